@@ -1,0 +1,1 @@
+"""What app teams pull: manifest and model card. Knows nothing of TensorFlow."""

@@ -1,0 +1,170 @@
+"""Settings of a stage: Hydra composes conf/ and params.yaml, dvc.yaml says which part a stage may see.
+
+Precedence: group file < params.yaml < command line. This is the only file that knows Hydra and OmegaConf.
+"""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stages.errors import UserError
+
+Settings = TypeVar("Settings")
+
+
+def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
+    """Runs a stage with its settings, or ends with one line on standard error and exit status 1.
+
+    `-m` runs it once for each combination of values (Hydra's multirun).
+    """
+    arguments = [a for a in sys.argv[1:] if a not in ("-h", "--help")]
+    helping = len(arguments) < len(sys.argv) - 1
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions to us instead of printing them
+    with user_errors():
+        if helping and not any(a.startswith("quantize=") for a in arguments):
+            arguments.append(f"quantize={_names('quantize')[0]}")  # any mode shows what a mode holds
+        sys.argv[1:] = [*_as_overrides(Path("params.yaml")), *arguments]
+
+        @hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="config")
+        def job(config: DictConfig) -> None:
+            with user_errors():
+                visible = _visible(stage, config)
+                if helping:
+                    _print_help(stage, visible)
+                else:
+                    run(_typed(stage, settings, visible))
+
+        job()
+
+
+class user_errors:
+    """A context that turns a user's mistake into one line on standard error and exit status 1."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, UserError | HydraException | OmegaConfBaseException):
+            if os.environ.get("AUTOCOMPLETE_TRACEBACK"):
+                traceback.print_exception(error)
+            print(f"error: {error if isinstance(error, UserError) else _one_line(error)}", file=sys.stderr)
+            raise SystemExit(1)
+
+
+def _as_overrides(path: Path) -> Iterator[str]:
+    """The values of params.yaml in Hydra's override grammar; placed before the command line, they yield to it."""
+    params = _read_yaml(path)
+    declared = [p for s in _read_yaml(Path("dvc.yaml"))["stages"].values() for p in s.get("params", [])]
+    keys = [d for d in declared if isinstance(d, str)]
+    for group, name in params.pop("use", {}).items():
+        if not _names(group):
+            groups = sorted(p.name for p in Path("conf").iterdir() if p.is_dir())
+            raise UserError(f"{path}: unknown group use.{group}; allowed: {', '.join(groups)}")
+        yield f"{group}={name}"
+    for key, value in _leaves(params):
+        if not any(key == k or key.startswith(k + ".") for k in keys):
+            raise UserError(f"{path}: unknown key {key!r}; allowed: use.*, {', '.join(sorted(set(keys)))}")
+        yield f"++{key}={_quoted(value)}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} not found in {Path.cwd()}; run from the project's top folder") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold a mapping of keys to values")
+    return value
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _quoted(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(_quoted(v) for v in value)}]"
+    if isinstance(value, str):
+        return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+
+
+def _visible(stage: str, config: DictConfig) -> DictConfig:
+    """The part of the configuration that dvc.yaml declares for a stage: whatever it may read re-runs it."""
+    declared = _read_yaml(Path("dvc.yaml"))["stages"][stage]
+    params = _read_yaml(Path("params.yaml"))
+    visible: dict[str, Any] = {}
+    for entry in declared.get("params", []):
+        if isinstance(entry, str):
+            value = OmegaConf.select(config, entry)
+            visible |= value if isinstance(value, DictConfig) else {entry.rpartition(".")[2]: value}
+            continue
+        for file in entry:
+            group = Path(file).parts[1]
+            if HydraConfig.get().runtime.choices.get(group) is None:
+                _missing_choice(group)
+            visible |= {k: v for k, v in config[group].items() if k not in (params.get(group) or {})}
+    if "matrix" in declared:
+        visible["mode"] = HydraConfig.get().runtime.choices["quantize"] or _missing_choice("quantize")
+    return OmegaConf.create(visible)
+
+
+def _missing_choice(group: str) -> NoReturn:
+    raise UserError(f"say {group}=<name>; allowed: {', '.join(_names(group))}")
+
+
+def _names(group: str) -> list[str]:
+    """The files of a group."""
+    return sorted(p.stem for p in (Path("conf") / group).glob("*.yaml"))
+
+
+def _typed(stage: str, settings: type[Settings], visible: DictConfig) -> Settings:
+    """The settings as a checked dataclass; raises UserError for an unknown key, a wrong type or a broken rule."""
+    try:
+        schema = OmegaConf.structured(settings)
+        _unfreeze(schema)
+        return cast(Settings, OmegaConf.to_object(OmegaConf.merge(schema, visible)))
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or getattr(error, "key", None)
+        known = ", ".join(getattr(settings, "__dataclass_fields__", {}))
+        raise UserError(f"{stage}.{key}: {_one_line(error)}; known settings: {known}") from None
+
+
+def _unfreeze(schema: DictConfig) -> None:
+    """Lets values be merged into a schema: OmegaConf marks every frozen dataclass read-only, nested ones too."""
+    OmegaConf.set_readonly(schema, False)
+    for key in schema:
+        node = schema._get_node(key)
+        if isinstance(node, DictConfig):
+            _unfreeze(node)
+
+
+def _one_line(error: Exception) -> str:
+    """The first sentences of Hydra's and OmegaConf's many-line messages, with the list of allowed values."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("full_key:", "object_type=", "reference_type="))]
+    return re.sub(r" Config search path:.*", "", " ".join(lines)) or type(error).__name__
+
+
+def _print_help(stage: str, visible: DictConfig) -> None:
+    module = sys.modules["__main__"]
+    print(f"{(module.__doc__ or '').strip()}\n\nUsage: python -m stages.{stage} [key=value …] [-m]\n")
+    print(f"Settings now (from params.yaml and conf/; `{stage}.key=value` on the command line wins):\n")
+    print(OmegaConf.to_yaml(visible))

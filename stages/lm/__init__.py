@@ -1,0 +1,1 @@
+"""The language model: presets, tokenizer, decoder, drivers, text."""

@@ -1,0 +1,103 @@
+"""KerasHub presets on disk: the files, their description in model.json, and deterministic bytes."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import keras_hub
+
+from stages.errors import UserError
+from stages.files import tree_sha256
+
+DESCRIPTION = "model.json"
+EVALUATION_TEXT = "evaluation.jsonl"
+FAMILIES = {"GPT2CausalLM": "gpt2"}
+TOKENIZER = "assets/tokenizer"
+
+_ALTERNATIVES = (
+    "author.preset takes a hub name (with a network), a local preset folder, "
+    "or artifacts/presets/pydoc_gpt2, which ships with the project (use.author=pydoc_gpt2)"
+)
+
+
+def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
+    """Writes a causal LM as a KerasHub preset whose bytes depend on the model alone (no dates)."""
+    model.save_to_preset(str(folder))
+    metadata = folder / "metadata.json"
+    content = json.loads(metadata.read_text())
+    content.pop("date_saved", None)
+    metadata.write_text(json.dumps(content, indent=4) + "\n")
+
+
+def preset_sha256(folder: Path) -> str:
+    """The hash of a preset's files, its own description left out."""
+    return tree_sha256(folder, leave_out=[DESCRIPTION])
+
+
+def parameter_count(model: keras_hub.models.CausalLM) -> int:
+    """The number of weights, a tied matrix counted once."""
+    return int(sum(v.numpy().size for v in model.backbone.weights))
+
+
+def to_jsonl(documents: list[str]) -> str:
+    """One JSON string a line: documents may hold line ends."""
+    return "".join(json.dumps({"text": d}, ensure_ascii=False) + "\n" for d in documents)
+
+
+def special_ids(tokenizer: Any) -> dict[str, int | None]:
+    """The ids of start, end and padding tokens, null where a tokenizer has none."""
+    names = ("start_token_id", "end_token_id", "pad_token_id")
+    return {n: getattr(tokenizer, n, None) for n in names}
+
+
+def load(preset: str) -> keras_hub.models.CausalLM:
+    """Loads a causal LM by hub name, handle or folder; raises UserError with what to do where that fails."""
+    folder = Path(preset)
+    local = folder.is_dir()
+    if not local and (preset.startswith((".", "/")) or ("/" in preset and "://" not in preset)):
+        raise UserError(f"preset folder {preset} does not exist; {_ALTERNATIVES}")
+    if local and not (folder / "config.json").is_file():
+        raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
+    if not local and not _online(preset):
+        os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
+    try:
+        model = keras_hub.models.CausalLM.from_preset(preset)
+    except Exception as error:  # hubs and loaders raise whatever they like; the user needs one line
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"preset {preset!r} cannot be loaded ({type(error).__name__}: {reason}); {_ALTERNATIVES}"
+        ) from None
+    if type(model).__name__ not in FAMILIES:
+        known = ", ".join(FAMILIES.values())
+        raise UserError(f"preset {preset!r} is a {type(model).__name__}; families that can be converted: {known}")
+    if model.preprocessor is None:
+        raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")
+    return model
+
+
+def _online(preset: str) -> bool:
+    """Whether the hub's name resolves (or a proxy would do that for us)."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    try:
+        socket.getaddrinfo("huggingface.co" if preset.startswith("hf://") else "api.kaggle.com", 443)
+    except OSError:
+        return False
+    return True
+
+
+def describe(model: keras_hub.models.CausalLM, source: str, licence: str) -> dict[str, Any]:
+    """What later stages need to know of a preset without loading it."""
+    tokenizer = model.preprocessor.tokenizer
+    return {
+        "family": FAMILIES[type(model).__name__],
+        "parameters": parameter_count(model),
+        "vocabulary": model.backbone.vocabulary_size,
+        "context_length": model.backbone.max_sequence_length,
+        "add_start_token": bool(model.preprocessor.add_start_token),
+        **special_ids(tokenizer),
+        "source": source,
+        "license": licence,
+    }

@@ -1,0 +1,33 @@
+"""Keras itself as the reference: logits and greedy continuations of the preset."""
+
+from collections.abc import Sequence
+
+import keras_hub
+import numpy as np
+
+from stages.arrays import Array
+
+
+def logits(model: keras_hub.models.CausalLM, tokens: Array) -> Array:
+    """Next-token logits `[batch, length, vocab]` for ids `[batch, length]`, without a cache."""
+    inputs = {"token_ids": tokens, "padding_mask": np.ones_like(tokens)}
+    return np.asarray(model.backbone.token_embedding(model.backbone(inputs), reverse=True))
+
+
+def greedy_matches(
+    model: keras_hub.models.CausalLM, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+) -> list[bool]:
+    """Whether each continuation is what greedy decoding by Keras gives, token for token.
+
+    One pass over prompt and continuation decides that: if each token is the likeliest after the ones before it, then
+    by induction greedy decoding says exactly these. The padding behind a sequence cannot reach back (causal mask).
+    """
+    rows = [[*p, *c] for p, c in zip(prompts, continuations, strict=True)]
+    batch = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for row, ids in zip(batch, rows, strict=True):
+        row[: len(ids)] = ids
+    likeliest = np.concatenate([logits(model, part).argmax(-1) for part in np.array_split(batch, -(-len(batch) // 10))])
+    return [
+        likeliest[i, len(p) - 1 : len(p) + len(c) - 1].tolist() == list(c)
+        for i, (p, c) in enumerate(zip(prompts, continuations, strict=True))
+    ]

@@ -1,0 +1,71 @@
+"""Evaluation text: documents from a file, windows of tokens for perplexity, beginnings for completion."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+
+from stages.arrays import Array
+from stages.errors import UserError
+
+
+def read_documents(path: Path) -> list[str]:
+    """The documents of a JSONL file (objects with `text`) or of a plain text file (parted by blank lines)."""
+    try:
+        content = path.read_text()
+    except FileNotFoundError:
+        raise UserError(f"evaluation text {path} is missing; validate.evaluation_text names a .jsonl or .txt") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"evaluation text {path} is not UTF-8 (byte {error.start}); convert it first") from None
+    if path.suffix == ".jsonl":
+        documents = list(_from_lines(path, content))
+    else:
+        documents = [part.strip() for part in re.split(r"\n\s*\n", content)]
+    documents = [d for d in documents if d]
+    if not documents:
+        raise UserError(f"evaluation text {path} holds no documents")
+    return documents
+
+
+def _from_lines(path: Path, content: str) -> Iterator[str]:
+    # split("\n"), as splitlines would also part a document at U+2028 inside its JSON string
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield str(json.loads(line)["text"])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f'{path}:{number}: each line must be a JSON object with a key "text"') from None
+
+
+def windows(documents: list[str], bpe: tokenizers.Tokenizer, end: int, length: int, most: int) -> Array:
+    """Non-overlapping windows `[n, length]` of the documents' tokens, each document behind an end-of-text token."""
+    stream: list[int] = []
+    for document in documents:
+        stream += [end, *bpe.encode(document).ids]
+        if len(stream) >= most * length:
+            break
+    count = min(len(stream) // length, most)
+    if count == 0:
+        raise UserError(
+            f"the evaluation text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)"
+        )
+    return np.array(stream[: count * length], np.int32).reshape(count, length)
+
+
+def beginnings(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, most: int) -> list[str]:
+    """The first `tokens` tokens of documents that are twice as long, as text that encodes to just these tokens."""
+    found: list[str] = []
+    for document in documents:
+        ids = bpe.encode(document).ids
+        if len(ids) < 2 * tokens:
+            continue
+        text = bpe.decode(ids[:tokens])
+        if bpe.encode(text).ids == ids[:tokens]:
+            found.append(text)
+        if len(found) == most:
+            break
+    return found

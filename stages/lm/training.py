@@ -1,0 +1,133 @@
+"""Training a causal language model from scratch: batches, one compiled step, checkpoints."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stages.arrays import Array
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and how fast to train; a batch is `batch` windows of `context` tokens."""
+
+    context: int
+    batch: int
+    steps: int
+    learning_rate: float
+    warmup: int
+    weight_decay: float
+    seed: int
+    checkpoint_every: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run shows after each step."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens_per_s: float
+
+
+class Stream:
+    """Encoded documents, each behind an end-of-text token, as one row of ids."""
+
+    def __init__(self, documents: Sequence[Sequence[int]], end_of_text: int) -> None:
+        self.starts = np.cumsum([0, *(len(d) + 1 for d in documents)])[:-1]
+        self.tokens = np.concatenate([np.array([end_of_text, *d], np.int32) for d in documents])
+
+    def batch(self, step: int, settings: TrainingSettings) -> Array:
+        """The windows of one step, `[batch, context + 1]`: half begin where a document begins, half anywhere.
+
+        They depend on the seed and the step alone, so that a resumed run reads what an unbroken one reads.
+        """
+        random = np.random.Generator(np.random.Philox(key=[settings.seed, step]))
+        length = settings.context + 1
+        last = len(self.tokens) - length
+        anywhere = random.integers(0, last, settings.batch)
+        starts = np.minimum(random.choice(self.starts, settings.batch), last)
+        starts[::2] = anywhere[::2]
+        windows: Array = self.tokens[starts[:, None] + np.arange(length)]
+        return windows
+
+
+def train(
+    backbone: keras.Model,
+    stream: Stream,
+    settings: TrainingSettings,
+    checkpoint: Path,
+    show: Callable[[Progress], None],
+) -> None:
+    """Trains the backbone in place; continues from `checkpoint` where that file exists."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, settings.steps - settings.warmup, alpha=0.02,
+        warmup_target=settings.learning_rate, warmup_steps=settings.warmup,
+    )  # fmt: skip
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=0.98, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.build(backbone.trainable_variables)
+    state = [*backbone.trainable_variables, *optimizer.variables]
+    first = _restore(checkpoint, state)
+    step = _compiled_step(backbone, optimizer)
+    for index in range(first, settings.steps):
+        began = time.perf_counter()
+        batch = stream.batch(index, settings)
+        loss = float(step(tf.constant(batch)))
+        rate = settings.batch * settings.context / (time.perf_counter() - began)
+        show(Progress(index + 1, settings.steps, loss, rate))
+        if (index + 1) % settings.checkpoint_every == 0:
+            _save(checkpoint, state, index + 1)
+
+
+def _compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[[tf.Tensor], tf.Tensor]:
+    @tf.function(jit_compile=True)
+    def step(tokens: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(token_losses(backbone, tokens))
+        gradients = tape.gradient(loss, backbone.trainable_variables)
+        optimizer.apply(gradients, backbone.trainable_variables)
+        return loss
+
+    compiled: Callable[[tf.Tensor], tf.Tensor] = step
+    return compiled
+
+
+def token_losses(backbone: keras.Model, tokens: tf.Tensor) -> tf.Tensor:
+    """Negative log-likelihood in nats of each token but the first, `[batch, context]` from `[batch, context + 1]`."""
+    inputs = {"token_ids": tokens[:, :-1], "padding_mask": tf.ones_like(tokens[:, :-1])}
+    logits = backbone.token_embedding(backbone(inputs, training=True), reverse=True)
+    losses: tf.Tensor = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
+    return losses
+
+
+def bits_per_byte(backbone: keras.Model, tokens: Array, token_lengths: Sequence[int], window: int) -> float:
+    """Over tokens `[n]` in windows, the first token of each unscored; `token_lengths` are in bytes, by id."""
+    windows = tokens[: len(tokens) // window * window].reshape(-1, window)
+    parts = np.array_split(windows, max(len(windows) // 8, 1))
+    nats = sum(float(tf.reduce_sum(token_losses(backbone, tf.constant(part)))) for part in parts)
+    return nats / math.log(2) / float(np.array(token_lengths)[windows[:, 1:]].sum())
+
+
+def _save(path: Path, state: Sequence[Any], step: int) -> None:
+    temporary = path.with_suffix(".partial.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(temporary, step=step, **{str(i): v.numpy() for i, v in enumerate(state)})
+    temporary.replace(path)
+
+
+def _restore(path: Path, state: Sequence[Any]) -> int:
+    if not path.exists():
+        return 0
+    with np.load(path, allow_pickle=False) as saved:
+        for i, variable in enumerate(state):
+            variable.assign(saved[str(i)])
+        return int(saved["step"])

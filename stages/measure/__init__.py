@@ -1,0 +1,1 @@
+"""Quality and performance of the shipped files. Knows nothing of DVC."""

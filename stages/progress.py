@@ -1,0 +1,57 @@
+"""Progress of long work: a live bar on a terminal, a plain line now and then elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_PLAIN_EVERY_S = 15.0
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """Yields `show(done, note)`; the bar has the time left."""
+    console = Console(stderr=True)
+    columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")]
+    if console.is_terminal:
+        with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+            task = bar.add_task(title, total=total, note="")
+
+            def live(done: int, note: str = "") -> None:
+                bar.update(task, completed=done, note=note)
+
+            yield live
+        return
+    last = began = time.monotonic()
+    first: int | None = None
+
+    def plain(done: int, note: str = "") -> None:
+        nonlocal last, first
+        first = done - 1 if first is None else first
+        now = time.monotonic()
+        if now - last >= _PLAIN_EVERY_S:
+            last = now
+            left = (now - began) / max(done - first, 1) * (total - done)
+            console.print(f"{title} {done}/{total} {note} {left / 60:.0f} min left", highlight=False)
+
+    yield plain
+
+
+@contextlib.contextmanager
+def training_progress() -> Iterator[Callable[[Any], None]]:
+    """Yields `show(progress)` for stages.lm.training: loss (smoothed), tokens/s and time left."""
+    smooth: float | None = None
+    with contextlib.ExitStack() as stack:
+        update: Callable[[int, str], None] | None = None
+
+        def show(p: Any) -> None:
+            nonlocal smooth, update
+            smooth = p.loss if smooth is None else 0.98 * smooth + 0.02 * p.loss
+            if update is None:
+                update = stack.enter_context(progress_bar("training", p.steps))
+            update(p.step, f"loss {smooth:.3f}  {p.tokens_per_s / 1000:.1f} k tokens/s")
+
+        yield show

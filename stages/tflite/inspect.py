@@ -1,0 +1,39 @@
+"""What a .tflite file takes, gives and needs, as plain data."""
+
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from stages.tflite import flatbuffer
+
+_TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
+_BUILTIN = {k for k in vars(schema.BuiltinOperator) if not k.startswith("_")}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Signatures (name, shape and type of each input and output) and operators by kind."""
+    model = flatbuffer.read(path)
+    operators = sorted(set(flatbuffer.operator_names(model)))
+    select_tf = [o for o in operators if o.startswith("Flex")]
+    return {
+        "signatures": {flatbuffer.text(s.signatureKey): _signature(model, s) for s in model.signatureDefs or []},
+        "builtin_operators": [o for o in operators if o in _BUILTIN],
+        "select_tf_operators": [o.removeprefix("Flex") for o in select_tf],
+        "custom_operators": [o for o in operators if o not in _BUILTIN and o not in select_tf],
+        "runtime": "TensorFlow Lite with Select TF operators" if select_tf else "any TensorFlow Lite or LiteRT runtime",
+    }
+
+
+def _signature(model: schema.ModelT, signature: schema.SignatureDefT) -> dict[str, Any]:
+    tensors = model.subgraphs[signature.subgraphIndex].tensors
+    ends = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {
+        kind: {flatbuffer.text(e.name): _tensor(tensors[e.tensorIndex]) for e in entries}
+        for kind, entries in ends.items()
+    }
+
+
+def _tensor(tensor: schema.TensorT) -> dict[str, Any]:
+    shape = [] if tensor.shape is None else [int(n) for n in tensor.shape]
+    return {"shape": shape, "type": _TYPES[tensor.type]}

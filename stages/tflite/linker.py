@@ -1,0 +1,157 @@
+"""Linking: each placeholder of a driver is replaced by the operators of the core's signature that it stands for.
+
+A placeholder is a custom op. The driver's metadata names, for each, the signature, and its inputs and outputs in order.
+"""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+from stages.errors import UserError
+from stages.tflite import flatbuffer
+
+CALLS = "core_calls"
+# Operators that name other subgraphs by index: a core that had them could not be copied operator by operator.
+_CONTROL_FLOW = {"IF", "WHILE", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a placeholder stands for: a signature of the core, and the names of its inputs and outputs in order."""
+
+    signature: str
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
+
+def with_calls(driver: schema.ModelT, calls: Mapping[str, Call]) -> schema.ModelT:
+    """Notes in a driver what its placeholders (custom op name → call) stand for."""
+    return flatbuffer.with_metadata(driver, CALLS, json.dumps({k: vars(c) for k, c in calls.items()}).encode())
+
+
+def _calls(driver: schema.ModelT) -> dict[str, Call]:
+    noted = flatbuffer.metadata(driver, CALLS)
+    if noted is None:
+        raise UserError("the driver does not say what its placeholders stand for; run `dvc repro` to make it anew")
+    return {name: Call(**call) for name, call in json.loads(noted).items()}
+
+
+@dataclass(frozen=True)
+class _Core:
+    """The core, and where its buffers and operator codes went in the linked model."""
+
+    model: schema.ModelT
+    buffers: list[int]
+    codes: list[int]
+
+
+def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
+    """The driver with any quantization of the core inside; neither argument is changed.
+
+    Raises:
+      UserError: where the two do not fit: a signature, a name, a shape or a type.
+    """
+    calls = _calls(driver)
+    linked = copy.copy(driver)
+    linked.buffers, linked.operatorCodes = list(driver.buffers), list(driver.operatorCodes)
+    linked.metadata = [copy.copy(m) for m in driver.metadata or []]
+    names = flatbuffer.operator_names(driver)
+    inner = _adopt(linked, core)
+    linked.subgraphs = []
+    for subgraph in driver.subgraphs:
+        host = copy.copy(subgraph)
+        host.tensors, host.operators = [copy.copy(t) for t in subgraph.tensors], []
+        for operator in subgraph.operators:
+            call = calls.get(names[operator.opcodeIndex])
+            host.operators += [operator] if call is None else _inline(host, operator, inner, call)
+        linked.subgraphs.append(host)
+    return flatbuffer.share_buffers(flatbuffer.with_metadata(_without_unused_codes(linked), CALLS, None))
+
+
+def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
+    buffers = list(range(len(linked.buffers), len(linked.buffers) + len(core.buffers)))
+    linked.buffers += core.buffers
+    codes = list(range(len(linked.operatorCodes), len(linked.operatorCodes) + len(core.operatorCodes)))
+    linked.operatorCodes += [copy.copy(c) for c in core.operatorCodes]
+    return _Core(core, buffers, codes)
+
+
+def _inline(host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: Call) -> list[schema.OperatorT]:
+    """The operators of a signature, on the host's tensors; appends the tensors that they need."""
+    signature = flatbuffer.signature(core.model, call.signature)
+    subgraph = core.model.subgraphs[signature.subgraphIndex]
+    tensors: dict[int, int] = {-1: -1}  # -1 stands for an optional operand left out
+    for names, entries, outer in (
+        (call.inputs, signature.inputs, operator.inputs),
+        (call.outputs, signature.outputs, operator.outputs),
+    ):
+        inner = {flatbuffer.text(e.name): int(e.tensorIndex) for e in entries}
+        if set(inner) != set(names):
+            raise UserError(f"the driver expects {sorted(names)}, the core has {sorted(inner)}; run `dvc repro`")
+        for name, index in zip(names, outer, strict=True):
+            _check_fit(name, host.tensors[int(index)], subgraph.tensors[inner[name]])
+            tensors[inner[name]] = int(index)
+    added = [i for i in range(len(subgraph.tensors)) if i not in tensors]
+    tensors |= {old: len(host.tensors) + place for place, old in enumerate(added)}
+    host.tensors += [_moved_tensor(subgraph.tensors[old], core, tensors) for old in added]
+    return [_moved_operator(o, core, tensors) for o in subgraph.operators]
+
+
+def _moved_operator(operator: schema.OperatorT, core: _Core, tensors: Mapping[int, int]) -> schema.OperatorT:
+    name = flatbuffer.operator_names(core.model)[operator.opcodeIndex]
+    if name in _CONTROL_FLOW:
+        raise UserError(f"a core with the operator {name} cannot be linked: it names other subgraphs")
+    new = copy.copy(operator)
+    new.opcodeIndex = core.codes[operator.opcodeIndex]
+    new.inputs = [tensors[int(i)] for i in operator.inputs]
+    new.outputs = [tensors[int(i)] for i in operator.outputs]
+    new.intermediates = [tensors[int(i)] for i in operator.intermediates] if _any(operator.intermediates) else None
+    return new
+
+
+def _check_fit(name: str, outer: schema.TensorT, inner: schema.TensorT) -> None:
+    outside, inside = (list(map(int, t.shape)) if _any(t.shape) else [] for t in (outer, inner))
+    if outer.type != inner.type or outside != inside:
+        raise UserError(
+            f"tensor {name!r}: the driver has type {outer.type} {outside}, the core type {inner.type} {inside}; "
+            "both must come from the same convert; run `dvc repro`"
+        )
+
+
+def _moved_tensor(tensor: schema.TensorT, core: _Core, tensors: Mapping[int, int]) -> schema.TensorT:
+    new = copy.copy(tensor)
+    new.buffer = core.buffers[tensor.buffer]
+    details = tensor.quantization.details if tensor.quantization else None
+    if isinstance(details, schema.BlockwiseQuantizationT):
+        # scales and zero points are tensors of the subgraph, named by index
+        new.quantization = copy.copy(tensor.quantization)
+        new.quantization.details = copy.copy(details)
+        new.quantization.details.scales = tensors[details.scales]
+        new.quantization.details.zeroPoints = (
+            tensors[details.zeroPoints] if details.zeroPoints > 0 else details.zeroPoints
+        )
+    return new
+
+
+def _any(values: Any) -> bool:
+    return values is not None and len(values) > 0
+
+
+def _without_unused_codes(model: schema.ModelT) -> schema.ModelT:
+    """Drops the operator codes that no operator names: the placeholders' would make a runtime look for custom ops."""
+    used = sorted({o.opcodeIndex for s in model.subgraphs for o in s.operators})
+    place = {old: new for new, old in enumerate(used)}
+    model.operatorCodes = [model.operatorCodes[i] for i in used]
+    for subgraph in model.subgraphs:
+        subgraph.operators = [_with_code(o, place[o.opcodeIndex]) for o in subgraph.operators]
+    return model
+
+
+def _with_code(operator: schema.OperatorT, code: int) -> schema.OperatorT:
+    new = copy.copy(operator)
+    new.opcodeIndex = code
+    return new

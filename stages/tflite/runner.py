@@ -1,0 +1,116 @@
+"""Signatures of .tflite files as Python calls, in the two runtimes that the project ships for."""
+
+import contextlib
+import importlib.metadata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.arrays import Array
+from stages.errors import UserError
+from stages.quiet import quiet
+from stages.tflite import flatbuffer
+
+Arrays = dict[str, Array]
+Call = Callable[..., Arrays]
+
+
+def litert(path: Path, threads: int) -> Any:
+    """An ai-edge-litert interpreter: built-in operators only."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with _refusals(path), quiet():
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def tensorflow(path: Path, threads: int) -> Any:
+    """TensorFlow's own interpreter with Select TF and TF Text operators, as the original recipe runs a model."""
+    with quiet():
+        import tensorflow_text
+        from tensorflow.lite.python import interpreter as runtime
+
+        registerers = tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS
+        with _refusals(path):
+            interpreter = runtime.InterpreterWithCustomOps(
+                model_path=str(path), custom_op_registerers=registerers, num_threads=threads
+            )
+            interpreter.allocate_tensors()
+    return interpreter
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    flatbuffer.read(path)  # a damaged file would crash the interpreters, which check less
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} does not load: {' '.join(str(error).split())}") from None
+
+
+def versions() -> dict[str, str]:
+    """The packages that run a model here."""
+    names = ("ai-edge-litert", "tensorflow", "tensorflow-text", "numpy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def complete(interpreter: Any) -> Callable[[bytes], bytes]:
+    """The text signature as a function from the prompt's bytes to the answer's.
+
+    Shape [1]: the interpreter takes the address of a scalar object for its text, and bytes lose a NUL at their end.
+    """
+    runner = interpreter.get_signature_runner("serving_default")
+
+    def call(prompt: bytes) -> bytes:
+        answer: bytes = runner(prompt=np.array([prompt], dtype=object))["text"].item()
+        return answer
+
+    return call
+
+
+class Session:
+    """One sequence through a core's signatures: the KV cache, and how many tokens are in it."""
+
+    def __init__(self, interpreter: Any) -> None:
+        self._signatures = interpreter.get_signature_list()
+        self._runners = {n: interpreter.get_signature_runner(n) for n in self._signatures}
+        details = self._runners["decode"].get_input_details()
+        self._cache: Arrays = {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if "kv_cache" in n}
+        self.slots = int(details["mask"]["shape"][-1])
+        self._masked = np.float32(-0.7 * np.finfo(np.float32).max)  # LiteRT-LM's value
+        self.position = 0
+
+    @property
+    def chunks(self) -> list[int]:
+        """The lengths of the prefill signatures, rising."""
+        return sorted(int(n.removeprefix("prefill_")) for n in self._signatures if n.startswith("prefill_"))
+
+    def reset(self) -> None:
+        """Begins a new sequence; old slots are masked until they are written again."""
+        self.position = 0
+
+    def prefill(self, tokens: Array, chunk: int) -> None:
+        """Reads tokens `[n]` in chunks of one signature, the last one padded."""
+        for first in range(0, len(tokens), chunk):
+            part = tokens[first : first + chunk]
+            padded = np.zeros(chunk, np.int32)
+            padded[: len(part)] = part
+            self._call(f"prefill_{chunk}", padded)
+            self.position += len(part)
+
+    def decode(self, token: int) -> Array:
+        """Reads one token; returns the next one's logits, `[vocab]`."""
+        outputs = self._call("decode", np.array([token], np.int32))
+        self.position += 1
+        logits: Array = outputs["logits"][0, 0]
+        return logits
+
+    def _call(self, signature: str, tokens: Array) -> Arrays:
+        positions = np.arange(self.position, self.position + len(tokens), dtype=np.int32)
+        mask = np.where(np.arange(self.slots) <= positions[:, None], np.float32(0), self._masked)[None, None]
+        outputs: Arrays = self._runners[signature](tokens=tokens[None], input_pos=positions, mask=mask, **self._cache)
+        self._cache = {n: outputs[n] for n in self._cache}
+        return outputs

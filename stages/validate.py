@@ -1,0 +1,111 @@
+"""validate: measures the shipped files of one mode against the float32 core and Keras, and judges them by the gates."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages import config
+from stages.errors import UserError
+from stages.files import read_json, replacing, write_json
+from stages.quiet import quiet
+
+AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
+OUT = Path("artifacts/validate")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound on a metric; `modes` names the modes that it holds for, None all."""
+
+    metric: str
+    at_most: float | None = None
+    at_least: float | None = None
+    modes: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a gate that lets everything through, or nothing."""
+        if (self.at_most is None) == (self.at_least is None):
+            raise UserError(f"validate.gates: {self.metric} needs one of at_most and at_least")
+
+
+@dataclass(frozen=True)
+class ValidateSettings:
+    """What is measured, how long, and the gates (params.yaml and conf/validate/*.yaml)."""
+
+    mode: str
+    evaluation_text: str
+    windows: int
+    parity_windows: int
+    prompts: int
+    prompt_tokens: int
+    timing_repeats: int
+    latency_runs: int
+    latency_attempts: int
+    full_length: int
+    threads: int
+    gates: list[Gate]
+
+    def __post_init__(self) -> None:
+        """Refuses counts that measure nothing."""
+        for key in ("windows", "parity_windows", "prompts", "timing_repeats", "latency_runs", "threads"):
+            if getattr(self, key) < 1:
+                raise UserError(f"validate.{key} is {getattr(self, key)}; allowed: at least 1")
+        if self.prompt_tokens < 2:
+            raise UserError(f"validate.prompt_tokens is {self.prompt_tokens}; allowed: at least 2")
+
+
+def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The gates that hold for a mode, each with its threshold, the value and whether it passed."""
+    judged = []
+    for gate in gates:
+        if gate.modes is not None and mode not in gate.modes:
+            continue
+        if gate.metric not in metrics:
+            known = ", ".join(k for k, v in metrics.items() if isinstance(v, int | float | dict))
+            raise UserError(f"validate.gates: no metric {gate.metric!r}; allowed: {known}")
+        value = metrics[gate.metric]
+        number = float(all(value.values())) if isinstance(value, dict) else float(value)
+        threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"
+        passed = number <= gate.at_most if gate.at_most is not None else number >= (gate.at_least or 0.0)
+        judged.append({"name": gate.metric, "threshold": threshold, "value": number, "passed": passed})
+    return judged
+
+
+def run(settings: ValidateSettings) -> None:
+    """Artifacts of author, convert and quantize → metrics.json and performance.json of one mode."""
+    from stages.lm import text
+
+    documents = text.read_documents(Path(settings.evaluation_text))
+    shipped = QUANTIZE / settings.mode
+    model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
+
+    with quiet():
+        from stages.lm import presets, tokenizer
+        from stages.measure import checks
+
+        keras = presets.load(str(AUTHOR))
+    bpe = tokenizer.load(AUTHOR / presets.TOKENIZER)
+    subject = checks.Subject(shipped, CONVERT, bpe, model, converted, settings.threads)
+    windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
+    prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
+    if not prompts:
+        longest = 2 * settings.prompt_tokens
+        raise UserError(f"{settings.evaluation_text} has no document of {longest} tokens; lower validate.prompt_tokens")
+    metrics: dict[str, Any] = {"mode": settings.mode}
+    metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
+    with tempfile.TemporaryDirectory() as folder:
+        metrics |= checks.greedy(subject, keras, prompts, Path(folder))
+    metrics["android_contract"] = checks.android(subject, prompts)
+    metrics["gates"] = judge(settings.gates, settings.mode, metrics)
+    performance = checks.measure_performance(subject, prompts, settings)
+    with replacing(OUT / settings.mode) as folder:
+        write_json(folder / "metrics.json", metrics)
+        write_json(folder / "performance.json", performance)
+    for gate in metrics["gates"]:
+        mark = "passed" if gate["passed"] else "FAILED"
+        print(f"{settings.mode}: {gate['name']} {gate['value']:g}, wanted {gate['threshold']}: {mark}")
+
+
+if __name__ == "__main__":
+    config.main("validate", ValidateSettings, run)

@@ -1,0 +1,114 @@
+"""A toy GPT-2 (two layers, its own vocabulary) and what the pipeline makes of it, in seconds."""
+
+import argparse
+import datetime
+import decimal
+import difflib
+import doctest
+import heapq
+import json
+import optparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stages.quiet import quiet
+
+ROOT = Path(__file__).parent.parent
+SLOTS, SEQUENCE, WINDOW, CHUNK = 64, 48, 24, 8
+TEXT = [str(m.__doc__) for m in (argparse, datetime.datetime, decimal, difflib.Differ, doctest, heapq, json, optparse)]
+PROMPTS = ["Returns the", "Raises ValueError where", "a", "  two  blanks", "naïve café – 日本", "don't you're 's"]
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A toy preset on disk, the Keras model, and its weights in the decoder's layout."""
+
+    preset: Path
+    model: Any
+    weights: Any
+    vocabulary: Any
+    bpe: Any
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    with quiet():
+        import keras_hub
+
+        from stages.lm import gpt2, presets, tokenizer
+    folder = tmp_path_factory.mktemp("toy")
+    tokenizer.train(TEXT, 512, folder / "tokenizer")
+    files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
+    text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
+    size = len(tokenizer.read_vocabulary(folder / "tokenizer", 1, 1).ids)
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=size, num_layers=2, num_heads=2, hidden_dim=32, intermediate_dim=128, dropout=0.0,
+        max_sequence_length=96, name="backbone",
+    )  # fmt: skip
+    random = np.random.default_rng(7)
+    for weight in backbone.weights:  # random norms and biases too: what is 0 or 1 would hide a mistake
+        weight.assign(random.normal(0.0, 0.25, weight.shape) + (1.0 if "gamma" in weight.path else 0.0))
+    preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=96)
+    model = keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
+    presets.save(model, folder / "preset")
+    vocabulary = tokenizer.read_vocabulary(folder / "tokenizer", 1, 1)
+    return Toy(
+        folder / "preset", model, gpt2.weights(backbone, SLOTS), vocabulary, tokenizer.load(folder / "tokenizer")
+    )
+
+
+@pytest.fixture(scope="session")
+def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy's float32 core with prefill_8, prefill_32 and decode."""
+    from stages.lm import core
+    from stages.tflite import flatbuffer
+
+    path = tmp_path_factory.mktemp("core") / "core.tflite"
+    with quiet():
+        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32]), path)
+    return path
+
+
+def driver(toy: Toy, name: str = "greedy", seed: int | None = None) -> Any:
+    """A text driver for the toy."""
+    from stages.lm import drivers
+    from stages.lm.sampler import Sampler
+
+    limits = drivers.Limits(SEQUENCE, WINDOW, SLOTS, CHUNK, 788)
+    with quiet():
+        return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, seed))
+
+
+@pytest.fixture(scope="session")
+def greedy_driver(toy: Toy) -> Any:
+    return driver(toy)
+
+
+def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m stages.…` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def keras_greedy(toy: Toy, ids: list[int], length: int) -> list[int]:
+    """Greedy decoding by KerasHub's own generate(), the end token included."""
+    import keras_hub
+    from keras_hub.samplers import GreedySampler
+
+    bare = keras_hub.models.GPT2CausalLM(backbone=toy.model.backbone, preprocessor=None)
+    bare.compile(sampler=GreedySampler(), jit_compile=False)
+    tokens = np.zeros((1, length), np.int32)
+    tokens[0, : len(ids)] = ids
+    mask = (np.arange(length) < len(ids))[None]
+    end = toy.vocabulary.end
+    with quiet():
+        out = bare.generate({"token_ids": tokens, "padding_mask": mask.astype(np.int32)}, stop_token_ids=[end])
+    said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
+    return said[: said.index(end) + 1] if end in said else said

@@ -1,0 +1,105 @@
+"""Tokens in the graph equal those of the `tokenizers` library and of KerasHub."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import PROMPTS, Toy
+
+from stages.lm import bpe_graph, bpe_tables, tokenizer
+
+SIZE = 200
+PIECES = [
+    *"abcxyzsretvmld\n\t.,'!?19 ", "  ", "é", "ß", "д", "文", "字", "\u3000", "\u2009", "👍", "\u0301", "½",
+    "\x85", "\x0b", "\x1c", "ل",
+]  # fmt: skip
+CASES = [
+    "", " ", "   ", "a", "Hello world", "don't you're we'll '' 's's  's   'll I'D", "a  b", "a \n b\n\n  ",
+    "  leading", "trailing  ", "日本語 text 123abc", "'start", "x's're", "aaaaaaaaaaaaaaaaaaaa", "<|endoftext|>", "a\x00b",
+]  # fmt: skip
+
+
+def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
+    byte_ids, classes = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.character_classes()
+    merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+
+    @tf.function(input_signature=[tf.TensorSpec([SIZE], tf.int32), tf.TensorSpec([], tf.int32)], autograph=False)
+    def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return bpe_graph.encode(text, length, byte_ids, classes, merges)
+
+    def call(data: bytes) -> list[int]:
+        text = np.zeros(SIZE, np.int32)
+        text[: len(data)] = list(data)
+        ids, count = encode(text, len(data))
+        return list(ids.numpy()[: int(count)])
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def encode(toy: Toy) -> Callable[[bytes], list[int]]:
+    return encoder(toy.vocabulary)
+
+
+def fuzz(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    texts = ["".join(rng.choice(PIECES) for _ in range(rng.randint(1, 40))) for _ in range(count)]
+    return [t for t in texts if len(t.encode()) <= SIZE]
+
+
+@pytest.mark.parametrize("text", CASES + PROMPTS)
+def test_cases(toy: Toy, encode: Callable[[bytes], list[int]], text: str) -> None:
+    assert encode(text.encode()) == toy.bpe.encode(text).ids
+
+
+def test_random_texts(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
+    texts = fuzz(1000, seed=1)
+    assert [encode(t.encode()) for t in texts] == [toy.bpe.encode(t).ids for t in texts]
+
+
+def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
+    """On prose only: KerasHub 0.31 splits runs of blanks and of digits by Llama 3's pattern, not by GPT-2's."""
+    keras = toy.model.preprocessor.tokenizer
+    prompts = [p for p in PROMPTS if "  " not in p] + ["The quick brown fox jumps over the lazy dog; isn't it?"]
+    assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]
+
+
+def test_invalid_utf8_encodes_every_byte(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
+    pieces = tokenizer.token_bytes(toy.vocabulary.ids)
+    for data in (b"\xff\xfe\x80 abc \xc3", bytes(range(128, 256)), b"\xf4\x90\x80\x80", b"\xc3"):
+        assert b"".join(pieces[i] for i in encode(data)) == data
+
+
+def test_a_special_token_in_the_text_stays_text(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
+    assert toy.vocabulary.end not in encode(b"<|endoftext|>")
+
+
+def test_gpt2_vocabulary() -> None:
+    folder = Path(__file__).parents[3] / "shared/data/gpt2_bpe"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: GPT-2's published vocabulary is not part of the project")
+    import json
+
+    ids = json.loads((folder / "encoder.json").read_text())
+    lines = (folder / "vocab.bpe").read_text().split("\n")[1:]
+    vocabulary = tokenizer.Vocabulary(ids, [tuple(x.split(" ")) for x in lines if x], 50256, 50256)  # type: ignore[misc]
+    import tokenizers
+
+    expected = tokenizers.ByteLevelBPETokenizer(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
+    encode = encoder(vocabulary)
+    texts = CASES + PROMPTS + fuzz(300, seed=2)
+    assert [encode(t.encode()) for t in texts] == [expected.encode(t).ids for t in texts]
+
+
+def test_merge_table_stays_within_int32() -> None:
+    vocabulary = {chr(0x4E00 + i): i for i in range(200)} | {"ab": 250_000, "a": 249_998, "b": 249_999}
+    table = bpe_tables.merge_table(vocabulary, [("a", "b")])
+    assert 249_999 * table.multiplier + 249_999 < 2**31
+
+
+def test_a_vocabulary_without_all_bytes_is_refused() -> None:
+    with pytest.raises(ValueError, match="byte 0x00"):
+        bpe_tables.byte_ids({"a": 0})

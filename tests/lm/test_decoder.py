@@ -1,0 +1,88 @@
+"""The re-authored decoder is Keras: same logits, same tokens, with and without the cache."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy
+
+from stages.lm import reference
+from stages.measure import checks
+from stages.tflite import runner
+
+
+@pytest.fixture(scope="module")
+def session(core_path: Path) -> runner.Session:
+    return runner.Session(runner.litert(core_path, 1))
+
+
+def ids_of(toy: Toy, prompt: str) -> list[int]:
+    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+
+
+def random_ids(toy: Toy, count: int) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, toy.weights.shape.vocabulary, count).astype(np.int32)
+
+
+@pytest.mark.parametrize("read_by_prefill", [0, 1, 5, CHUNK, CHUNK + 3, 32])
+def test_logits_equal_keras(toy: Toy, session: runner.Session, read_by_prefill: int) -> None:
+    tokens = random_ids(toy, 40)
+    expected = reference.logits(toy.model, tokens[None])[0]
+    session.reset()
+    session.prefill(tokens[:read_by_prefill], CHUNK)
+    got = np.stack([session.decode(int(t)) for t in tokens[read_by_prefill:]])
+    apart = np.abs(got - expected[read_by_prefill:])
+    assert apart.max() < 1e-4
+    assert apart.mean() < 1e-5
+
+
+def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: runner.Session) -> None:
+    tokens = random_ids(toy, 29)
+    after = []
+    for chunk in session.chunks:
+        session.reset()
+        session.prefill(tokens[:-1], chunk)
+        after.append(session.decode(int(tokens[-1])))
+    assert np.abs(after[0] - after[1]).max() < 1e-5
+
+
+def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(
+    toy: Toy, session: runner.Session
+) -> None:
+    tokens = random_ids(toy, SLOTS)
+    expected = reference.logits(toy.model, tokens[None])[0]
+    session.reset()
+    session.prefill(tokens[: SLOTS - 3], CHUNK)  # 61 tokens: the last chunk covers slots 56 to 63
+    session.position = SLOTS - 3
+    session.prefill(tokens[SLOTS - 3 : SLOTS - 1], CHUNK)  # 61 to 68, of which four do not exist
+    assert np.abs(session.decode(int(tokens[-1])) - expected[-1]).max() < 1e-4
+
+
+def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: runner.Session) -> None:
+    tokens = random_ids(toy, 12)
+    session.reset()
+    first = [session.decode(int(t)) for t in tokens]
+    session.prefill(random_ids(toy, 30), CHUNK)
+    session.reset()
+    assert np.array_equal(first, [session.decode(int(t)) for t in tokens])
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_greedy_tokens_equal_kerashub_generate(toy: Toy, core_path: Path, prompt: str) -> None:
+    subject = subject_of(toy, core_path)
+    said = checks.continue_greedily(subject.session(core_path.parent), ids_of(toy, prompt), subject)
+    assert said == keras_greedy(toy, ids_of(toy, prompt), SEQUENCE)
+
+
+def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
+    ids = [ids_of(toy, p) for p in PROMPTS]
+    said = [keras_greedy(toy, i, SEQUENCE) for i in ids]
+    assert reference.greedy_matches(toy.model, ids, said) == [True] * len(ids)
+    wrong = [[*s[:-1], (s[-1] + 1) % 300] for s in said]
+    assert reference.greedy_matches(toy.model, ids, wrong) == [False] * len(ids)
+
+
+def subject_of(toy: Toy, core_path: Path) -> checks.Subject:
+    model = {"start_token_id": 1, "end_token_id": 1, "add_start_token": True}
+    settings = {"sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy"}
+    return checks.Subject(core_path.parent, core_path.parent, toy.bpe, model, settings, 1)

@@ -1,0 +1,72 @@
+"""Presets load, or one line says why not and what to do."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Toy, stage
+
+from stages.errors import UserError
+from stages.files import tree_sha256
+from stages.lm import presets, text
+
+SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
+
+
+def test_the_shipped_preset_is_the_one_described() -> None:
+    described = json.loads((SHIPPED / presets.DESCRIPTION).read_text())
+    assert presets.preset_sha256(SHIPPED) == described["sha256"]
+    assert described["evaluation_bits_per_byte"] <= 1.65
+    assert 2_000_000 <= described["parameters"] <= 4_000_000
+
+
+def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> None:
+    assert sum(p.stat().st_size for p in SHIPPED.rglob("*")) <= 16_000_000
+    ids = json.loads((SHIPPED / "assets/tokenizer/vocabulary.json").read_text())
+    assert ids["<|endoftext|>"] != 0
+    assert text.read_documents(SHIPPED / presets.EVALUATION_TEXT)
+
+
+def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        presets.save(toy.model, tmp_path / name)
+    assert tree_sha256(tmp_path / "one") == tree_sha256(tmp_path / "two") == tree_sha256(toy.preset)
+
+
+def test_describe(toy: Toy) -> None:
+    described = presets.describe(presets.load(str(toy.preset)), "here", "MIT")
+    assert described["family"] == "gpt2"
+    assert described["context_length"] == 96
+    assert (described["start_token_id"], described["end_token_id"], described["pad_token_id"]) == (1, 1, 0)
+    assert described["parameters"] == sum(w.numpy().size for w in toy.model.backbone.weights)
+
+
+@pytest.mark.parametrize("preset", ["./nowhere", "/nowhere/at/all", "no/such/folder"])
+def test_a_missing_folder(preset: str) -> None:
+    with pytest.raises(UserError, match=r"does not exist; author.preset takes .*pydoc_gpt2"):
+        presets.load(preset)
+
+
+def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no config\.json"):
+        presets.load(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be loaded"):
+        presets.load(str(tmp_path))
+
+
+def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLEHUB_CACHE", "/nonexistent/kaggle")
+    monkeypatch.setenv("HF_HOME", "/nonexistent/hf")
+    # a proxy that refuses: no test may reach beyond loopback, on a machine with a network either
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    began = time.monotonic()
+    done = stage("stages.author", "author=gpt2_base_en")
+    assert time.monotonic() - began < 60
+    assert done.returncode == 1
+    assert "gpt2_base_en" in done.stderr
+    assert "use.author=pydoc_gpt2" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

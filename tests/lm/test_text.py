@@ -1,0 +1,51 @@
+"""Evaluation text from files, in windows and beginnings."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Toy
+
+from stages.errors import UserError
+from stages.lm import text
+
+
+def test_jsonl_and_plain_text(tmp_path: Path) -> None:
+    lines, plain = tmp_path / "a.jsonl", tmp_path / "a.txt"
+    lines.write_text('{"text": "one\\u2028still one"}\n\n{"text": "two\\n\\nmore"}\n')
+    plain.write_text("one\ntwo\n\n\nthree\n")
+    assert text.read_documents(lines) == ["one\u2028still one", "two\n\nmore"]
+    assert text.read_documents(plain) == ["one\ntwo", "three"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"text": "x"}\n{"body": "x"}\n', r"a\.jsonl:2: each line must be"),
+        ("a.jsonl", b"[]\n", r"a\.jsonl:1"),
+        ("a.txt", b"\n \n", "holds no documents"),
+        ("a.txt", b"caf\xe9", "not UTF-8"),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        text.read_documents(tmp_path / name)
+
+
+def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:
+    documents = ["Returns the value of it.", "Raises an error."] * 20
+    windows = text.windows(documents, toy.bpe, end=1, length=16, most=5)
+    assert windows.shape == (5, 16)
+    first = [1, *toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids]
+    assert windows.reshape(-1)[: len(first)].tolist() == first
+
+
+def test_too_little_text_for_a_window(toy: Toy) -> None:
+    with pytest.raises(UserError, match="less than one window of 64"):
+        text.windows(["tiny"], toy.bpe, end=1, length=64, most=5)
+
+
+def test_beginnings_encode_to_themselves(toy: Toy) -> None:
+    found = text.beginnings(["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, most=3)
+    assert len(found) == 1
+    assert len(toy.bpe.encode(found[0]).ids) == 6

@@ -1,0 +1,67 @@
+"""A run that was interrupted ends with the weights of one that was not."""
+
+from pathlib import Path
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+from stages.lm import training
+
+SETTINGS = training.TrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4)
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+def backbone() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    return keras_hub.models.GPT2Backbone(
+        vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32, dropout=0.0,
+        max_sequence_length=16,
+    )  # fmt: skip
+
+
+def stream() -> training.Stream:
+    random = np.random.default_rng(0)
+    return training.Stream([random.integers(2, 30, 9).tolist() for _ in range(40)], end_of_text=1)
+
+
+def run(
+    folder: Path, stop_after: int | None = None, model: keras.Model | None = None
+) -> tuple[list[np.ndarray], list[float]]:
+    model = model or backbone()
+    losses: list[float] = []
+
+    def show(progress: training.Progress) -> None:
+        losses.append(progress.loss)
+        if progress.step == stop_after:
+            raise InterruptedRunError
+
+    training.train(model, stream(), SETTINGS, folder / "checkpoint.npz", show)
+    return [np.asarray(w) for w in model.weights], losses
+
+
+def test_resumed_weights_equal_unbroken_ones_and_loss_falls(tmp_path: Path) -> None:
+    whole, losses = run(tmp_path / "a")
+    assert losses[-1] < losses[0]
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path / "b", stop_after=6)
+    resumed, later = run(tmp_path / "b")
+    assert len(later) == 8  # from the checkpoint after step 4
+    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+def test_batches_depend_on_seed_and_step_alone() -> None:
+    one, two = stream().batch(7, SETTINGS), stream().batch(7, SETTINGS)
+    assert one.shape == (4, 17)
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, stream().batch(8, SETTINGS))
+
+
+def test_documents_begin_with_the_end_token() -> None:
+    documents = training.Stream([[5, 6], [7]], end_of_text=1)
+    assert documents.tokens.tolist() == [1, 5, 6, 1, 7]
+    assert documents.starts.tolist() == [0, 3]

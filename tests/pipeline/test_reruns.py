@@ -1,0 +1,214 @@
+"""A real, small DVC repository: which stages run again after which change.
+
+The tests of this module are steps of one story, in order: each starts from where the one before ended.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, TEXT, Toy
+
+from stages.files import tree_sha256
+
+TINY = {
+    "windows": 2, "parity_windows": 1, "prompts": 3, "prompt_tokens": 6, "timing_repeats": 2, "latency_runs": 1,
+    "latency_attempts": 6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repository:
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def repro(self) -> set[str]:
+        """Runs `dvc repro`; returns the stages that were executed."""
+        done = self.dvc("repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return ran(done.stdout)
+
+    def pending(self) -> set[str]:
+        """The stages that `dvc repro` would execute, without executing them."""
+        return ran(self.dvc("repro", "--dry").stdout)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        content = path.read_text()
+        assert content.count(old) == 1, (name, old)
+        path.write_text(content.replace(old, new))
+
+    def hashes(self) -> dict[str, str]:
+        return {p.name: tree_sha256(p) for p in sorted((self.folder / "artifacts").iterdir()) if p.is_dir()}
+
+
+def ran(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+@pytest.fixture(scope="module")
+def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("conf", "stages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", "uv.lock"):
+        shutil.copyfile(ROOT / name, folder / name)
+    preset = folder / "artifacts/presets/pydoc_gpt2"
+    shutil.copytree(toy.preset, preset)
+    documents = [part for text in TEXT for part in text.split("\n\n") if len(part) > 60]
+    (preset / "evaluation.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["convert"]["sequence_length"] = 48
+    params["quantize"]["modes"] = ["float32"]
+    (folder / "params.yaml").write_text("# knobs\n" + yaml.safe_dump(params))
+    validate = folder / "conf/validate/default.yaml"
+    validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
+    made = Repository(folder)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    assert made.dvc("init", "-q").returncode == 0
+    return made
+
+
+def modes(stage: str, *names: str) -> set[str]:
+    return {f"{stage}@{name}" for name in names}
+
+
+def chain(*names: str) -> set[str]:
+    return modes("quantize", *names) | modes("validate", *names) | modes("package", *names)
+
+
+def test_everything_runs_once(repository: Repository) -> None:
+    assert repository.repro() == {"author", "convert", "summary"} | chain("float32")
+    bundle = repository.folder / "artifacts/package/float32"
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["metrics"]["greedy_match"] == 1.0
+    assert manifest["metrics"]["text_greedy_match"] == 1.0
+    assert not manifest["failed_gates"]
+
+
+def test_a_second_run_is_quick_and_runs_nothing(repository: Repository) -> None:
+    began = time.monotonic()
+    assert repository.repro() == set()
+    assert time.monotonic() - began < 10
+
+
+def test_comments_run_nothing(repository: Repository) -> None:
+    repository.edit("params.yaml", "# knobs\n", "# the knobs\n")
+    for name in ("convert/default", "quantize/float32", "author/pydoc_gpt2", "package/default"):
+        path = repository.folder / f"conf/{name}.yaml"
+        path.write_text("# another comment\n" + path.read_text())
+    assert repository.repro() == set()
+
+
+def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> None:
+    path = repository.folder / "conf/validate/default.yaml"
+    settings = yaml.safe_load(path.read_text())
+    for gate in settings["gates"]:
+        if gate["metric"] == "perplexity_ratio":
+            gate["at_most"] = 0.5
+    path.write_text(yaml.safe_dump(settings))
+    done = repository.dvc("repro", "--keep-going")
+    assert ran(done.stdout) == modes("validate", "float32") | modes("package", "float32") | {"summary"}
+    assert done.returncode != 0
+    assert "float32 is not packaged, a gate failed: perplexity_ratio is 1, wanted <= 0.5" in done.stderr
+    assert "Traceback" not in done.stderr
+    table = (repository.folder / "artifacts/summary/summary.md").read_text()
+    assert "refused: perplexity_ratio" in table
+    for gate in settings["gates"]:
+        if gate["metric"] == "perplexity_ratio":
+            gate["at_most"] = 1.01
+    path.write_text(yaml.safe_dump(settings))
+    assert repository.repro() == set()  # from the run-cache
+
+
+def test_a_mode_added_runs_its_own_chain_only(repository: Repository) -> None:
+    repository.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
+    assert repository.repro() == chain("dynamic_range") | {"summary"}
+    assert "| dynamic_range |" in (repository.folder / "artifacts/summary/summary.md").read_text()
+
+
+def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(repository: Repository) -> None:
+    repository.edit("conf/quantize/dynamic_range.yaml", "granularity: CHANNELWISE", "granularity: TENSORWISE")
+    assert repository.repro() == chain("dynamic_range") | {"summary"}
+
+
+def test_sequence_length_runs_convert_onward_and_back_runs_nothing(repository: Repository) -> None:
+    repository.edit("params.yaml", "  - dynamic_range\n", "")
+    assert repository.repro() == {"summary"} or repository.repro() == set()
+    before = repository.hashes()
+    repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 40")
+    assert repository.repro() == {"convert", "summary"} | chain("float32")
+    assert json.loads((repository.folder / "artifacts/convert/convert.json").read_text())["context_window"] == 20
+    repository.edit("params.yaml", "sequence_length: 40", "sequence_length: 48")
+    assert repository.repro() == set()
+    assert repository.hashes() == before
+
+
+def test_a_bad_value_is_one_line_and_nothing_is_lost(repository: Repository) -> None:
+    before = repository.hashes()
+    repository.edit("params.yaml", "context_window: null", "context_window: 40")
+    done = repository.dvc("repro")
+    assert done.returncode != 0
+    assert "error: convert.context_window is 40; allowed: 1 to 24" in done.stderr
+    assert "Traceback" not in done.stderr
+    repository.edit("params.yaml", "context_window: 40", "context_window: null")
+    assert repository.repro() == set()
+    assert repository.hashes() == before
+
+
+def test_a_mode_without_a_file_fails_at_once(repository: Repository) -> None:
+    repository.edit("params.yaml", "  - float32\n", "  - float32\n  - int5\n")
+    began = time.monotonic()
+    done = repository.dvc("repro")
+    assert done.returncode != 0
+    assert time.monotonic() - began < 10
+    assert "int5" in done.stderr
+    assert "Traceback" not in done.stderr
+    repository.edit("params.yaml", "  - int5\n", "")
+
+
+@pytest.mark.parametrize("moment", ["start", "half-written", "written"])
+def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: str) -> None:
+    convert = repository.folder / "artifacts/convert"
+    if moment == "written":
+        # what DVC leaves when it dies between the command's end and the lock's writing
+        repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
+        subprocess.run(
+            ["python", "-m", "stages.convert"], cwd=repository.folder, env=repository.environment, check=True
+        )
+    else:
+        repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro", "convert"], cwd=repository.folder, env=repository.environment,
+            start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        awaited = convert.with_name(".convert.partial") if moment == "half-written" else None
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if (awaited is None and not convert.exists()) or (awaited is not None and awaited.exists()):
+                break
+            time.sleep(0.02)
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert "convert" in repository.pending()
+    repository.edit("params.yaml", "sequence_length: 44", "sequence_length: 48")
+    assert repository.repro() == set()  # earlier results come back from the cache

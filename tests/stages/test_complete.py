@@ -1,0 +1,60 @@
+"""complete: the recipe's inference helper."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, stage
+
+from stages import complete
+from stages.errors import UserError
+from stages.tflite import flatbuffer, linker
+
+
+@pytest.fixture(scope="module")
+def model(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("complete") / "autocomplete.tflite"
+    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), path)
+    return path
+
+
+def test_it_lists_signatures_and_answers(model: Path) -> None:
+    done = stage("stages.complete", f"file={model}", "Returns the", "Raises")
+    assert done.returncode == 0, done.stderr
+    assert "signature serving_default: prompt string [] → text string []" in done.stdout.replace("\n", " ")
+    assert "Returns the" in done.stdout
+    assert done.stdout.count(" ms") == 2
+
+
+def test_standard_input_line_by_line(model: Path) -> None:
+    command = [sys.executable, "-m", "stages.complete", f"file={model}", "-"]
+    done = subprocess.run(command, input=b"One line\nmode=x\n\xff\n", capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b" ms") == 3
+
+
+def test_options_end_where_prompts_begin() -> None:
+    request = complete.parse([f"file={__file__}", "threads=3", "--", "mode=x"])
+    assert request.prompts == ["mode=x"]
+    assert request.threads == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no prompt"),
+        (["mode=int5", "x"], "int5.* does not exist; modes that are there"),
+        (["threads=0", "x"], "threads=0; allowed"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        complete.parse(arguments)
+
+
+def test_help() -> None:
+    done = stage("stages.complete", "--help")
+    assert done.returncode == 0
+    assert "mode=" in done.stdout

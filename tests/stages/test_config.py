@@ -1,0 +1,162 @@
+"""Settings: who wins, what a stage may see, and errors in one line."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, stage
+
+PROBE = """
+import json, sys
+from dataclasses import asdict
+from stages import config
+from stages.convert import ConvertSettings
+config.main("convert", ConvertSettings, lambda s: print(json.dumps(asdict(s))))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the configuration, and a stage that prints its settings."""
+    for name in ("conf", "stages"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "probe.py").write_text(PROBE)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    content = path.read_text()
+    assert content.count(old) == 1
+    path.write_text(content.replace(old, new))
+
+
+def settings(project: Path, *arguments: str) -> dict[str, object]:
+    done = stage("probe", *arguments, cwd=project)
+    assert done.returncode == 0, done.stderr
+    return dict(yaml.safe_load(done.stdout))
+
+
+def failure(*arguments: str, cwd: Path) -> str:
+    done = stage(*arguments, cwd=cwd)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_group_file_yields_to_params_yields_to_the_command_line(project: Path) -> None:
+    assert settings(project)["top_k"] == 5
+    assert settings(project)["sequence_length"] == 100
+    edit(project / "params.yaml", "sequence_length: 100", "sequence_length: 80")
+    assert settings(project)["sequence_length"] == 80
+    assert settings(project, "convert.sequence_length=64")["sequence_length"] == 64
+    assert settings(project, "convert.top_k=7")["top_k"] == 7
+
+
+def test_use_chooses_the_group_file_and_the_command_line_another(project: Path) -> None:
+    other = yaml.safe_load((project / "conf/convert/default.yaml").read_text()) | {"top_k": 9}
+    (project / "conf/convert/wide.yaml").write_text(yaml.safe_dump(other))
+    assert settings(project, "convert=wide")["top_k"] == 9
+    edit(project / "params.yaml", "convert: default", "convert: wide")
+    assert settings(project)["top_k"] == 9
+    assert settings(project, "convert=default")["top_k"] == 5
+
+
+@pytest.mark.parametrize("text", ["plain", "it's \\ quoted", "a,b: {c} [d] $e"])
+def test_any_string_of_params_arrives_as_it_is(project: Path, text: str) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["validate"]["evaluation_text"] = text
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    probe = PROBE.replace("convert", "validate").replace("Convert", "Validate")
+    (project / "probe.py").write_text(probe)
+    done = stage("probe", "quantize=float32", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load(done.stdout)["evaluation_text"] == text
+
+
+def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
+    edit(project / "dvc.yaml", "      - convert.sampler\n", "")
+    edit(project / "params.yaml", "  sampler: top_k ", "  # sampler: top_k ")
+    assert "sampler" in failure("probe", cwd=project)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["stages.convert", "convert.sequence_length=abc"], ["sequence_length", "abc", "Integer"]),
+        (["stages.convert", "convert.sequence_lenght=5"], ["sequence_lenght"]),
+        (["stages.convert", "+convert.colour=red"], ["colour", "sequence_length"]),
+        (["stages.convert", "convert.context_window=51"], ["context_window is 51", "1 to 50, half of sequence_length"]),
+        (["stages.convert", "convert.context_window=0"], ["context_window is 0"]),
+        (["stages.convert", "convert.sampler=beam"], ["beam", "greedy, top_k, top_p, temperature"]),
+        (["stages.convert", "convert.temperature=0"], ["temperature is 0", "above 0"]),
+        (["stages.convert", "convert.top_p=1.5"], ["top_p is 1.5"]),
+        (["stages.convert", "convert.max_output_bytes=801"], ["801", "788"]),
+        (["stages.convert", "convert.prefill_lengths=[16,8]"], ["prefill_lengths"]),
+        (["stages.convert", "convert.seed=-1"], ["seed is -1"]),
+        (["stages.convert", "convert=missing"], ["convert/missing", "default"]),
+        (["stages.quantize", "quantize=int5"], ["quantize/int5", "dynamic_range", "float16", "float32"]),
+        (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),
+        (["stages.validate", "quantize=float32", "validate.windows=0"], ["windows is 0"]),
+        (["stages.validate", "quantize=float32", "validate.gates=[{metric: x}]"], ["at_most"]),
+    ],
+)
+def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:
+    began = time.monotonic()
+    line = failure(*arguments, cwd=ROOT)
+    assert time.monotonic() - began < 2
+    for part in expected:
+        assert part in line
+    assert "hydra.conf" not in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("sequence_length: 100", "sequence_lenght: 100", ["sequence_lenght", "convert.sequence_length"]),
+        ("sequence_length: 100", "sequence_length: many", ["many", "sequence_length"]),
+        ("  convert: default", "  convert: nosuch", ["nosuch", "default"]),
+        ("  convert: default", "  converter: default", ["converter", "allowed"]),
+        ("convert:\n  sequence", "convert: [\n  sequence", ["params.yaml", "not valid YAML"]),
+    ],
+)
+def test_bad_params_are_one_line(project: Path, old: str, new: str, expected: list[str]) -> None:
+    edit(project / "params.yaml", old, new)
+    line = failure("stages.convert", cwd=project)
+    for part in expected:
+        assert part in line
+
+
+@pytest.mark.parametrize("name", ["author", "convert", "quantize", "validate", "package", "summary", "pretrain"])
+def test_help_is_fast_and_shows_the_settings(name: str) -> None:
+    began = time.monotonic()
+    done = stage(f"stages.{name}", "--help")
+    assert time.monotonic() - began < 2
+    assert done.returncode == 0, done.stderr
+    assert f"python -m stages.{name}" in done.stdout
+    assert f"{name}: " in done.stdout or name == "pretrain"
+
+
+def test_from_another_folder_the_error_says_where_to_go(tmp_path: Path) -> None:
+    (tmp_path / "stages").symlink_to(ROOT / "stages")
+    assert "run from the project's top folder" in failure("stages.convert", cwd=tmp_path)
+
+
+def test_no_key_lives_in_params_and_in_a_group_file() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for path in (ROOT / "conf").glob("*/*.yaml"):
+        keys = set(yaml.safe_load(path.read_text()))
+        assert not keys & set(params.get(path.parent.name) or {}), path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*/*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_group_file_composes(path: Path) -> None:
+    group = path.parent.name
+    extra = ["quantize=float32"] if group in ("validate", "package") else []
+    done = stage(f"stages.{group}", f"{group}={path.stem}", *extra, "--help")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,112 @@
+"""Rules of convert, validate, package and summary that need no model."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from stages import convert, summary, validate
+from stages.bundle import card
+from stages.errors import UserError
+
+DEFAULTS: dict[str, Any] = {
+    "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
+    "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
+}  # fmt: skip
+
+
+def resolved(context: int, **changes: Any) -> convert.Lengths:
+    return convert.resolve(convert.ConvertSettings(**DEFAULTS | changes), context)
+
+
+def test_lengths_by_default() -> None:
+    assert resolved(1024) == convert.Lengths(50, 256, [16, 64])
+    assert resolved(128) == convert.Lengths(50, 128, [16, 64])
+    assert resolved(128, sequence_length=41).context_window == 20
+
+
+def test_a_prefill_longer_than_the_cache_is_left_out() -> None:
+    assert resolved(1024, sequence_length=20, cache_length=40).prefill_lengths == [16]
+
+
+@pytest.mark.parametrize(
+    ("context", "changes", "message"),
+    [
+        (96, {}, "sequence_length is 100; allowed: 2 to 96, the model's context length"),
+        (1024, {"sequence_length": 300}, "sequence_length is 300; allowed: 2 to 256, the KV cache's slots"),
+        (512, {"cache_length": 513}, "cache_length is 513; allowed: 2 to 512"),
+        (512, {"sequence_length": 10, "cache_length": 12}, "prefill_lengths"),
+    ],
+)
+def test_contradictions_with_the_model(context: int, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        resolved(context, **changes)
+
+
+METRICS: dict[str, Any] = {
+    "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
+    "perplexity_ratio_stderr": 0.001, "bits_per_byte": 1.5, "top1_agreement": 0.9, "kl_divergence": 0.01,
+    "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
+}  # fmt: skip
+PERFORMANCE: dict[str, Any] = {
+    "ttft_ms": 1.0, "decode_tokens_per_s": 100.0, "latency_100_tokens_s": None, "peak_rss_mib": 3.0,
+    "size_bytes": {"autocomplete.tflite": 2_000_000, "core.tflite": 1_500_000},
+}  # fmt: skip
+
+
+def test_gates_are_judged_on_their_modes() -> None:
+    gates = [
+        validate.Gate("perplexity_ratio", at_most=1.01),
+        validate.Gate("top1_agreement", at_least=0.9),
+        validate.Gate("greedy_match", at_least=1.0, modes=["float32"]),
+        validate.Gate("android_contract", at_least=1.0),
+    ]
+    judged = validate.judge(gates, "float16", METRICS)
+    assert [(g["name"], g["passed"]) for g in judged] == [
+        ("perplexity_ratio", False), ("top1_agreement", True), ("android_contract", False),
+    ]  # fmt: skip
+    assert judged[0]["threshold"] == "<= 1.01"
+
+
+def test_a_gate_on_an_unknown_metric_says_which_there_are() -> None:
+    with pytest.raises(UserError, match=r"no metric 'speed'; allowed: .*perplexity_ratio"):
+        validate.judge([validate.Gate("speed", at_most=1.0)], "float16", METRICS)
+
+
+def test_a_value_that_is_no_number_passes_no_gate() -> None:
+    judged = validate.judge([validate.Gate("perplexity", at_most=20.0)], "m", METRICS | {"perplexity": float("nan")})
+    assert not judged[0]["passed"]
+
+
+def test_the_table_marks_refused_modes_and_what_was_not_measured() -> None:
+    gates = [{"name": "perplexity_ratio", "passed": False}]
+    row = summary.row(METRICS | {"gates": gates}, PERFORMANCE)
+    assert "refused: perplexity_ratio" in summary.markdown([row])
+    assert " – " in summary.markdown([row])
+    read = list(csv.DictReader(io.StringIO(summary.comma_separated([row]))))
+    assert read[0]["mode"] == "float16"
+    assert float(read[0]["text_mb"]) == 2.0
+    assert read[0]["latency_100_tokens_s"] == ""
+
+
+def test_the_picture_is_drawn_without_timings(tmp_path: Any) -> None:
+    rows = [summary.row(METRICS | {"mode": m}, PERFORMANCE) for m in ("a", "b")]
+    summary.plot(rows, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_card_names_failed_gates() -> None:
+    manifest: dict[str, Any] = {
+        "name": "autocomplete", "mode": "float16", "failed_gates": ["perplexity_ratio"],
+        "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
+        "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
+        "sampler": {"sampler": "top_k"}, "metrics": METRICS,
+        "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
+        "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
+        "files": {"core.tflite": {"bytes": 1500000}},
+    }  # fmt: skip
+    text = card.render(manifest, "Title", "en")
+    assert text.startswith("---\n")
+    assert "**Gates that failed:** perplexity_ratio" in text
+    assert "Gates that failed" not in card.render(manifest | {"failed_gates": []}, "Title", "en")

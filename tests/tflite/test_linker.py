@@ -1,0 +1,143 @@
+"""Linked models run, and say what the core says."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy
+
+from stages.errors import UserError
+from stages.lm import core, tokenizer
+from stages.measure import contract
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, linker, quantization, runner
+
+
+def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:
+    path = folder / "linked.tflite"
+    flatbuffer.write(linker.link(driver_model, flatbuffer.read(core_path)), path)
+    return runner.complete(runner.tensorflow(path, 1))
+
+
+@pytest.fixture(scope="module")
+def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return linked(greedy_driver, core_path, tmp_path_factory.mktemp("linked"))
+
+
+def expected(toy: Toy, prompt: str) -> bytes:
+    ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-WINDOW:]]
+    pieces = tokenizer.token_bytes(toy.vocabulary.ids)
+    new = b"".join(pieces[t] for t in keras_greedy(toy, ids, SEQUENCE)).decode(errors="ignore").encode()
+    room = max(788 - len(prompt.encode()), 0)
+    return prompt.encode() + new[:room].decode(errors="ignore").encode()
+
+
+@pytest.mark.parametrize("prompt", [*PROMPTS, "", "word " * 60, "x" * 700, "é" * 393 + "a"])
+def test_greedy_text_equals_keras(toy: Toy, complete: Any, prompt: str) -> None:
+    assert complete(prompt.encode()) == expected(toy, prompt)
+
+
+@pytest.mark.parametrize("name", contract.HOSTILE)
+def test_hostile_prompts_are_answered(complete: Any, name: str) -> None:
+    prompt = contract.HOSTILE[name]
+    answer = complete(prompt)
+    assert answer.startswith(prompt)
+    assert len(answer) <= max(788, len(prompt))
+
+
+def test_sampling_differs_between_calls_and_between_interpreters(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    model = driver(toy, "top_k")
+    complete = linked(model, core_path, tmp_path)
+    answers = [complete(b"Returns the") for _ in range(4)]
+    assert len(set(answers)) > 1
+    assert [linked(model, core_path, tmp_path)(b"Returns the") for _ in range(4)] != answers
+
+
+def test_a_fixed_seed_repeats_after_each_load(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    model = driver(toy, "temperature", seed=11)
+    runs = []
+    for _ in range(2):
+        complete = linked(model, core_path, tmp_path)
+        runs.append([complete(b"Returns the") for _ in range(3)])
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("mode", ["dynamic_range", "float16"])
+def test_quantized_core_says_the_same_linked_and_alone(
+    toy: Toy, greedy_driver: Any, core_path: Path, tmp_path: Path, mode: str
+) -> None:
+    import yaml
+
+    recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
+    path = tmp_path / "core.tflite"
+    flatbuffer.write(quantization.quantize(core_path, recipe), path)
+    complete = linked(greedy_driver, path, tmp_path)
+    session = runner.Session(runner.tensorflow(path, 1))
+    pieces = tokenizer.token_bytes(toy.vocabulary.ids)
+    for prompt in PROMPTS:
+        ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+        session.reset()
+        session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
+        said = [ids[-1]]
+        while len(ids) + len(said) - 1 < SEQUENCE and (len(said) == 1 or said[-1] != toy.vocabulary.end):
+            said.append(int(session.decode(said[-1]).argmax()))
+        new = b"".join(pieces[t] for t in said[1:]).decode(errors="ignore").encode()
+        assert complete(prompt.encode()) == prompt.encode() + new
+
+
+def test_neither_part_is_changed_and_bytes_repeat(greedy_driver: Any, core_path: Path) -> None:
+    before = flatbuffer.serialize(greedy_driver)
+    read = flatbuffer.read(core_path)
+    first = flatbuffer.serialize(linker.link(greedy_driver, read))
+    assert flatbuffer.serialize(linker.link(greedy_driver, read)) == first
+    assert flatbuffer.serialize(greedy_driver) == before
+    assert flatbuffer.serialize(read) == core_path.read_bytes()
+
+
+def test_a_driver_s_bytes_repeat(toy: Toy) -> None:
+    assert len({flatbuffer.serialize(driver(toy, "top_k")) for _ in range(3)}) == 1
+
+
+def test_no_placeholder_and_no_custom_op_is_left(greedy_driver: Any, core_path: Path) -> None:
+    names = flatbuffer.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
+    assert not [n for n in names if n.startswith(core.PLACEHOLDER)]
+    assert [n for n in names if n.startswith("Flex")]
+
+
+def test_a_core_of_another_cache_length_is_refused(toy: Toy, greedy_driver: Any) -> None:
+    with quiet():
+        other = core.build(toy.weights, SLOTS // 2, [8])
+    with pytest.raises(UserError, match=r"mask.*run `dvc repro`"):
+        linker.link(greedy_driver, other)
+
+
+def test_a_core_without_the_signature_is_refused(toy: Toy, greedy_driver: Any) -> None:
+    with quiet():
+        other = core.build(toy.weights, SLOTS, [16])
+    with pytest.raises(UserError, match=r"no signature 'prefill_8'; it has: .*prefill_16"):
+        linker.link(greedy_driver, other)
+
+
+def test_blockwise_scales_follow_their_tensors(toy: Toy, greedy_driver: Any, core_path: Path) -> None:
+    """ai-edge-quantizer names scales of int4 blocks by tensor index, which linking moves."""
+    recipe = [{
+        "regex": ".*", "operation": "FULLY_CONNECTED", "algorithm_key": "min_max_uniform_quantize",
+        "op_config": {
+            "weight_tensor_config": {"num_bits": 4, "symmetric": True, "granularity": "BLOCKWISE_32", "dtype": "INT"},
+            "compute_precision": "INTEGER", "explicit_dequantize": False, "skip_checks": False,
+            "min_weight_elements": 0,
+        },
+    }]  # fmt: skip
+    quantized = quantization.quantize(core_path, recipe)
+    model = linker.link(greedy_driver, quantized)
+    seen = 0
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            details = tensor.quantization.details if tensor.quantization else None
+            if details is not None:
+                seen += 1
+                scales = subgraph.tensors[details.scales]
+                blocks = tensor.shape[0] * tensor.shape[1] // details.blockSize
+                assert int(np.prod(scales.shape)) == blocks
+    assert seen >= 9
