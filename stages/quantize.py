@@ -1,6 +1,6 @@
 """quantize: applies a mode's recipe to the core, and links the result into the text driver."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ OUT = Path("artifacts/quantize")
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32."""
+    """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
+
+    `text_recipe` is for the core inside autocomplete.tflite, where its runtime needs another one.
+    """
 
     mode: str
     recipe: list[Any]
+    text_recipe: list[Any] | None = None
 
 
 def run(settings: QuantizeSettings) -> None:
@@ -24,11 +28,13 @@ def run(settings: QuantizeSettings) -> None:
     from stages.tflite import flatbuffer, linker, quantization
 
     driver = flatbuffer.read(CONVERT / "text_driver.tflite")
-    core = quantization.quantize(CONVERT / "core.tflite", settings.recipe)
+    core = text_core = quantization.quantize(CONVERT / "core.tflite", settings.recipe)
+    if settings.text_recipe is not None:
+        text_core = quantization.quantize(CONVERT / "core.tflite", settings.text_recipe)
     with replacing(OUT / settings.mode) as folder:
         flatbuffer.write(core, folder / "core.tflite")
-        flatbuffer.write(linker.link(driver, core), folder / "autocomplete.tflite")
-        write_json(folder / "recipe.json", {"mode": settings.mode, "recipe": settings.recipe})
+        flatbuffer.write(linker.link(driver, text_core), folder / "autocomplete.tflite")
+        write_json(folder / "recipe.json", asdict(settings))
         sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(folder.glob("*.tflite"))}
     print(f"{OUT / settings.mode}: {sizes}")
 

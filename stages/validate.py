@@ -86,16 +86,15 @@ def run(settings: ValidateSettings) -> None:
 
         keras = presets.load(str(AUTHOR))
     bpe = tokenizer.load(AUTHOR / presets.TOKENIZER)
-    subject = checks.Subject(shipped, CONVERT, bpe, model, converted, settings.threads)
     windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
-    if not prompts:
-        longest = 2 * settings.prompt_tokens
-        raise UserError(f"{settings.evaluation_text} has no document of {longest} tokens; lower validate.prompt_tokens")
     metrics: dict[str, Any] = {"mode": settings.mode}
-    metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
-    with tempfile.TemporaryDirectory() as folder:
-        metrics |= checks.greedy(subject, keras, prompts, Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        core = checks.find_text_core(shipped, CONVERT, folder)
+        subject = checks.Subject(shipped, CONVERT, core, bpe, model, converted, settings.threads)
+        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
+        metrics |= checks.greedy(subject, keras, prompts, folder)
     metrics["android_contract"] = checks.android(subject, prompts)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
     performance = checks.measure_performance(subject, prompts, settings)

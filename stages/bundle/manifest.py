@@ -36,6 +36,7 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
         "sampler": sampler,
         "models": dict(models),
         "recipe": facts.recipe["recipe"],
+        "text_recipe": facts.recipe["text_recipe"],
         "metrics": dict(facts.metrics),
         "performance": dict(facts.performance),
         "failed_gates": refused,

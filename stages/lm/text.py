@@ -68,4 +68,6 @@ def beginnings(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, mos
             found.append(text)
         if len(found) == most:
             break
+    if not found:
+        raise UserError(f"the evaluation text has no document of {2 * tokens} tokens; lower validate.prompt_tokens")
     return found

@@ -10,10 +10,12 @@ import numpy as np
 import tokenizers
 
 from stages.arrays import Array
+from stages.errors import UserError
+from stages.files import read_json
 from stages.lm import reference, tokenizer
 from stages.measure import contract, performance, quality
 from stages.progress import progress_bar
-from stages.tflite import flatbuffer, linker, runner
+from stages.tflite import flatbuffer, linker, quantization, runner
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Subject:
 
     shipped: Path
     converted: Path
+    text_core: Path
     bpe: tokenizers.Tokenizer
     model: dict[str, Any]
     settings: dict[str, Any]
@@ -33,26 +36,56 @@ class Subject:
         start = [self.model["start_token_id"]] if self.model["add_start_token"] else []
         return [*start, *ids] or [self.model["end_token_id"]]
 
-    def session(self, folder: Path, threads: int | None = None) -> runner.Session:
-        """The core of a folder in ai-edge-litert."""
-        return runner.Session(runner.litert(folder / "core.tflite", threads or self.threads))
+    @property
+    def core(self) -> Path:
+        """The shipped core."""
+        return self.shipped / "core.tflite"
+
+    def session(self, core: Path, threads: int | None = None) -> runner.Session:
+        """A core in ai-edge-litert."""
+        return runner.Session(runner.litert(core, threads or self.threads))
+
+
+def find_text_core(shipped: Path, converted: Path, folder: Path) -> Path:
+    """The core inside the shipped text model: the shipped core, or one that its recipe makes again in `folder`.
+
+    Raises:
+      UserError: where linking it does not give the shipped text model byte for byte.
+    """
+    recipe = read_json(shipped / "recipe.json")["text_recipe"]
+    core = shipped / "core.tflite"
+    if recipe is not None:
+        core = folder / "text_core.tflite"
+        flatbuffer.write(quantization.quantize(converted / "core.tflite", recipe), core)
+    linked = linker.link(flatbuffer.read(converted / "text_driver.tflite"), flatbuffer.read(core))
+    if flatbuffer.serialize(linked) != (shipped / "autocomplete.tflite").read_bytes():
+        raise UserError(f"{shipped / 'autocomplete.tflite'} is not what its driver and recipe give; run `dvc repro`")
+    return core
 
 
 def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows: int) -> dict[str, float]:
     """Perplexity and its kin over windows `[n, slots]`, and parity of the float32 core with Keras over some of them."""
-    # one thread each, side by side: twice as fast as two threads one after the other on matrices this small
-    reference_core, shipped = (subject.session(f, threads=1) for f in (subject.converted, subject.shipped))
-    lengths = np.array([len(b) for b in tokenizer.token_bytes(subject.bpe.get_vocab())])
-    scores, apart = [], []
+    cores = list(dict.fromkeys([subject.converted / "core.tflite", subject.core, subject.text_core]))
+    # one thread each, side by side: faster than two threads one after the other on matrices this small
+    sessions = [subject.session(core, threads=1) for core in cores]
+    scores: dict[Path, list[quality.Scores]] = {core: [] for core in cores}
+    apart = []
     with progress_bar("quality", len(windows)) as show, ThreadPoolExecutor() as pool:
         for index, window in enumerate(windows):
-            base, logits = pool.map(_logits, (reference_core, shipped), (window[:-1], window[:-1]))
-            scores.append(quality.score(logits, base, window[1:]))
+            logits = list(pool.map(_logits, sessions, [window[:-1]] * len(cores)))
+            for core, values in zip(cores, logits, strict=True):
+                scores[core].append(quality.score(values, logits[0], window[1:]))
             if index < parity_windows:
-                apart.append(quality.difference(base, reference.logits(keras, window[None, :-1])[0]))
+                apart.append(quality.difference(logits[0], reference.logits(keras, window[None, :-1])[0]))
             show(index + 1, "windows")
-    parity = {"parity_max": max(a for a, _ in apart), "parity_mean": float(np.mean([b for _, b in apart]))}
-    measured = parity | quality.summarize(scores, int(lengths[windows[:, 1:]].sum()))
+    lengths = np.array([len(b) for b in tokenizer.token_bytes(subject.bpe.get_vocab())])
+    size = int(lengths[windows[:, 1:]].sum())
+    measured = {
+        "parity_max": max(a for a, _ in apart),
+        "parity_mean": float(np.mean([b for _, b in apart])),
+        **quality.summarize(scores[subject.core], size),
+        "text_perplexity_ratio": quality.summarize(scores[subject.text_core], size)["perplexity_ratio"],
+    }
     return {name: quality.significant(value) for name, value in measured.items()}
 
 
@@ -65,20 +98,19 @@ def _logits(session: runner.Session, tokens: Array) -> Array:
 def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -> dict[str, float]:
     """How often greedy decoding by the shipped core equals Keras's, and the text model's answer equals the core's.
 
-    The shipped text model may sample: its driver's greedy twin is linked to the shipped core in `folder` instead.
+    The shipped text model may sample: its driver's greedy twin is linked to its core in `folder` instead.
     """
-    core = flatbuffer.read(subject.shipped / "core.tflite")
-    flatbuffer.write(
-        linker.link(flatbuffer.read(subject.converted / "greedy_driver.tflite"), core), folder / "greedy.tflite"
-    )
+    core = flatbuffer.read(subject.text_core)
+    twin = linker.link(flatbuffer.read(subject.converted / "greedy_driver.tflite"), core)
+    flatbuffer.write(twin, folder / "greedy.tflite")
     answer = runner.complete(runner.tensorflow(folder / "greedy.tflite", subject.threads))
     # Both sides in one runtime: kernels of different versions round differently.
-    twin = runner.Session(runner.tensorflow(subject.shipped / "core.tflite", subject.threads))
-    session = subject.session(subject.shipped)
+    alone = runner.Session(runner.tensorflow(subject.text_core, subject.threads))
+    session = subject.session(subject.core)
     ids = [subject.prompt_ids(p) for p in prompts]
     said = [continue_greedily(session, i, subject) for i in ids]
     equal = [
-        answer(p.encode()) == _text(p, continue_greedily(twin, i, subject), subject)
+        answer(p.encode()) == _text(p, continue_greedily(alone, i, subject), subject)
         for p, i in zip(prompts, ids, strict=True)
     ]
     return {
@@ -119,12 +151,12 @@ def measure_performance(subject: Subject, prompts: Sequence[str], settings: Any)
     """Timings, memory and sizes of the shipped files; timings vary from run to run."""
     before = performance.machine()
     prompt = np.array(subject.prompt_ids(prompts[0]), np.int32)
-    speed = performance.core_speed(subject.session(subject.shipped), prompt, settings.timing_repeats)
+    speed = performance.core_speed(subject.session(subject.core), prompt, settings.timing_repeats)
     files = sorted(subject.shipped.glob("*.tflite"))
     return {
         **{name: quality.significant(value, 4) for name, value in speed.items()},
         "latency_100_tokens_s": _latency(subject, prompts, settings),
-        "peak_rss_mib": round(performance.peak_rss_mib(subject.shipped / "core.tflite"), 1),
+        "peak_rss_mib": round(performance.peak_rss_mib(subject.core), 1),
         "size_bytes": {p.name: p.stat().st_size for p in files},
         "threads": subject.threads,
         "runtime": runner.versions(),

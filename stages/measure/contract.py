@@ -58,6 +58,8 @@ def interface(path: Path) -> dict[str, bool]:
         "input_named_prompt": bool(found) and [flatbuffer.text(e.name) for e in found[0].inputs] == ["prompt"],
         "one_string_in_one_out": [subgraph.tensors[i].type for i in ends] == [schema.TensorType.STRING] * 2,
         "buffers_inline": flatbuffer.buffers_inline(path),
+        # per-channel int8 is computed wrongly by TFLite 2.12, which the app pins, without an error
+        "one_scale_per_tensor": not any(flatbuffer.per_channel(t) for s in model.subgraphs for t in s.tensors),
     }
 
 

@@ -49,6 +49,12 @@ def buffers_inline(path: Path) -> bool:
     return all(packed.Buffers(i).Offset() <= 1 for i in range(packed.BuffersLength()))
 
 
+def per_channel(tensor: schema.TensorT) -> bool:
+    """Whether a tensor is quantized with more than one scale."""
+    scales = tensor.quantization.scale if tensor.quantization else None
+    return scales is not None and len(scales) > 1
+
+
 def serialize(model: schema.ModelT) -> bytes:
     """The model's bytes, buffers inline: TFLite 2.12 (the demo app's) reads no other form."""
     builder = flatbuffers.Builder(1 << 20)

@@ -18,7 +18,7 @@ PIECES = [
 ]  # fmt: skip
 CASES = [
     "", " ", "   ", "a", "Hello world", "don't you're we'll '' 's's  's   'll I'D", "a  b", "a \n b\n\n  ",
-    "  leading", "trailing  ", "日本語 text 123abc", "'start", "x's're", "aaaaaaaaaaaaaaaaaaaa", "<|endoftext|>", "a\x00b",
+    "  leading", "trailing  ", "日本語 text 123abc", "'start", "x's're", "a" * 20, "<|endoftext|>", "a\x00b",
 ]  # fmt: skip
 
 

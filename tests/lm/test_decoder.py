@@ -70,7 +70,7 @@ def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: runner.Se
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_tokens_equal_kerashub_generate(toy: Toy, core_path: Path, prompt: str) -> None:
     subject = subject_of(toy, core_path)
-    said = checks.continue_greedily(subject.session(core_path.parent), ids_of(toy, prompt), subject)
+    said = checks.continue_greedily(subject.session(core_path), ids_of(toy, prompt), subject)
     assert said == keras_greedy(toy, ids_of(toy, prompt), SEQUENCE)
 
 
@@ -85,4 +85,4 @@ def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
 def subject_of(toy: Toy, core_path: Path) -> checks.Subject:
     model = {"start_token_id": 1, "end_token_id": 1, "add_start_token": True}
     settings = {"sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy"}
-    return checks.Subject(core_path.parent, core_path.parent, toy.bpe, model, settings, 1)
+    return checks.Subject(core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

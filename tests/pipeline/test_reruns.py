@@ -48,7 +48,9 @@ class Repository:
 
     def pending(self) -> set[str]:
         """The stages that `dvc repro` would execute, without executing them."""
-        return ran(self.dvc("repro", "--dry").stdout)
+        done = self.dvc("repro", "--dry")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return ran(done.stdout)
 
     def edit(self, name: str, old: str, new: str) -> None:
         path = self.folder / name

@@ -46,7 +46,8 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
 
 METRICS: dict[str, Any] = {
     "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
-    "perplexity_ratio_stderr": 0.001, "bits_per_byte": 1.5, "top1_agreement": 0.9, "kl_divergence": 0.01,
+    "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03, "bits_per_byte": 1.5, "top1_agreement": 0.9,
+    "kl_divergence": 0.01,
     "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
 }  # fmt: skip
 PERFORMANCE: dict[str, Any] = {
