@@ -3,6 +3,8 @@
 Precedence: group file < params.yaml < command line. This is the only file that knows Hydra and OmegaConf.
 """
 
+import contextlib
+import json
 import os
 import re
 import sys
@@ -34,7 +36,10 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
     with user_errors():
         if helping and not any(a.startswith("quantize=") for a in arguments):
             arguments.append(f"quantize={_names('quantize')[0]}")  # any mode shows what a mode holds
-        sys.argv[1:] = [*_as_overrides(Path("params.yaml")), *arguments]
+        # Hydra's parser takes the overrides in one piece, behind its flags
+        flags = [a for a in arguments if a.startswith("-")]
+        overrides = [a for a in arguments if not a.startswith("-")]
+        sys.argv[1:] = [*flags, *_as_overrides(Path("params.yaml")), *overrides]
 
         @hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="config")
         def job(config: DictConfig) -> None:
@@ -48,18 +53,16 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
         job()
 
 
-class user_errors:
-    """A context that turns a user's mistake into one line on standard error and exit status 1."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, UserError | HydraException | OmegaConfBaseException):
-            if os.environ.get("AUTOCOMPLETE_TRACEBACK"):
-                traceback.print_exception(error)
-            print(f"error: {error if isinstance(error, UserError) else _one_line(error)}", file=sys.stderr)
-            raise SystemExit(1)
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns a user's mistake into one line on standard error and exit status 1."""
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if os.environ.get("AUTOCOMPLETE_TRACEBACK"):
+            traceback.print_exception(error)
+        print(f"error: {error if isinstance(error, UserError) else _one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _as_overrides(path: Path) -> Iterator[str]:
@@ -103,7 +106,7 @@ def _quoted(value: Any) -> str:
         return f"[{','.join(_quoted(v) for v in value)}]"
     if isinstance(value, str):
         return "'" + re.sub(r"(\\*)'", r"\1\1\\'", value) + "'"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    return json.dumps(value)  # null, true, numbers
 
 
 def _visible(stage: str, config: DictConfig) -> DictConfig:

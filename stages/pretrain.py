@@ -11,6 +11,7 @@ from typing import Any
 from stages import config
 from stages.files import replacing, tree_sha256, write_json
 from stages.lm.corpus import Corpus, CorpusSettings, build, docstrings, source_files
+from stages.lm.schedule import TrainingSettings
 from stages.progress import training_progress
 from stages.quiet import quiet
 
@@ -27,14 +28,7 @@ class PretrainSettings:
     layers: int
     heads: int
     hidden: int
-    context: int
-    batch: int
-    steps: int
-    learning_rate: float
-    warmup: int
-    weight_decay: float
-    seed: int
-    checkpoint_every: int
+    training: TrainingSettings
 
 
 def run(settings: PretrainSettings) -> None:
@@ -48,20 +42,16 @@ def run(settings: PretrainSettings) -> None:
     corpus = build(docstrings(source_files(Path("uv.lock"))), settings.corpus)
     tokenizer.train(corpus.train, settings.vocabulary_size, WORK / "tokenizer")
     bpe = tokenizer.load(WORK / "tokenizer")
-    keras.utils.set_random_seed(settings.seed)
+    keras.utils.set_random_seed(settings.training.seed)
     model = _new_model(settings)
     end = model.preprocessor.tokenizer.end_token_id
     stream = training.Stream([e.ids for e in bpe.encode_batch(corpus.train)], end)
     print(f"{len(corpus.train)} documents, {len(stream.tokens)} tokens, {model.count_params()} parameters", flush=True)
-    schedule = training.TrainingSettings(
-        settings.context, settings.batch, settings.steps, settings.learning_rate,
-        settings.warmup, settings.weight_decay, settings.seed, settings.checkpoint_every,
-    )  # fmt: skip
     with training_progress() as show:
-        training.train(model.backbone, stream, schedule, _checkpoint(settings, corpus), show)
+        training.train(model.backbone, stream, settings.training, _checkpoint(settings, corpus), show)
     held_out = training.Stream([e.ids for e in bpe.encode_batch(corpus.evaluation)], end)
     lengths = [len(b) for b in tokenizer.token_bytes(bpe.get_vocab())]
-    bits = training.bits_per_byte(model.backbone, held_out.tokens, lengths, settings.context)
+    bits = training.bits_per_byte(model.backbone, held_out.tokens, lengths, settings.training.context)
     _write(model, corpus, settings, bits)
 
 
@@ -74,9 +64,9 @@ def _new_model(settings: PretrainSettings) -> Any:
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=settings.vocabulary_size, num_layers=settings.layers, num_heads=settings.heads,
         hidden_dim=settings.hidden, intermediate_dim=4 * settings.hidden, dropout=0.0,
-        max_sequence_length=settings.context, name="backbone",
+        max_sequence_length=settings.training.context, name="backbone",
     )  # fmt: skip
-    preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=settings.context)
+    preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=settings.training.context)
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
@@ -98,10 +88,10 @@ def _write(model: Any, corpus: Corpus, settings: PretrainSettings, bits: float) 
             "documents": len(corpus.train),
             "training_text_bytes": sum(len(t.encode()) for t in corpus.train),
             "evaluation_documents": len(corpus.evaluation),
-            "tokens_seen": settings.steps * settings.batch * settings.context,
+            "tokens_seen": settings.training.steps * settings.training.batch * settings.training.context,
             "evaluation_bits_per_byte": round(bits, 4),
             "corpus_sha256": corpus.sha256,
-            "seed": settings.seed,
+            "seed": settings.training.seed,
             "parameters": presets.parameter_count(model),
             "sha256": presets.preset_sha256(folder),
         }

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -34,8 +35,8 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]
         now = time.monotonic()
         if now - last >= _PLAIN_EVERY_S:
             last = now
-            left = (now - began) / max(done - first, 1) * (total - done)
-            console.print(f"{title} {done}/{total} {note} {left / 60:.0f} min left", highlight=False)
+            left = timedelta(seconds=round((now - began) / max(done - first, 1) * (total - done)))
+            console.print(f"{title} {done}/{total} {note} {left} left", highlight=False)
 
     yield plain
 

@@ -12,6 +12,11 @@ from stages.quiet import quiet
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/validate")
+METRICS = (
+    "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
+    "bits_per_byte", "top1_agreement", "kl_divergence", "text_perplexity_ratio", "text_perplexity_ratio_stderr",
+    "greedy_match", "text_greedy_match", "android_contract",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Gate:
     modes: list[str] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses a gate that lets everything through, or nothing."""
+        """Refuses a gate on nothing, and one that lets everything through."""
+        if self.metric not in METRICS:
+            raise UserError(f"validate.gates: no metric {self.metric!r}; allowed: {', '.join(METRICS)}")
         if (self.at_most is None) == (self.at_least is None):
             raise UserError(f"validate.gates: {self.metric} needs one of at_most and at_least")
 
@@ -61,9 +68,6 @@ def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[st
     for gate in gates:
         if gate.modes is not None and mode not in gate.modes:
             continue
-        if gate.metric not in metrics:
-            known = ", ".join(k for k, v in metrics.items() if isinstance(v, int | float | dict))
-            raise UserError(f"validate.gates: no metric {gate.metric!r}; allowed: {known}")
         value = metrics[gate.metric]
         number = float(all(value.values())) if isinstance(value, dict) else float(value)
         threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"

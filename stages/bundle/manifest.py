@@ -1,5 +1,6 @@
 """manifest.json: what a bundle holds, what its models take and give, and what was measured."""
 
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from stages.files import sha256
 
 SCHEMA_VERSION = 1
+TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
         "metrics": dict(facts.metrics),
         "performance": dict(facts.performance),
         "failed_gates": refused,
+        "versions": {package: importlib.metadata.version(package) for package in TOOLS},
         "files": files(folder),
     }
 

@@ -29,9 +29,7 @@ class Limits:
     max_output_bytes: int
 
 
-def generate(
-    tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits, end: int, rule: Sampler
-) -> tuple[tf.Tensor, tf.Tensor]:
+def generate(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits, end: int, rule: Sampler) -> tf.Tensor:
     """Continues a prompt inside the graph.
 
     Args:
@@ -43,7 +41,7 @@ def generate(
       rule: the sampler.
 
     Returns:
-      int32 `[sequence_length]` new ids, the rest filled with `end`, and int32 `[]`, how many are new.
+      int32 `[sequence_length]`, the new ids, the rest filled with `end`.
     """
     cache = _prefill(tokens, count, shape, limits)
     decode = core.placeholder(shape, core.DECODE)
@@ -65,8 +63,8 @@ def generate(
 
     new = tf.fill([limits.sequence_length], end)
     state = [last, count - 1, tf.constant(False), new, *cache.values()]
-    _, position, ended, new, *_ = tf.while_loop(more, step, state)
-    return new, position + 1 - count - tf.cast(ended, tf.int32)
+    _, _, _, new, *_ = tf.while_loop(more, step, state)
+    return new
 
 
 def _prefill(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits) -> Cache:
@@ -114,7 +112,7 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         text = tf.reshape(text, [size])
         ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, classes, merges)
         tokens, count = _window(ids, count, vocabulary, limits)
-        new, _ = generate(tokens, count, shape, limits, vocabulary.end, rule)
+        new = generate(tokens, count, shape, limits, vocabulary.end, rule)
         written = tf.strings.reduce_join(tf.gather(strings, new))
         room = tf.maximum(size - length, 0)
         # Sampled bytes may be no text, and a cut may split a character: either is dropped.

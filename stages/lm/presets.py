@@ -13,7 +13,7 @@ from stages.files import tree_sha256
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
-FAMILIES = {"GPT2CausalLM": "gpt2"}
+FAMILIES = {"GPT2Backbone": "gpt2"}
 TOKENIZER = "assets/tokenizer"
 
 _ALTERNATIVES = (
@@ -60,7 +60,9 @@ def load(preset: str) -> keras_hub.models.CausalLM:
         raise UserError(f"preset folder {preset} does not exist; {_ALTERNATIVES}")
     if local and not (folder / "config.json").is_file():
         raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
-    if not local and not _online(preset):
+    if local:
+        _check_family(preset, _backbone_class(folder / "config.json"))  # before any weight is read
+    elif not _online(preset):
         os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
     try:
         model = keras_hub.models.CausalLM.from_preset(preset)
@@ -69,12 +71,23 @@ def load(preset: str) -> keras_hub.models.CausalLM:
         raise UserError(
             f"preset {preset!r} cannot be loaded ({type(error).__name__}: {reason}); {_ALTERNATIVES}"
         ) from None
-    if type(model).__name__ not in FAMILIES:
-        known = ", ".join(FAMILIES.values())
-        raise UserError(f"preset {preset!r} is a {type(model).__name__}; families that can be converted: {known}")
+    _check_family(preset, type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")
     return model
+
+
+def _backbone_class(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text())["class_name"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not the configuration of a KerasHub preset; {_ALTERNATIVES}") from None
+
+
+def _check_family(preset: str, backbone: str) -> None:
+    if backbone not in FAMILIES:
+        known = ", ".join(FAMILIES.values())
+        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {known}")
 
 
 def _online(preset: str) -> bool:
@@ -92,7 +105,7 @@ def describe(model: keras_hub.models.CausalLM, source: str, licence: str) -> dic
     """What later stages need to know of a preset without loading it."""
     tokenizer = model.preprocessor.tokenizer
     return {
-        "family": FAMILIES[type(model).__name__],
+        "family": FAMILIES[type(model.backbone).__name__],
         "parameters": parameter_count(model),
         "vocabulary": model.backbone.vocabulary_size,
         "context_length": model.backbone.max_sequence_length,

@@ -12,20 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.arrays import Array
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How long and how fast to train; a batch is `batch` windows of `context` tokens."""
-
-    context: int
-    batch: int
-    steps: int
-    learning_rate: float
-    warmup: int
-    weight_decay: float
-    seed: int
-    checkpoint_every: int
+from stages.lm.schedule import TrainingSettings
 
 
 @dataclass(frozen=True)

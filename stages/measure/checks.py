@@ -73,18 +73,21 @@ def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows
     with progress_bar("quality", len(windows)) as show, ThreadPoolExecutor() as pool:
         for index, window in enumerate(windows):
             logits = list(pool.map(_logits, sessions, [window[:-1]] * len(cores)))
-            for core, values in zip(cores, logits, strict=True):
-                scores[core].append(quality.score(values, logits[0], window[1:]))
+            predictions = list(pool.map(quality.log_softmax, logits))
+            for core, prediction in zip(cores, predictions, strict=True):
+                scores[core].append(quality.score(prediction, predictions[0], window[1:]))
             if index < parity_windows:
                 apart.append(quality.difference(logits[0], reference.logits(keras, window[None, :-1])[0]))
             show(index + 1, "windows")
     lengths = np.array([len(b) for b in tokenizer.token_bytes(subject.bpe.get_vocab())])
     size = int(lengths[windows[:, 1:]].sum())
+    text = quality.summarize(scores[subject.text_core], size)
     measured = {
         "parity_max": max(a for a, _ in apart),
         "parity_mean": float(np.mean([b for _, b in apart])),
         **quality.summarize(scores[subject.core], size),
-        "text_perplexity_ratio": quality.summarize(scores[subject.text_core], size)["perplexity_ratio"],
+        "text_perplexity_ratio": text["perplexity_ratio"],
+        "text_perplexity_ratio_stderr": text["perplexity_ratio_stderr"],
     }
     return {name: quality.significant(value) for name, value in measured.items()}
 

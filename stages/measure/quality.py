@@ -24,15 +24,14 @@ def log_softmax(logits: Array) -> Array:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def score(logits: Array, reference: Array, targets: Array) -> Scores:
-    """Scores of logits `[n, vocab]` and reference logits `[n, vocab]` for the tokens `[n]` that came next."""
-    model, base = log_softmax(logits), log_softmax(reference)
+def score(model: Array, base: Array, targets: Array) -> Scores:
+    """Scores of log-probabilities `[n, vocab]` of a model and of the reference for the tokens `[n]` that came next."""
     row = np.arange(len(targets))
     return Scores(
         losses=-model[row, targets],
         reference_losses=-base[row, targets],
         divergences=(np.exp(base) * (base - model)).sum(axis=-1),
-        agreements=logits.argmax(axis=-1) == reference.argmax(axis=-1),
+        agreements=model.argmax(axis=-1) == base.argmax(axis=-1),
     )
 
 

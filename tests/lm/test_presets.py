@@ -52,6 +52,12 @@ def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no config\.json"):
         presets.load(str(tmp_path))
     (tmp_path / "config.json").write_text("{")
+    with pytest.raises(UserError, match="not the configuration of a KerasHub preset"):
+        presets.load(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"class_name": "BertBackbone"}')
+    with pytest.raises(UserError, match="is a BertBackbone; families that can be converted: gpt2"):
+        presets.load(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"class_name": "GPT2Backbone"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         presets.load(str(tmp_path))
 

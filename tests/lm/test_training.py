@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stages.lm import training
+from stages.lm.schedule import TrainingSettings
 
-SETTINGS = training.TrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4)
+SETTINGS = TrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4)
 
 
 class InterruptedRunError(Exception):

@@ -8,9 +8,13 @@ import pytest
 from stages.measure import quality
 
 
+def scored(logits: np.ndarray, reference: np.ndarray, targets: np.ndarray) -> quality.Scores:
+    return quality.score(quality.log_softmax(logits), quality.log_softmax(reference), targets)
+
+
 def test_uniform_logits_have_the_vocabulary_as_perplexity() -> None:
     targets = np.array([3, 1, 4, 1, 5])
-    window = quality.score(np.zeros((5, 8)), np.zeros((5, 8)), targets)
+    window = scored(np.zeros((5, 8)), np.zeros((5, 8)), targets)
     metrics = quality.summarize([window, window], text_bytes=10)
     assert metrics["perplexity"] == pytest.approx(8)
     assert metrics["perplexity_stderr"] == pytest.approx(0)
@@ -22,14 +26,14 @@ def test_uniform_logits_have_the_vocabulary_as_perplexity() -> None:
 
 def test_kl_divergence_of_two_known_distributions() -> None:
     reference, model = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
-    scores = quality.score(np.log(model), np.log(reference), np.array([0]))
+    scores = scored(np.log(model), np.log(reference), np.array([0]))
     assert scores.divergences[0] == pytest.approx(0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1))
     assert scores.losses[0] == pytest.approx(-math.log(0.9))
     assert scores.reference_losses[0] == pytest.approx(-math.log(0.5))
 
 
 def test_agreement_counts_the_likeliest_token() -> None:
-    scores = quality.score(np.array([[2.0, 1.0], [0.0, 5.0]]), np.array([[1.0, 0.0], [3.0, 2.0]]), np.array([0, 0]))
+    scores = scored(np.array([[2.0, 1.0], [0.0, 5.0]]), np.array([[1.0, 0.0], [3.0, 2.0]]), np.array([0, 0]))
     assert scores.agreements.tolist() == [True, False]
 
 
@@ -38,13 +42,13 @@ def test_the_ratio_is_paired_and_its_error_smaller_than_the_perplexity_s() -> No
     windows = []
     for scale in random.uniform(0.5, 3.0, 20):
         reference = random.normal(0, scale, (50, 30))
-        windows.append(quality.score(reference * 0.98, reference, random.integers(0, 30, 50)))
+        windows.append(scored(reference * 0.98, reference, random.integers(0, 30, 50)))
     metrics = quality.summarize(windows, 1000)
     assert metrics["perplexity_ratio_stderr"] < metrics["perplexity_stderr"] / metrics["perplexity"] / 3
 
 
 def test_extreme_logits_do_not_overflow() -> None:
-    scores = quality.score(np.array([[1e4, -1e4]], np.float32), np.array([[1e4, -1e4]], np.float32), np.array([0]))
+    scores = scored(np.array([[1e4, -1e4]], np.float32), np.array([[1e4, -1e4]], np.float32), np.array([0]))
     assert scores.losses[0] == 0
     assert np.isfinite(scores.divergences[0])
 

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from conftest import ROOT, TEXT, Toy
 
+from stages import validate
 from stages.files import tree_sha256
 
 TINY = {
@@ -46,9 +47,9 @@ class Repository:
         assert done.returncode == 0, done.stdout + done.stderr
         return ran(done.stdout)
 
-    def pending(self) -> set[str]:
-        """The stages that `dvc repro` would execute, without executing them."""
-        done = self.dvc("repro", "--dry")
+    def pending(self, target: str) -> set[str]:
+        """The stages up to the target that `dvc repro` would execute, without executing them."""
+        done = self.dvc("repro", "--dry", target)
         assert done.returncode == 0, done.stdout + done.stderr
         return ran(done.stdout)
 
@@ -104,6 +105,7 @@ def test_everything_runs_once(repository: Repository) -> None:
     assert manifest["metrics"]["greedy_match"] == 1.0
     assert manifest["metrics"]["text_greedy_match"] == 1.0
     assert not manifest["failed_gates"]
+    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates"}
 
 
 def test_a_second_run_is_quick_and_runs_nothing(repository: Repository) -> None:
@@ -211,6 +213,6 @@ def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: st
         assert process.poll() is None, process.stdout and process.stdout.read()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert "convert" in repository.pending()
+    assert repository.pending("convert") == {"convert"}
     repository.edit("params.yaml", "sequence_length: 44", "sequence_length: 48")
     assert repository.repro() == set()  # earlier results come back from the cache

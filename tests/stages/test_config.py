@@ -79,6 +79,16 @@ def test_any_string_of_params_arrives_as_it_is(project: Path, text: str) -> None
     assert yaml.safe_load(done.stdout)["evaluation_text"] == text
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_number_of_params_stays_a_number(project: Path, number: int) -> None:
+    edit(project / "params.yaml", "context_window: null", f"context_window: {number}")
+    done = stage("probe", cwd=project)
+    if number == 0:
+        assert "context_window is 0;" in done.stderr
+    else:
+        assert yaml.safe_load(done.stdout)["context_window"] == number
+
+
 def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
     edit(project / "dvc.yaml", "      - convert.sampler\n", "")
     edit(project / "params.yaml", "  sampler: top_k ", "  # sampler: top_k ")
@@ -103,7 +113,7 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.quantize", "quantize=int5"], ["quantize/int5", "dynamic_range", "float16", "float32"]),
         (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),
         (["stages.validate", "quantize=float32", "validate.windows=0"], ["windows is 0"]),
-        (["stages.validate", "quantize=float32", "validate.gates=[{metric: x}]"], ["at_most"]),
+        (["stages.validate", "quantize=float32", "validate.gates=[{metric: parity_max}]"], ["at_most"]),
     ],
 )
 def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:
@@ -140,6 +150,15 @@ def test_help_is_fast_and_shows_the_settings(name: str) -> None:
     assert done.returncode == 0, done.stderr
     assert f"python -m stages.{name}" in done.stdout
     assert f"{name}: " in done.stdout or name == "pretrain"
+
+
+def test_multirun_runs_each_value_with_what_dvc_yaml_declares(project: Path) -> None:
+    done = stage("probe", "-m", "convert.top_k=7,8", "convert.sequence_length=64", cwd=project)
+    assert done.returncode == 0, done.stderr
+    seen = [yaml.safe_load(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [s["top_k"] for s in seen] == [7, 8]
+    assert [s["sequence_length"] for s in seen] == [64, 64]
+    assert not (project / "outputs").exists()
 
 
 def test_from_another_folder_the_error_says_where_to_go(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
 
 METRICS: dict[str, Any] = {
     "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
-    "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03, "bits_per_byte": 1.5, "top1_agreement": 0.9,
+    "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03,
+    "text_perplexity_ratio_stderr": 0.002, "bits_per_byte": 1.5, "top1_agreement": 0.9,
     "kl_divergence": 0.01,
     "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
 }  # fmt: skip
@@ -72,7 +73,7 @@ def test_gates_are_judged_on_their_modes() -> None:
 
 def test_a_gate_on_an_unknown_metric_says_which_there_are() -> None:
     with pytest.raises(UserError, match=r"no metric 'speed'; allowed: .*perplexity_ratio"):
-        validate.judge([validate.Gate("speed", at_most=1.0)], "float16", METRICS)
+        validate.Gate("speed", at_most=1.0)
 
 
 def test_a_value_that_is_no_number_passes_no_gate() -> None:

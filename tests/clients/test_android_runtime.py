@@ -1,0 +1,86 @@
+"""The text model runs in the runtime that the public Android demo app pins: TFLite 2.12 with Select TF of 2.12."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import PROMPTS
+
+from stages.measure import contract
+from stages.tflite import flatbuffer, linker, quantization, runner
+
+# setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
+PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")
+
+
+def old_runtime() -> list[str]:
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        pytest.skip("uv is absent: it makes the environment of TF 2.12.1 (run the tests by `uv run pytest`)")
+    packages = [part for p in PACKAGES for part in ("--with", p)]
+    return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", "3.11", *packages, "python"]
+
+
+TOKENS = [1, 40, 99, 200, 7, 150, 33]
+
+
+def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
+    script = Path(__file__).with_name("android_runtime.py")
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    done = subprocess.run(
+        [*old_runtime(), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.timeout(900)
+def test_every_mode_is_right_in_tflite_2_12(greedy_driver: Any, core_path: Path, tmp_path: Path) -> None:
+    models, cores = {}, {}
+    for path in sorted(Path("conf/quantize").glob("*.yaml")):
+        settings = yaml.safe_load(path.read_text())
+        models[path.stem], cores[path.stem] = tmp_path / f"{path.stem}.tflite", tmp_path / f"{path.stem}_core.tflite"
+        core = quantization.quantize(core_path, settings.get("text_recipe") or settings["recipe"])
+        flatbuffer.write(core, cores[path.stem])
+        flatbuffer.write(linker.link(greedy_driver, core), models[path.stem])
+    per_channel = tmp_path / "per_channel.tflite"
+    recipe = yaml.safe_load(Path("conf/quantize/dynamic_range.yaml").read_text())["recipe"]
+    flatbuffer.write(quantization.quantize(core_path, recipe), per_channel)
+    prompts = [p.encode() for p in PROMPTS] + list(contract.HOSTILE.values())
+    answers = in_old_runtime(
+        {
+            "models": [str(m) for m in models.values()],
+            "prompts": [p.hex() for p in prompts],
+            "cores": [str(c) for c in (*cores.values(), per_channel)],
+            "tokens": TOKENS,
+        }
+    )
+    for mode, model in models.items():
+        said = [bytes.fromhex(a) for a in answers["texts"][str(model)]]
+        assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
+        if mode != "dynamic_range":  # int8 activations are rounded otherwise in each version
+            complete = runner.complete(runner.tensorflow(model, 1))
+            assert said == [complete(p) for p in prompts], mode
+    exact = last_logits(core_path)
+    for mode, core in cores.items():
+        # as close to float32 as the same file is in today's runtime, rounding of another version allowed for
+        assert distance(answers["logits"][str(core)], exact) < 1.5 * distance(last_logits(core), exact) + 1e-5, mode
+    # why dynamic_range has a text_recipe: should this fail one day, it needs none any more
+    assert distance(answers["logits"][str(per_channel)], exact) > 0.2
+
+
+def last_logits(core: Path) -> np.ndarray:
+    session = runner.Session(runner.litert(core, 1))
+    return [session.decode(t) for t in TOKENS][-1]
+
+
+def distance(logits: list[float] | np.ndarray, exact: np.ndarray) -> float:
+    """Root mean square difference in standard deviations of the exact logits."""
+    return float(np.sqrt(np.mean((np.array(logits) - exact) ** 2)) / exact.std())
