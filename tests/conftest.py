@@ -75,12 +75,14 @@ def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def driver(toy: Toy, name: str = "greedy", seed: int | None = None) -> Any:
+def driver(
+    toy: Toy, name: str = "greedy", seed: int | None = None, sequence: int = SEQUENCE, window: int = WINDOW
+) -> Any:
     """A text driver for the toy."""
     from stages.lm import drivers
     from stages.lm.sampler import Sampler
 
-    limits = drivers.Limits(SEQUENCE, WINDOW, SLOTS, CHUNK, 788)
+    limits = drivers.Limits(sequence, window, SLOTS, CHUNK, 788)
     with quiet():
         return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, seed))
 

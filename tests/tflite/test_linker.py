@@ -25,10 +25,10 @@ def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempP
     return linked(greedy_driver, core_path, tmp_path_factory.mktemp("linked"))
 
 
-def expected(toy: Toy, prompt: str) -> bytes:
-    ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-WINDOW:]]
+def expected(toy: Toy, prompt: str, sequence: int = SEQUENCE, window: int = WINDOW) -> bytes:
+    ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-window:]]
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
-    new = b"".join(pieces[t] for t in keras_greedy(toy, ids, SEQUENCE)).decode(errors="ignore").encode()
+    new = b"".join(pieces[t] for t in keras_greedy(toy, ids, sequence)).decode(errors="ignore").encode()
     room = max(788 - len(prompt.encode()), 0)
     return prompt.encode() + new[:room].decode(errors="ignore").encode()
 
@@ -36,6 +36,15 @@ def expected(toy: Toy, prompt: str) -> bytes:
 @pytest.mark.parametrize("prompt", [*PROMPTS, "", "word " * 60, "x" * 700, "é" * 393 + "a"])
 def test_greedy_text_equals_keras(toy: Toy, complete: Any, prompt: str) -> None:
     assert complete(prompt.encode()) == expected(toy, prompt)
+
+
+@pytest.mark.parametrize(("sequence", "window"), [(2, 1), (3, 1), (18, 7), (SLOTS, SLOTS // 2)])
+def test_shortest_and_longest_lengths_equal_keras(
+    toy: Toy, core_path: Path, tmp_path: Path, sequence: int, window: int
+) -> None:
+    complete = linked(driver(toy, sequence=sequence, window=window), core_path, tmp_path)
+    for prompt in ("", "a", "Returns the value of it"):
+        assert complete(prompt.encode()) == expected(toy, prompt, sequence, window)
 
 
 @pytest.mark.parametrize("name", contract.HOSTILE)
