@@ -11,7 +11,7 @@ from stages.lm.core import Call
 from stages.lm.decoder import Cache, Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
-from stages.tflite import linker, skeleton
+from stages.tflite import flatbuffer, linker, skeleton
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits, 
     names = list(cache)
     last = tf.gather(tokens, count - 1)
     place = tf.range(limits.sequence_length)
+    draws = sampler.draws(limits.sequence_length, rule.seed)
 
     def more(token: tf.Tensor, position: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
         return tf.logical_and(tf.logical_not(ended), position + 1 < limits.sequence_length)
@@ -57,7 +58,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits, 
         logits, updated = decode(
             tf.reshape(token, [1, 1]), tf.reshape(position, [1]), mask, dict(zip(names, values, strict=True))
         )
-        token = sampler.choose(tf.reshape(logits, [shape.vocabulary]), rule)
+        token = sampler.choose(tf.reshape(logits, [shape.vocabulary]), rule, tf.gather(draws, position))
         new = tf.where(tf.equal(place, position + 1 - count), token, new)
         return [token, position + 1, tf.equal(token, end), new, *updated.values()]
 
@@ -88,6 +89,8 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
     """The text driver as a model whose placeholders the linker replaces."""
     traced = {"serving_default": text_driver(vocabulary, shape, limits, rule)}
     model = skeleton.convert(traced, select_tf=True, custom_ops=True)
+    # Behind an operator of dynamic shape it would be prepared, and so seeded, anew in each call.
+    flatbuffer.move_to_front(model, "RANDOM_UNIFORM")
     return linker.with_calls(model, core.calls(shape.layers, [core.prefill_name(limits.chunk), core.DECODE]))
 
 

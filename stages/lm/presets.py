@@ -62,15 +62,15 @@ def load(preset: str) -> keras_hub.models.CausalLM:
         raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
     if local:
         _check_family(preset, _backbone_class(folder / "config.json"))  # before any weight is read
-    elif not _online(preset):
+    offline = not local and not _online(preset)
+    if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
     try:
         model = keras_hub.models.CausalLM.from_preset(preset)
     except Exception as error:  # hubs and loaders raise whatever they like; the user needs one line
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"preset {preset!r} cannot be loaded ({type(error).__name__}: {reason}); {_ALTERNATIVES}"
-        ) from None
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        reason = f"there is no network and no earlier download ({detail})" if offline else detail
+        raise UserError(f"preset {preset!r} cannot be loaded: {reason}; {_ALTERNATIVES}") from None
     _check_family(preset, type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")

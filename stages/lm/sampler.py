@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A sampling rule; `seed` None draws other numbers in every interpreter."""
+    """A sampling rule.
+
+    With a `seed` an interpreter draws the same numbers after each load, others in each call; with None, never the same.
+    """
 
     name: str
     top_k: int
@@ -17,32 +19,33 @@ class Sampler:
     seed: int | None
 
 
-def choose(logits: tf.Tensor, sampler: Sampler) -> tf.Tensor:
-    """The id of the next token, int32 `[]`, from logits `[vocab]`."""
-    if sampler.name == "greedy":
-        return tf.argmax(logits, output_type=tf.int32)
-    scaled = logits / sampler.temperature
-    if sampler.name == "temperature":
-        return tf.argmax(scaled + _gumbel(scaled.shape[0], sampler.seed), output_type=tf.int32)
-    size = logits.shape[0] if sampler.name == "top_p" else min(sampler.top_k, logits.shape[0])
-    values, ids = tf.math.top_k(scaled, size)
-    if sampler.name == "top_p":
-        values = _nucleus(values, sampler.top_p)
-    return tf.gather(ids, tf.argmax(values + _gumbel(size, sampler.seed), output_type=tf.int32))
-
-
-def _nucleus(values: tf.Tensor, share: float) -> tf.Tensor:
-    """Of descending values the fewest whose probabilities reach `share` (Holtzman et al. 2020); the rest far below."""
-    probabilities = tf.nn.softmax(values)
-    before = tf.cumsum(probabilities) - probabilities
-    return tf.where(before < share, values, -1e9)
-
-
-def _gumbel(size: int, seed: int | None) -> tf.Tensor:
-    """Gumbel noise: the argmax of logits plus noise is a draw from their softmax (Gumbel 1954).
+def draws(count: int, seed: int | None) -> tf.Tensor:
+    """Uniform numbers in [0, 1), float32 `[count]`: one for each token of a call.
 
     Two zero seeds make the runtime seed itself from the system; the raw op keeps a global seed from changing that.
     """
     seeds = (0, 0) if seed is None else (seed, 1)
-    uniform = tf.raw_ops.RandomUniform(shape=[size], dtype=tf.float32, seed=seeds[0], seed2=seeds[1])
-    return -tf.math.log(-tf.math.log(tf.maximum(uniform, np.finfo(np.float32).tiny)))
+    return tf.raw_ops.RandomUniform(shape=[count], dtype=tf.float32, seed=seeds[0], seed2=seeds[1])
+
+
+def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
+    """The id of the next token, int32 `[]`, from logits `[vocab]` and a uniform number `[]`, which greedy ignores."""
+    if rule.name == "greedy":
+        return tf.argmax(logits, output_type=tf.int32)
+    scaled = logits / rule.temperature
+    if rule.name == "temperature":
+        return _pick(tf.nn.softmax(scaled), draw)
+    size = logits.shape[0] if rule.name == "top_p" else min(rule.top_k, logits.shape[0])
+    values, ids = tf.math.top_k(scaled, size)
+    probabilities = tf.nn.softmax(values)
+    if rule.name == "top_p":  # the fewest tokens whose probabilities reach top_p (Holtzman et al. 2020)
+        before = tf.cumsum(probabilities) - probabilities
+        probabilities = tf.where(before < rule.top_p, probabilities, 0.0)
+    return tf.gather(ids, _pick(probabilities, draw))
+
+
+def _pick(weights: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    """The index whose share of the weights `[n]` a uniform number falls into, int32 `[]`."""
+    bounds = tf.cumsum(weights)
+    index = tf.reduce_sum(tf.cast(bounds < draw * bounds[-1], tf.int32))
+    return tf.minimum(index, weights.shape[0] - 1)

@@ -101,12 +101,14 @@ def _logits(session: runner.Session, tokens: Array) -> Array:
 def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -> dict[str, float]:
     """How often greedy decoding by the shipped core equals Keras's, and the text model's answer equals the core's.
 
-    The shipped text model may sample: its driver's greedy twin is linked to its core in `folder` instead.
+    Where the shipped text model samples, its driver's greedy twin is linked to its core in `folder` instead.
     """
-    core = flatbuffer.read(subject.text_core)
-    twin = linker.link(flatbuffer.read(subject.converted / "greedy_driver.tflite"), core)
-    flatbuffer.write(twin, folder / "greedy.tflite")
-    answer = runner.complete(runner.tensorflow(folder / "greedy.tflite", subject.threads))
+    path = subject.shipped / "autocomplete.tflite"
+    if subject.settings["sampler"] != "greedy":
+        twin = flatbuffer.read(subject.converted / "greedy_driver.tflite")
+        path = folder / "greedy.tflite"
+        flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
+    answer = runner.complete(runner.tensorflow(path, subject.threads))
     # Both sides in one runtime: kernels of different versions round differently.
     alone = runner.Session(runner.tensorflow(subject.text_core, subject.threads))
     session = subject.session(subject.core)

@@ -115,6 +115,13 @@ def _builtin(code: schema.OperatorCodeT) -> int:
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
+def move_to_front(model: schema.ModelT, name: str) -> None:
+    """Puts operators of that name, which must read constants alone, first in the main subgraph; changes the model."""
+    names, subgraph = operator_names(model), model.subgraphs[0]
+    first = [o for o in subgraph.operators if names[o.opcodeIndex] == name]
+    subgraph.operators = first + [o for o in subgraph.operators if names[o.opcodeIndex] != name]
+
+
 def operator_code(model: schema.ModelT, builtin: int, version: int) -> int:
     """The index of a built-in operator's code, added where the model lacks it."""
     for index, code in enumerate(model.operatorCodes):

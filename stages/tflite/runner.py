@@ -58,14 +58,20 @@ def versions() -> dict[str, str]:
 
 
 def complete(interpreter: Any) -> Callable[[bytes], bytes]:
-    """The text signature as a function from the prompt's bytes to the answer's.
+    """The text model as a function from the prompt's bytes to the answer's.
 
-    Shape [1]: the interpreter takes the address of a scalar object for its text, and bytes lose a NUL at their end.
+    Called as the Android app does, without a signature runner: Python's prepares the model anew in each call, and so
+    restarts a fixed seed. Shape [1], as the interpreter takes the address of a scalar object for its text, and an
+    array of bytes loses a NUL at its end.
     """
-    runner = interpreter.get_signature_runner("serving_default")
+    prompt, text = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    interpreter.resize_tensor_input(prompt, [1])
+    interpreter.allocate_tensors()
 
-    def call(prompt: bytes) -> bytes:
-        answer: bytes = runner(prompt=np.array([prompt], dtype=object))["text"].item()
+    def call(given: bytes) -> bytes:
+        interpreter.set_tensor(prompt, np.array([given], dtype=object))
+        interpreter.invoke()
+        answer: bytes = interpreter.get_tensor(text).item()
         return answer
 
     return call
