@@ -81,7 +81,7 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
 
 
 def run(settings: ConvertSettings) -> None:
-    """artifacts/author → core.tflite, the text driver as configured, and its greedy twin for validate."""
+    """artifacts/author → core.tflite, the drivers of tokens and text, and the latter's greedy twin for validate."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
     with quiet(), replacing(OUT) as folder:
@@ -92,23 +92,26 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, settings: ConvertSettings, lengths: Lengths, model: dict[str, Any]) -> int:
-    """Writes core.tflite, text_driver.tflite and greedy_driver.tflite; returns the number of layers."""
-    from stages.lm import core, drivers, gpt2, presets, tokenizer
+    """Writes core.tflite, and tokens_driver, text_driver and greedy_driver; returns the number of layers."""
+    from stages.lm import core, drivers, fixed_loop, gpt2, loop, tokenizer
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
-    weights = gpt2.weights(presets.load(str(AUTHOR)).backbone, lengths.cache_length)
+    weights = gpt2.weights(AUTHOR, lengths.cache_length)
     start = model["start_token_id"] if model["add_start_token"] else None
-    vocabulary = tokenizer.read_vocabulary(AUTHOR / presets.TOKENIZER, start, model["end_token_id"])
-    limits = drivers.Limits(
-        settings.sequence_length, lengths.context_window, lengths.cache_length,
-        lengths.prefill_lengths[0], settings.max_output_bytes,
-    )  # fmt: skip
+    vocabulary = tokenizer.read_vocabulary(AUTHOR / tokenizer.FOLDER, start, model["end_token_id"])
+    short, long = (
+        loop.Lengths(settings.sequence_length, n) for n in (lengths.prefill_lengths[0], lengths.prefill_lengths[-1])
+    )
+    limits = drivers.Limits(short, lengths.context_window, settings.max_output_bytes)
     samplers = {
         "text_driver": Sampler(settings.sampler, settings.top_k, settings.top_p, settings.temperature, settings.seed),
         "greedy_driver": Sampler("greedy", 1, 1.0, 1.0, None),
     }
-    flatbuffer.write(core.build(weights, lengths.cache_length, lengths.prefill_lengths), folder / "core.tflite")
+    steps = fixed_loop.rooms(short) | {core.STEP: None}
+    flatbuffer.write(core.build(weights, lengths.cache_length, lengths.prefill_lengths, steps), folder / "core.tflite")
+    driver = drivers.convert_tokens_driver(weights.shape, vocabulary.end, long)
+    flatbuffer.write(driver, folder / "tokens_driver.tflite")
     for name, sampler in samplers.items():
         driver = drivers.convert_text_driver(vocabulary, weights.shape, limits, sampler)
         flatbuffer.write(driver, folder / f"{name}.tflite")

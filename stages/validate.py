@@ -15,7 +15,7 @@ OUT = Path("artifacts/validate")
 METRICS = (
     "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
     "bits_per_byte", "top1_agreement", "kl_divergence", "text_perplexity_ratio", "text_perplexity_ratio_stderr",
-    "greedy_match", "text_greedy_match", "android_contract",
+    "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
 )  # fmt: skip
 
 
@@ -82,6 +82,12 @@ def run(settings: ValidateSettings) -> None:
 
     documents = text.read_documents(Path(settings.evaluation_text))
     shipped = QUANTIZE / settings.mode
+    if not read_json(shipped / "recipe.json")["text"]:
+        raise UserError(
+            f"mode {settings.mode} has no text model (text: false in conf/quantize/{settings.mode}.yaml), and validate "
+            "measures modes that have one; leave it out of quantize.modes, and run "
+            f"`python -m stages.quantize quantize={settings.mode}` for its other files"
+        )
     model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
 
     with quiet():
@@ -89,13 +95,13 @@ def run(settings: ValidateSettings) -> None:
         from stages.measure import checks
 
         keras = presets.load(str(AUTHOR))
-    bpe = tokenizer.load(AUTHOR / presets.TOKENIZER)
+    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER)
     windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     metrics: dict[str, Any] = {"mode": settings.mode}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        core = checks.find_text_core(shipped, CONVERT, folder)
+        core = checks.make_text_core(shipped, CONVERT, folder)
         subject = checks.Subject(shipped, CONVERT, core, bpe, model, converted, settings.threads)
         metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
         metrics |= checks.greedy(subject, keras, prompts, folder)

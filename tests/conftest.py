@@ -59,7 +59,11 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     presets.save(model, folder / "preset")
     vocabulary = tokenizer.read_vocabulary(folder / "tokenizer", 1, 1)
     return Toy(
-        folder / "preset", model, gpt2.weights(backbone, SLOTS), vocabulary, tokenizer.load(folder / "tokenizer")
+        folder / "preset",
+        model,
+        gpt2.weights(folder / "preset", SLOTS),
+        vocabulary,
+        tokenizer.load(folder / "tokenizer"),
     )
 
 
@@ -71,18 +75,25 @@ def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("core") / "core.tflite"
     with quiet():
-        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32]), path)
+        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32], steps()), path)
     return path
+
+
+def steps(sequence: int = SEQUENCE) -> Any:
+    """The forms of `step` that the drivers of the toy call."""
+    from stages.lm import core, fixed_loop, loop
+
+    return fixed_loop.rooms(loop.Lengths(sequence, CHUNK, 4)) | {core.STEP: None}
 
 
 def driver(
     toy: Toy, name: str = "greedy", seed: int | None = None, sequence: int = SEQUENCE, window: int = WINDOW
 ) -> Any:
     """A text driver for the toy."""
-    from stages.lm import drivers
+    from stages.lm import drivers, loop
     from stages.lm.sampler import Sampler
 
-    limits = drivers.Limits(sequence, window, SLOTS, CHUNK, 788)
+    limits = drivers.Limits(loop.Lengths(sequence, CHUNK, 4), window, 788)
     with quiet():
         return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, seed))
 

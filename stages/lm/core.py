@@ -1,22 +1,32 @@
-"""The core: signatures `prefill_<n>` and `decode` over a KV cache, in LiteRT-LM's contract, and calls to it."""
+"""The core's signatures: `prefill_<n>` and `decode` in LiteRT-LM's contract, and `step` for the loop in the graph."""
 
-from collections.abc import Callable
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import decoder
-from stages.lm.decoder import Cache, Shape, Weights
+from stages.lm import attention, decoder
+from stages.lm.attention import Cache, Place
+from stages.lm.decoder import Shape, Tensors, Weights
 from stages.tflite import linker, skeleton
+from stages.tflite.flatbuffer import Deferred
 
-# What LiteRT-LM adds to the scores of slots that a token must not see.
-MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 DECODE = "decode"
+STEP = "step"
 PLACEHOLDER = "Core/"
 
-Call = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, Cache], tuple[tf.Tensor | None, Cache]]
+
+@dataclass(frozen=True)
+class Room:
+    """How many tokens `step` reads, and how many slots `recent` and `past` have."""
+
+    tokens: int
+    recent: int
+    past: int
 
 
 def prefill_name(length: int) -> str:
@@ -24,33 +34,81 @@ def prefill_name(length: int) -> str:
     return f"prefill_{length}"
 
 
-def input_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpec]:
-    """Names, shapes and types of a signature's inputs, weights left out."""
+def build(
+    weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, Room | None]
+) -> schema.ModelT:
+    """A float32 model of all signatures, with a KV cache of `slots` tokens; its weights are read as it is written.
+
+    `steps` names the forms of `step` that the drivers call; None is the one whose sizes follow its inputs.
+    """
+    shape = weights.shape
+    traced = {prefill_name(n): _trace(weights, fixed_specs(shape, n, slots), _prefill) for n in prefill_lengths}
+    traced[DECODE] = _trace(weights, fixed_specs(shape, 1, slots), _decode)
+    traced |= {name: _trace(weights, step_specs(shape, room), _step) for name, room in steps.items()}
+    contents = {
+        _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
+        for name, size in weights.sizes.items()
+    }
+    return skeleton.inject(skeleton.convert(traced), contents)
+
+
+def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpec]:
+    """Inputs of `prefill_<tokens>` or `decode`, weights left out."""
     cache = tf.TensorSpec([1, shape.heads, slots, shape.head_dim])
     return {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
         "mask": tf.TensorSpec([1, 1, tokens, slots]),
-    } | dict.fromkeys(decoder.cache_names(shape.layers), cache)
+    } | dict.fromkeys(attention.names(shape.layers), cache)
 
 
-def build(weights: Weights, slots: int, prefill_lengths: list[int]) -> schema.ModelT:
-    """Converts the decoder to a float32 model with a KV cache of `slots` tokens."""
-    lengths = {prefill_name(n): n for n in prefill_lengths} | {DECODE: 1}
-    model = skeleton.convert({name: _trace(weights, n, slots, name == DECODE) for name, n in lengths.items()})
-    return skeleton.inject(model, {_plain(n): m for n, m in weights.matrices.items()})
+def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
+    """Inputs of `step`, weights left out."""
+    tokens, recent, past = (None, None, None) if room is None else (room.tokens, room.recent, room.past)
+    small = {
+        "tokens": tf.TensorSpec([1, tokens], tf.int32),
+        "input_pos": tf.TensorSpec([tokens], tf.int32),
+        "last": tf.TensorSpec([1], tf.int32),
+        "recent_mask": tf.TensorSpec([1, 1, tokens, recent]),
+        "past_mask": tf.TensorSpec([1, 1, 1, past]),
+        "slots": tf.TensorSpec([1, 1, recent, 1]),
+    }
+    caches = {"recent": recent, "past": past}
+    return small | {
+        name: tf.TensorSpec([1, shape.heads, slots, shape.head_dim])
+        for prefix, slots in caches.items()
+        for name in attention.names(shape.layers, prefix)
+    }
 
 
-def _trace(weights: Weights, tokens: int, slots: int, head: bool) -> Any:
-    specs = input_specs(weights.shape, tokens, slots)
-    specs |= {_plain(n): tf.TensorSpec(m.shape) for n, m in weights.matrices.items()}
+def _prefill(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
+    attend, updated = attention.fixed(dict(inputs), inputs["input_pos"], inputs["mask"])
+    decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
+    return updated
+
+
+def _decode(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
+    attend, updated = attention.fixed(dict(inputs), inputs["input_pos"], inputs["mask"])
+    hidden = decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
+    return updated | {"logits": decoder.logits(weights, hidden)}
+
+
+def _step(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
+    """`logits` are those of the token number `last` alone: of a prompt only the last one's are of use."""
+    place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"])
+    attend, updated = attention.growing(dict(inputs), dict(inputs), place)
+    hidden = decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
+    return updated | {"logits": decoder.logits(weights, tf.gather(hidden, inputs["last"]))}
+
+
+def _trace(weights: Weights, specs: dict[str, tf.TensorSpec], body: Any) -> Any:
+    """A concrete function of a signature's inputs and, behind them, the weights."""
+    specs = specs | {_plain(n): tf.TensorSpec(size) for n, size in weights.sizes.items()}
 
     @tf.function(autograph=False)
-    def run(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        matrices = {n: inputs[_plain(n)] for n in weights.matrices}
-        cache = {n: inputs[n] for n in decoder.cache_names(weights.shape.layers)}
-        hidden, cache = decoder.forward(weights, matrices, inputs["tokens"], inputs["input_pos"], inputs["mask"], cache)
-        return cache | ({"logits": decoder.logits(weights, matrices, hidden)} if head else {})
+    def run(**inputs: tf.Tensor) -> Tensors:
+        given = {n: inputs.pop(_plain(n)) for n in weights.sizes}
+        return dict(body(weights.shape, given, inputs))
 
     return run.get_concrete_function(**{n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in specs.items()})
 
@@ -59,43 +117,24 @@ def _plain(name: str) -> str:
     return "weight_" + name.replace("/", "_")
 
 
-def causal_mask(first: tf.Tensor | int, tokens: int, slots: int) -> tf.Tensor:
-    """What to add to attention scores of `tokens` queries from position `first` on, `[1, 1, tokens, slots]`."""
-    visible = tf.range(slots)[tf.newaxis] <= (first + tf.range(tokens))[:, tf.newaxis]
-    return tf.where(visible, 0.0, MASKED)[tf.newaxis, tf.newaxis]
-
-
-def empty_cache(shape: Shape, slots: int) -> Cache:
-    """A KV cache of zeros."""
-    return {n: tf.zeros([1, shape.heads, slots, shape.head_dim]) for n in decoder.cache_names(shape.layers)}
-
-
-def placeholder(shape: Shape, signature: str) -> Call:
-    """A stand-in for a signature of the core: converted, it is a custom op of the signature's name for the linker."""
-    names = decoder.cache_names(shape.layers)
-    implements = f'name: "{PLACEHOLDER}{signature}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
+def call_step(shape: Shape, inputs: Tensors, name: str = STEP) -> tuple[tf.Tensor, Cache]:
+    """A stand-in for `step`: logits `[1, 1, vocab]` and recent slots; converted, it is a custom op for the linker."""
+    implements = f'name: "{PLACEHOLDER}{name}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
+    recent = attention.names(shape.layers, "recent")
+    order = list(step_specs(shape, None))
 
     @tf.function(experimental_implements=implements, autograph=False)
-    def stand_in(tokens: tf.Tensor, input_pos: tf.Tensor, mask: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
+    def stand_in(*operands: tf.Tensor) -> list[tf.Tensor]:
+        given = dict(zip(order, operands, strict=True))
         # Every input must be used, or it is pruned before the converter sees the call.
-        used = tf.cast(tf.reduce_sum(tokens) + tf.reduce_sum(input_pos), tf.float32) + tf.reduce_sum(mask)
-        logits = [tf.fill([1, 1, shape.vocabulary], used)] if signature == DECODE else []
-        return [*(c + used for c in cache), *logits]
+        used = tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for n, o in given.items() if n not in recent])
+        return [*(given[n] + used for n in recent), tf.fill([1, 1, shape.vocabulary], used)]
 
-    def call(tokens: tf.Tensor, input_pos: tf.Tensor, mask: tf.Tensor, cache: Cache) -> tuple[Any, Cache]:
-        outputs = stand_in(tokens, input_pos, mask, *(cache[n] for n in names))
-        logits = outputs[-1] if signature == DECODE else None
-        return logits, dict(zip(names, outputs[: len(names)], strict=True))
-
-    return call
+    *updated, logits = stand_in(*(inputs[n] for n in order))
+    return logits, dict(zip(recent, updated, strict=True))
 
 
-def calls(layers: int, signatures: list[str]) -> dict[str, linker.Call]:
-    """What each placeholder stands for, for the linker: custom op name → signature and operands in order."""
-    names = decoder.cache_names(layers)
-    return {
-        PLACEHOLDER + s: linker.Call(
-            s, ["tokens", "input_pos", "mask", *names], [*names, *(["logits"] if s == DECODE else [])]
-        )
-        for s in signatures
-    }
+def calls(shape: Shape, names: Iterable[str]) -> dict[str, linker.Call]:
+    """What the placeholders stand for, for the linker: custom op name → signature and operands in order."""
+    inputs, outputs = list(step_specs(shape, None)), [*attention.names(shape.layers, "recent"), "logits"]
+    return {PLACEHOLDER + name: linker.Call(name, inputs, outputs) for name in names}

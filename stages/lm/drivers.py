@@ -1,4 +1,4 @@
-"""Drivers: the loop around the core, traced once with the core's calls as placeholders."""
+"""Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,83 +6,26 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, core, sampler, tokenizer
-from stages.lm.core import Call
-from stages.lm.decoder import Cache, Shape
+from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, loop, sampler, tokenizer
+from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
-from stages.tflite import flatbuffer, linker, skeleton
+from stages.tflite import graph, linker, skeleton
+
+TOKENS = "generate"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is read and written.
+    """How much the text driver reads and writes: the loop's lengths, tokens of the prompt, bytes of the answer.
 
-    All in tokens but `max_output_bytes`; `sequence_length` counts the start token, the prompt's tokens read and the
-    new ones, as KerasHub's `generate` does.
+    The longest answer, in tokens, counts the start token, the prompt's tokens read and the new ones, as KerasHub's
+    `generate` does.
     """
 
-    sequence_length: int
+    loop: loop.Lengths
     context_window: int
-    slots: int
-    chunk: int
     max_output_bytes: int
-
-
-def generate(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits, end: int, rule: Sampler) -> tf.Tensor:
-    """Continues a prompt inside the graph.
-
-    Args:
-      tokens: int32 `[M]`, the prompt's ids, then anything; M is at least the prompt's chunks.
-      count: int32 `[]`, the prompt's length, at least 1.
-      shape: the decoder's dimensions.
-      limits: lengths.
-      end: the id that ends a text.
-      rule: the sampler.
-
-    Returns:
-      int32 `[sequence_length]`, the new ids, the rest filled with `end`.
-    """
-    cache = _prefill(tokens, count, shape, limits)
-    decode = core.placeholder(shape, core.DECODE)
-    names = list(cache)
-    last = tf.gather(tokens, count - 1)
-    place = tf.range(limits.sequence_length)
-    draws = sampler.draws(limits.sequence_length, rule.seed)
-
-    def more(token: tf.Tensor, position: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
-        return tf.logical_and(tf.logical_not(ended), position + 1 < limits.sequence_length)
-
-    def step(token: tf.Tensor, position: tf.Tensor, ended: tf.Tensor, new: tf.Tensor, *values: tf.Tensor) -> list[Any]:
-        mask = core.causal_mask(position, 1, limits.slots)
-        logits, updated = decode(
-            tf.reshape(token, [1, 1]), tf.reshape(position, [1]), mask, dict(zip(names, values, strict=True))
-        )
-        token = sampler.choose(tf.reshape(logits, [shape.vocabulary]), rule, tf.gather(draws, position))
-        new = tf.where(tf.equal(place, position + 1 - count), token, new)
-        return [token, position + 1, tf.equal(token, end), new, *updated.values()]
-
-    new = tf.fill([limits.sequence_length], end)
-    state = [last, count - 1, tf.constant(False), new, *cache.values()]
-    _, _, _, new, *_ = tf.while_loop(more, step, state)
-    return new
-
-
-def _prefill(tokens: tf.Tensor, count: tf.Tensor, shape: Shape, limits: Limits) -> Cache:
-    """Reads all but the last token in chunks; slots written past them are masked until they are written again."""
-    call: Call = core.placeholder(shape, core.prefill_name(limits.chunk))
-    cache = core.empty_cache(shape, limits.slots)
-    names = list(cache)
-
-    def step(first: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
-        chunk = tf.reshape(tf.slice(tokens, [first], [limits.chunk]), [1, limits.chunk])
-        mask = core.causal_mask(first, limits.chunk, limits.slots)
-        _, updated = call(chunk, first + tf.range(limits.chunk), mask, dict(zip(names, values, strict=True)))
-        return [first + limits.chunk, *updated.values()]
-
-    first = tf.constant(0)
-    _, *values = tf.while_loop(lambda first, *_: first < count - 1, step, [first, *cache.values()])
-    return dict(zip(names, values, strict=True))
 
 
 def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> schema.ModelT:
@@ -90,8 +33,44 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
     traced = {"serving_default": text_driver(vocabulary, shape, limits, rule)}
     model = skeleton.convert(traced, select_tf=True, custom_ops=True)
     # Behind an operator of dynamic shape it would be prepared, and so seeded, anew in each call.
-    flatbuffer.move_to_front(model, "RANDOM_UNIFORM")
-    return linker.with_calls(model, core.calls(shape.layers, [core.prefill_name(limits.chunk), core.DECODE]))
+    graph.move_to_front(model, "RANDOM_UNIFORM")
+    return linker.with_calls(model, core.calls(shape, fixed_loop.rooms(limits.loop)))
+
+
+def convert_tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> schema.ModelT:
+    """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
+    model = skeleton.convert({TOKENS: tokens_driver(shape, end, lengths)}, custom_ops=True)
+    return linker.with_calls(model, core.calls(shape, [core.STEP]))
+
+
+def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> Any:
+    """Token ids to token ids: signature `generate`.
+
+    Inputs: `tokens` int32 `[1, sequence]`, the prompt, then anything; `length` int32 `[]`, the prompt's; `max_length`
+    int32 `[]`, the answer's, prompt included; `temperature` float32 `[]` (0: the likeliest token), `top_k` int32 `[]`
+    (0: all), `top_p` float32 `[]` (1: all) and `seed` int32 `[]`: the same seed draws the same numbers.
+    Outputs: `tokens` int32 `[1, sequence]`, prompt and new ids, then the end's; `length` int32 `[]`, the end token's
+    included.
+    """
+    scalars = {"length": tf.int32, "max_length": tf.int32, "temperature": tf.float32, "top_k": tf.int32,
+               "top_p": tf.float32, "seed": tf.int32}  # fmt: skip
+
+    @tf.function(autograph=False)
+    def generate(tokens: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = tf.clip_by_value(given["length"], 1, lengths.sequence)
+        maximum = tf.minimum(given["max_length"], lengths.sequence)
+        uniform = sampler.hashed_draws(given["seed"], lengths.sequence)
+        rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"])
+
+        def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+            return sampler.choose_by_inputs(logits, rule, tf.gather(uniform, known - 1))
+
+        ids, length = loop.generate(tokens[0], count, maximum, choose, (shape, end), lengths)
+        return {"tokens": ids[tf.newaxis], "length": length}
+
+    specs = {"tokens": tf.TensorSpec([1, lengths.sequence], tf.int32, name="tokens")}
+    specs |= {n: tf.TensorSpec([], t, name=n) for n, t in scalars.items()}
+    return generate.get_concrete_function(**specs)
 
 
 def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> Any:
@@ -115,7 +94,14 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         text = tf.reshape(text, [size])
         ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, classes, merges)
         tokens, count = _window(ids, count, vocabulary, limits)
-        new = generate(tokens, count, shape, limits, vocabulary.end, rule)
+        uniform = sampler.draws(limits.loop.sequence, rule.seed)
+
+        def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+            return sampler.choose(logits, rule, tf.gather(uniform, known - 1))
+
+        maximum = tf.constant(limits.loop.sequence)
+        ids, _ = fixed_loop.generate(tokens, count, maximum, choose, (shape, vocabulary.end), limits.loop)
+        new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end, ids)  # the end's text is empty
         written = tf.strings.reduce_join(tf.gather(strings, new))
         room = tf.maximum(size - length, 0)
         # Sampled bytes may be no text, and a cut may split a character: either is dropped.
@@ -127,16 +113,15 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
 
 
 def _window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
-    """The start token and the last `context_window` ids, int32 `[chunks · chunk]`, and how many they are.
+    """The start token and the last `context_window` ids, int32 `[context_window + 1]`, and how many they are.
 
     A text without tokens begins with the start token, or the end token of a model that has no start token.
     """
-    chunks = -(-(limits.context_window + 1) // limits.chunk)
+    width = limits.context_window + 1
     kept = tf.minimum(count, limits.context_window)
-    padded = tf.concat([ids, tf.zeros([chunks * limits.chunk + 1], tf.int32)], 0)
-    window = tf.slice(padded, [count - kept], [chunks * limits.chunk])
+    window = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
     if vocabulary.start is None:
-        first = tf.equal(tf.range(chunks * limits.chunk), 0)
+        first = tf.equal(tf.range(width), 0)
         window = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, window)
         return window, tf.maximum(kept, 1)
     return tf.concat([[vocabulary.start], window[:-1]], 0), kept + 1

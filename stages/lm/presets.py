@@ -1,6 +1,7 @@
 """KerasHub presets on disk: the files, their description in model.json, and deterministic bytes."""
 
 import json
+import math
 import os
 import socket
 from pathlib import Path
@@ -14,7 +15,6 @@ from stages.files import tree_sha256
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
 FAMILIES = {"GPT2Backbone": "gpt2"}
-TOKENIZER = "assets/tokenizer"
 
 _ALTERNATIVES = (
     "author.preset takes a hub name (with a network), a local preset folder, "
@@ -38,7 +38,7 @@ def preset_sha256(folder: Path) -> str:
 
 def parameter_count(model: keras_hub.models.CausalLM) -> int:
     """The number of weights, a tied matrix counted once."""
-    return int(sum(v.numpy().size for v in model.backbone.weights))
+    return sum(math.prod(v.shape) for v in model.backbone.weights)
 
 
 def to_jsonl(documents: list[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tokenizers
 
+FOLDER = "assets/tokenizer"  # within a KerasHub preset
 END_OF_TEXT = "<|endoftext|>"
 # KerasHub's GPT-2 tokenizer pads with id 0, whatever stands there: the first token must be nobody's text.
 PADDING = "<|padding|>"

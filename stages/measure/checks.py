@@ -1,5 +1,6 @@
 """The checks of one mode: shipped files against the float32 core and Keras."""
 
+import filecmp
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from stages.files import read_json
 from stages.lm import reference, tokenizer
 from stages.measure import contract, performance, quality
 from stages.progress import progress_bar
-from stages.tflite import flatbuffer, linker, quantization, runner
+from stages.tflite import flatbuffer, linker, quantization, runner, tokens
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,20 @@ class Subject:
         return runner.Session(runner.litert(core, threads or self.threads))
 
 
-def find_text_core(shipped: Path, converted: Path, folder: Path) -> Path:
-    """The core inside the shipped text model: the shipped core, or one that its recipe makes again in `folder`.
+def make_text_core(shipped: Path, converted: Path, folder: Path) -> Path:
+    """The core inside the shipped text model, with all its signatures, made again by its recipe in `folder`.
 
     Raises:
       UserError: where linking it does not give the shipped text model byte for byte.
     """
-    recipe = read_json(shipped / "recipe.json")["text_recipe"]
-    core = shipped / "core.tflite"
-    if recipe is not None:
-        core = folder / "text_core.tflite"
-        flatbuffer.write(quantization.quantize(converted / "core.tflite", recipe), core)
-    linked = linker.link(flatbuffer.read(converted / "text_driver.tflite"), flatbuffer.read(core))
-    if flatbuffer.serialize(linked) != (shipped / "autocomplete.tflite").read_bytes():
+    recipe = read_json(shipped / "recipe.json")
+    core, linked = folder / "text_core.tflite", folder / "text.tflite"
+    made = quantization.quantize(converted / "core.tflite", recipe["text_recipe"] or recipe["recipe"])
+    flatbuffer.write(made, core)
+    flatbuffer.write(linker.link(flatbuffer.read(converted / "text_driver.tflite"), made), linked)
+    if not filecmp.cmp(linked, shipped / "autocomplete.tflite", shallow=False):
         raise UserError(f"{shipped / 'autocomplete.tflite'} is not what its driver and recipe give; run `dvc repro`")
+    linked.unlink()
     return core
 
 
@@ -99,7 +100,7 @@ def _logits(session: runner.Session, tokens: Array) -> Array:
 
 
 def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -> dict[str, float]:
-    """How often greedy decoding by the shipped core equals Keras's, and the text model's answer equals the core's.
+    """How often greedy decoding by core and tokens model equals Keras's, and the text model's answer equals its core's.
 
     Where the shipped text model samples, its driver's greedy twin is linked to its core in `folder` instead.
     """
@@ -110,7 +111,7 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
     answer = runner.complete(runner.tensorflow(path, subject.threads))
     # Both sides in one runtime: kernels of different versions round differently.
-    alone = runner.Session(runner.tensorflow(subject.text_core, subject.threads))
+    alone = runner.Steps(runner.tensorflow(subject.text_core, subject.threads))
     session = subject.session(subject.core)
     ids = [subject.prompt_ids(p) for p in prompts]
     said = [continue_greedily(session, i, subject) for i in ids]
@@ -118,13 +119,17 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -
         answer(p.encode()) == _text(p, continue_greedily(alone, i, subject), subject)
         for p, i in zip(prompts, ids, strict=True)
     ]
+    generate = tokens.interpreted(runner.litert(subject.shipped / "tokens.tflite", subject.threads))
+    longest = subject.settings["sequence_length"]
+    generated = [generate(i, longest, tokens.Sampling())[len(i) :] for i in ids]
     return {
         "greedy_match": quality.significant(float(np.mean(reference.greedy_matches(keras, ids, said)))),
+        "tokens_greedy_match": quality.significant(float(np.mean(reference.greedy_matches(keras, ids, generated)))),
         "text_greedy_match": quality.significant(float(np.mean(equal))),
     }
 
 
-def continue_greedily(session: runner.Session, ids: Sequence[int], subject: Subject) -> list[int]:
+def continue_greedily(session: runner.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
     """The likeliest tokens after a prompt, to the end token (included) or to sequence_length in all."""
     session.reset()
     session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.tflite import flatbuffer
+from stages.tflite import flatbuffer, graph
 
 # The app's buffer (800 bytes) less the header of a string tensor with one string: a count and two offsets, int32 each.
 MAX_BYTES = 788
@@ -50,16 +50,16 @@ def check(complete: Callable[[bytes], bytes], prompts: Sequence[bytes], samples:
 def interface(path: Path) -> dict[str, bool]:
     """Whether the file's outside is what the app calls: one string in, one string out, buffers inline."""
     model = flatbuffer.read(path)
-    found = [s for s in model.signatureDefs or [] if flatbuffer.text(s.signatureKey) == "serving_default"]
+    found = [s for s in model.signatureDefs or [] if graph.text(s.signatureKey) == "serving_default"]
     subgraph = model.subgraphs[found[0].subgraphIndex] if found else model.subgraphs[0]
     ends = [*subgraph.inputs, *subgraph.outputs]
     return {
         "signature_serving_default": len(found) == 1,
-        "input_named_prompt": bool(found) and [flatbuffer.text(e.name) for e in found[0].inputs] == ["prompt"],
+        "input_named_prompt": bool(found) and [graph.text(e.name) for e in found[0].inputs] == ["prompt"],
         "one_string_in_one_out": [subgraph.tensors[i].type for i in ends] == [schema.TensorType.STRING] * 2,
         "buffers_inline": flatbuffer.buffers_inline(path),
         # per-channel int8 is computed wrongly by TFLite 2.12, which the app pins, without an error
-        "one_scale_per_tensor": not any(flatbuffer.per_channel(t) for s in model.subgraphs for t in s.tensors),
+        "one_scale_per_tensor": not any(graph.per_channel(t) for s in model.subgraphs for t in s.tensors),
     }
 
 

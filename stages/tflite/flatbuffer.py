@@ -1,24 +1,48 @@
 """Reading and writing .tflite files as objects of the official schema, every buffer followed to its bytes."""
 
+import copy
+import mmap
 import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from stages.arrays import Array
 from stages.errors import UserError
-from stages.files import write_bytes
+from stages.files import replacing_file
 
 _IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # of a buffer's bytes, by the schema (force_align)
+# What a 32-bit offset of the flatbuffer format reaches, less the model's own tables.
+_INLINE_LIMIT = 2**31 - 2**24
+# A buffer's fields in its table, by the schema.
+_DATA, _OFFSET, _SIZE = 4, 6, 8
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A buffer's content, `size` bytes, made when the file is written: weights never meet in memory."""
+
+    size: int
+    make: Callable[[], Array]
+
+    def __len__(self) -> int:
+        return self.size
 
 
 def read(path: Path) -> schema.ModelT:
-    """Reads a model file; raises UserError where it is missing, truncated or no TensorFlow Lite file."""
+    """Maps a model file into memory; raises UserError where it is missing, truncated or no TensorFlow Lite file."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
+    except ValueError:  # an empty file cannot be mapped
+        raise UserError(f"{path} is empty; delete it and run `dvc repro`") from None
     try:
         return parse(data)
     except (ValueError, IndexError, TypeError, AttributeError, OverflowError, struct.error) as error:
@@ -28,7 +52,7 @@ def read(path: Path) -> schema.ModelT:
         ) from None
 
 
-def parse(data: bytes) -> schema.ModelT:
+def parse(data: bytes | mmap.mmap) -> schema.ModelT:
     """The model in `data`, with buffers stored by offset (ai-edge-quantizer's form) brought inside."""
     if data[4:8] != _IDENTIFIER:
         raise ValueError("the identifier TFL3 is missing")
@@ -49,113 +73,74 @@ def buffers_inline(path: Path) -> bool:
     return all(packed.Buffers(i).Offset() <= 1 for i in range(packed.BuffersLength()))
 
 
-def per_channel(tensor: schema.TensorT) -> bool:
-    """Whether a tensor is quantized with more than one scale."""
-    scales = tensor.quantization.scale if tensor.quantization else None
-    return scales is not None and len(scales) > 1
+def write(model: schema.ModelT, path: Path) -> None:
+    """Writes a model file, whole or not at all, one buffer after the other."""
+    with replacing_file(path) as file:
+        for piece in pieces(model):
+            file.write(piece)
 
 
 def serialize(model: schema.ModelT) -> bytes:
-    """The model's bytes, buffers inline: TFLite 2.12 (the demo app's) reads no other form."""
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(builder.Output())
+    """The bytes that `write` writes."""
+    return b"".join(pieces(model))
 
 
-def write(model: schema.ModelT, path: Path) -> None:
-    """Writes a model file, whole or not at all."""
-    write_bytes(path, serialize(model))
+def pieces(model: schema.ModelT) -> Iterator[bytes | memoryview]:
+    """A model's bytes in order.
 
-
-def text(value: bytes | str | None) -> str:
-    """A name of the object API, which hands out bytes, as text."""
-    return value.decode() if isinstance(value, bytes) else (value or "")
-
-
-def metadata(model: schema.ModelT, name: str) -> bytes | None:
-    """The content of a metadata entry, None where the model has no such entry."""
-    for entry in model.metadata or []:
-        if text(entry.name) == name:
-            return bytes(model.buffers[entry.buffer].data)
-    return None
-
-
-def with_metadata(model: schema.ModelT, name: str, content: bytes | None) -> schema.ModelT:
-    """Sets a metadata entry, or removes it where the content is None; changes the model in place and returns it."""
-    model.metadata = [e for e in model.metadata or [] if text(e.name) != name]
-    if content is not None:
-        buffer, entry = schema.BufferT(), schema.MetadataT()
-        buffer.data = np.frombuffer(content, np.uint8)
-        entry.name, entry.buffer = name, len(model.buffers)
-        model.buffers.append(buffer)
-        model.metadata.append(entry)
-    return model
-
-
-def signature(model: schema.ModelT, key: str) -> schema.SignatureDefT:
-    """The signature of that name; raises UserError with the names there are."""
-    for candidate in model.signatureDefs or []:
-        if text(candidate.signatureKey) == key:
-            return candidate
-    names = ", ".join(text(s.signatureKey) for s in model.signatureDefs or [])
-    raise UserError(f"the model has no signature {key!r}; it has: {names}")
-
-
-def operator_names(model: schema.ModelT) -> list[str]:
-    """The name of each operator code: the built-in's, or the custom op's own."""
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
-    return [
-        text(code.customCode) if _builtin(code) == schema.BuiltinOperator.CUSTOM else names[_builtin(code)]
-        for code in model.operatorCodes
-    ]
-
-
-def _builtin(code: schema.OperatorCodeT) -> int:
-    """Files made before the enumeration outgrew a byte carry the code in the deprecated field."""
-    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
-
-
-def move_to_front(model: schema.ModelT, name: str) -> None:
-    """Puts operators of that name, which must read constants alone, first in the main subgraph; changes the model."""
-    names, subgraph = operator_names(model), model.subgraphs[0]
-    first = [o for o in subgraph.operators if names[o.opcodeIndex] == name]
-    subgraph.operators = first + [o for o in subgraph.operators if names[o.opcodeIndex] != name]
-
-
-def operator_code(model: schema.ModelT, builtin: int, version: int) -> int:
-    """The index of a built-in operator's code, added where the model lacks it."""
-    for index, code in enumerate(model.operatorCodes):
-        if _builtin(code) == builtin and code.version == version:
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, min(builtin, 127), version
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
-
-
-def share_buffers(model: schema.ModelT) -> schema.ModelT:
-    """Stores equal bytes once and drops buffers that nothing names; changes the model in place and returns it.
-
-    The converter and the quantizer both repeat a weight in each signature.
+    Buffers are inside the flatbuffer, the only form that TFLite before 2.13 reads, as long as it can hold them (2 GB);
+    beyond that they lie behind it, by offset.
     """
-    by_content: dict[bytes, int] = {}
-    kept: list[schema.BufferT] = [schema.BufferT()]  # buffer 0 is empty by the schema's rule
-    for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
-            data = model.buffers[tensor.buffer].data
-            if data is None or len(data) == 0:
-                tensor.buffer = 0
-                continue
-            tensor.buffer = _index_of(bytes(data), model.buffers[tensor.buffer], by_content, kept)
-    for entry in model.metadata or []:
-        data = model.buffers[entry.buffer].data
-        entry.buffer = _index_of(bytes(data), model.buffers[entry.buffer], by_content, kept)
-    model.buffers = kept
-    return model
+    sizes = [0 if b.data is None else len(b.data) for b in model.buffers]
+    tables = _pack_without_contents(model, sizes)
+    yield memoryview(tables)
+    end = len(tables)
+    for buffer, size in zip(model.buffers, sizes, strict=True):
+        if size:
+            start = _content_start(end)
+            yield b"\0" * (start - end - 4) + struct.pack("<I", size)
+            content = buffer.data.make() if isinstance(buffer.data, Deferred) else buffer.data
+            data = np.ascontiguousarray(content).reshape(-1).view(np.uint8).data
+            if len(data) != size:
+                raise ValueError(f"a buffer was made with {len(data)} bytes, not {size}")
+            yield data
+            end = start + size
 
 
-def _index_of(content: bytes, buffer: schema.BufferT, by_content: dict[bytes, int], kept: list[schema.BufferT]) -> int:
-    if content not in by_content:
-        by_content[content] = len(kept)
-        kept.append(buffer)
-    return by_content[content]
+def _content_start(end: int) -> int:
+    """Where the next content begins: aligned, with room for a vector's length before it."""
+    return -(-(end + 4) // _ALIGNMENT) * _ALIGNMENT
+
+
+def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
+    """The flatbuffer less the buffers' contents, with their places behind it noted."""
+    inline = sum(sizes) + _ALIGNMENT * len(sizes) < _INLINE_LIMIT
+    hollow = copy.copy(model)
+    hollow.buffers = [_hollow(size, inline) for size in sizes]
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(hollow.Pack(builder), file_identifier=_IDENTIFIER)
+    packed = bytearray(builder.Output())
+    root, end = schema.Model.GetRootAs(packed, 0), len(packed)
+    for index, size in enumerate(sizes):
+        if not size:
+            continue
+        start = _content_start(end)
+        table = root.Buffers(index)._tab
+        if inline:  # a vector begins with its length; an offset counts from its own place
+            place = table.Pos + table.Offset(_DATA)
+            struct.pack_into("<I", packed, place, start - 4 - place)
+        else:
+            struct.pack_into("<Q", packed, table.Pos + table.Offset(_OFFSET), start)
+            struct.pack_into("<Q", packed, table.Pos + table.Offset(_SIZE), size)
+        end = start + size
+    return packed
+
+
+def _hollow(size: int, inline: bool) -> schema.BufferT:
+    """A buffer whose table has the fields to be filled in: a field that holds its default is not stored."""
+    buffer = schema.BufferT()
+    if size and inline:
+        buffer.data = np.zeros(1, np.uint8)
+    elif size:
+        buffer.offset = buffer.size = 2
+    return buffer

@@ -5,7 +5,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.tflite import flatbuffer
+from stages.tflite import flatbuffer, graph
 
 _TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
 _BUILTIN = {k for k in vars(schema.BuiltinOperator) if not k.startswith("_")}
@@ -14,23 +14,33 @@ _BUILTIN = {k for k in vars(schema.BuiltinOperator) if not k.startswith("_")}
 def describe(path: Path) -> dict[str, Any]:
     """Signatures (name, shape and type of each input and output) and operators by kind."""
     model = flatbuffer.read(path)
-    operators = sorted(set(flatbuffer.operator_names(model)))
+    operators = sorted(set(graph.operator_names(model)))
     select_tf = [o for o in operators if o.startswith("Flex")]
     return {
-        "signatures": {flatbuffer.text(s.signatureKey): _signature(model, s) for s in model.signatureDefs or []},
+        "signatures": {graph.text(s.signatureKey): _signature(model, s) for s in model.signatureDefs or []},
         "builtin_operators": [o for o in operators if o in _BUILTIN],
         "select_tf_operators": [o.removeprefix("Flex") for o in select_tf],
         "custom_operators": [o for o in operators if o not in _BUILTIN and o not in select_tf],
-        "runtime": "TensorFlow Lite with Select TF operators" if select_tf else "any TensorFlow Lite or LiteRT runtime",
+        "runtime": _runtime(model, bool(select_tf)),
     }
+
+
+def _runtime(model: schema.ModelT, select_tf: bool) -> str:
+    """What a file needs: XNNPACK of older versions computes wrongly, and silently, on shapes that change in a loop."""
+    if select_tf:
+        return "TensorFlow Lite with Select TF operators"
+    loops = "WHILE" in graph.operator_names(model)
+    shapes = [t.shapeSignature for s in model.subgraphs for t in s.tensors if t.shapeSignature is not None]
+    if loops and any(-1 in shape for shape in shapes):
+        return "LiteRT (tested in 2.3); older ones compute wrongly on tensors that grow"
+    return "any TensorFlow Lite or LiteRT runtime"
 
 
 def _signature(model: schema.ModelT, signature: schema.SignatureDefT) -> dict[str, Any]:
     tensors = model.subgraphs[signature.subgraphIndex].tensors
     ends = {"inputs": signature.inputs, "outputs": signature.outputs}
     return {
-        kind: {flatbuffer.text(e.name): _tensor(tensors[e.tensorIndex]) for e in entries}
-        for kind, entries in ends.items()
+        kind: {graph.text(e.name): _tensor(tensors[e.tensorIndex]) for e in entries} for kind, entries in ends.items()
     }
 
 

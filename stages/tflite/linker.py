@@ -12,7 +12,7 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 from stages.errors import UserError
-from stages.tflite import flatbuffer
+from stages.tflite import graph
 
 CALLS = "core_calls"
 # Operators that name other subgraphs by index: a core that had them could not be copied operator by operator.
@@ -30,14 +30,19 @@ class Call:
 
 def with_calls(driver: schema.ModelT, calls: Mapping[str, Call]) -> schema.ModelT:
     """Notes in a driver what its placeholders (custom op name → call) stand for."""
-    return flatbuffer.with_metadata(driver, CALLS, json.dumps({k: vars(c) for k, c in calls.items()}).encode())
+    return graph.with_metadata(driver, CALLS, json.dumps({k: vars(c) for k, c in calls.items()}).encode())
 
 
 def _calls(driver: schema.ModelT) -> dict[str, Call]:
-    noted = flatbuffer.metadata(driver, CALLS)
+    noted = graph.metadata(driver, CALLS)
     if noted is None:
         raise UserError("the driver does not say what its placeholders stand for; run `dvc repro` to make it anew")
     return {name: Call(**call) for name, call in json.loads(noted).items()}
+
+
+def called_by(driver: schema.ModelT) -> set[str]:
+    """The core's signatures that a driver calls."""
+    return {call.signature for call in _calls(driver).values()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
     linked = copy.copy(driver)
     linked.buffers, linked.operatorCodes = list(driver.buffers), list(driver.operatorCodes)
     linked.metadata = [copy.copy(m) for m in driver.metadata or []]
-    names = flatbuffer.operator_names(driver)
+    names = graph.operator_names(driver)
     inner = _adopt(linked, core)
     linked.subgraphs = []
     for subgraph in driver.subgraphs:
@@ -69,7 +74,7 @@ def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
             call = calls.get(names[operator.opcodeIndex])
             host.operators += [operator] if call is None else _inline(host, operator, inner, call)
         linked.subgraphs.append(host)
-    return flatbuffer.share_buffers(flatbuffer.with_metadata(_without_unused_codes(linked), CALLS, None))
+    return graph.share_buffers(graph.with_metadata(graph.without_unused_codes(linked), CALLS, None))
 
 
 def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
@@ -82,14 +87,14 @@ def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
 
 def _inline(host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: Call) -> list[schema.OperatorT]:
     """The operators of a signature, on the host's tensors; appends the tensors that they need."""
-    signature = flatbuffer.signature(core.model, call.signature)
+    signature = graph.signature(core.model, call.signature)
     subgraph = core.model.subgraphs[signature.subgraphIndex]
     tensors: dict[int, int] = {-1: -1}  # -1 stands for an optional operand left out
     for names, entries, outer in (
         (call.inputs, signature.inputs, operator.inputs),
         (call.outputs, signature.outputs, operator.outputs),
     ):
-        inner = {flatbuffer.text(e.name): int(e.tensorIndex) for e in entries}
+        inner = {graph.text(e.name): int(e.tensorIndex) for e in entries}
         if set(inner) != set(names):
             raise UserError(f"the driver expects {sorted(names)}, the core has {sorted(inner)}; run `dvc repro`")
         for name, index in zip(names, outer, strict=True):
@@ -102,7 +107,7 @@ def _inline(host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, cal
 
 
 def _moved_operator(operator: schema.OperatorT, core: _Core, tensors: Mapping[int, int]) -> schema.OperatorT:
-    name = flatbuffer.operator_names(core.model)[operator.opcodeIndex]
+    name = graph.operator_names(core.model)[operator.opcodeIndex]
     if name in _CONTROL_FLOW:
         raise UserError(f"a core with the operator {name} cannot be linked: it names other subgraphs")
     new = copy.copy(operator)
@@ -139,19 +144,3 @@ def _moved_tensor(tensor: schema.TensorT, core: _Core, tensors: Mapping[int, int
 
 def _any(values: Any) -> bool:
     return values is not None and len(values) > 0
-
-
-def _without_unused_codes(model: schema.ModelT) -> schema.ModelT:
-    """Drops the operator codes that no operator names: the placeholders' would make a runtime look for custom ops."""
-    used = sorted({o.opcodeIndex for s in model.subgraphs for o in s.operators})
-    place = {old: new for new, old in enumerate(used)}
-    model.operatorCodes = [model.operatorCodes[i] for i in used]
-    for subgraph in model.subgraphs:
-        subgraph.operators = [_with_code(o, place[o.opcodeIndex]) for o in subgraph.operators]
-    return model
-
-
-def _with_code(operator: schema.OperatorT, code: int) -> schema.OperatorT:
-    new = copy.copy(operator)
-    new.opcodeIndex = code
-    return new

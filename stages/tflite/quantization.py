@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import quantizer
 
 from stages.errors import UserError
-from stages.tflite import flatbuffer
+from stages.tflite import flatbuffer, graph
 
 
 def quantize(path: Path, recipe: list[dict[str, Any]]) -> schema.ModelT:
@@ -29,7 +29,7 @@ def quantize(path: Path, recipe: list[dict[str, Any]]) -> schema.ModelT:
             content = bytes(work.quantize().quantized_model)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise UserError(f"ai-edge-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
-    return flatbuffer.share_buffers(flatbuffer.parse(content))
+    return graph.share_buffers(flatbuffer.parse(content))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,9 @@ from stages.errors import UserError
 from stages.quiet import quiet
 from stages.tflite import flatbuffer
 
+# What LiteRT-LM adds to the scores of slots that a token must not see.
+_MASKED = np.float32(-0.7 * np.finfo(np.float32).max)
+
 Arrays = dict[str, Array]
 Call = Callable[..., Arrays]
 
@@ -86,7 +89,6 @@ class Session:
         details = self._runners["decode"].get_input_details()
         self._cache: Arrays = {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if "kv_cache" in n}
         self.slots = int(details["mask"]["shape"][-1])
-        self._masked = np.float32(-0.7 * np.finfo(np.float32).max)  # LiteRT-LM's value
         self.position = 0
 
     @property
@@ -116,7 +118,86 @@ class Session:
 
     def _call(self, signature: str, tokens: Array) -> Arrays:
         positions = np.arange(self.position, self.position + len(tokens), dtype=np.int32)
-        mask = np.where(np.arange(self.slots) <= positions[:, None], np.float32(0), self._masked)[None, None]
+        mask = np.where(np.arange(self.slots) <= positions[:, None], np.float32(0), _MASKED)[None, None]
         outputs: Arrays = self._runners[signature](tokens=tokens[None], input_pos=positions, mask=mask, **self._cache)
         self._cache = {n: outputs[n] for n in self._cache}
         return outputs
+
+
+class Steps:
+    """One sequence through a core's signatures of fixed shape `step_<n>`, as the text driver calls them.
+
+    Read and write as with a Session: another order of sums rounds otherwise, and quantized activations show that.
+    """
+
+    def __init__(self, interpreter: Any) -> None:
+        names = [n for n in interpreter.get_signature_list() if n.startswith("step_")]
+        self._runners = {int(n.removeprefix("step_")): interpreter.get_signature_runner(n) for n in names}
+        self._details = {n: r.get_input_details() for n, r in self._runners.items()}
+        self.reset()
+
+    @property
+    def chunks(self) -> list[int]:
+        """The length of the signature that reads a prompt."""
+        return [max(self._runners)]
+
+    def reset(self) -> None:
+        """Begins a new sequence."""
+        details = self._details[1]
+        self.position = self._start = 0
+        self._past = {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith("past_")}
+        del self._past["past_mask"]
+        self._forget()
+
+    def prefill(self, tokens: Array, chunk: int) -> None:
+        """Reads tokens `[n]` in chunks, the last one padded."""
+        for first in range(0, len(tokens), chunk):
+            padded = np.resize(tokens[first : first + chunk], chunk)
+            self._start = first
+            self._recent = self._empty(chunk)
+            self._call(padded, first)
+            self._join()
+        self.position = self._start = len(tokens)
+        self._forget()
+
+    def decode(self, token: int) -> Array:
+        """Reads one token; returns the next one's logits, `[vocab]`."""
+        if self.position - self._start == self._details[1]["slots"]["shape"][2]:
+            self._join()
+            self._start = self.position
+            self._forget()
+        logits: Array = self._call(np.array([token], np.int32), self.position)
+        self.position += 1
+        return logits
+
+    def _forget(self) -> None:
+        self._recent = self._empty(1)
+
+    def _empty(self, tokens: int) -> Arrays:
+        details = self._details[tokens]
+        return {
+            n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith(("recent_k", "recent_v"))
+        }
+
+    def _join(self) -> None:
+        """Copies `recent` into `past`."""
+        for name, recent in self._recent.items():
+            past = self._past[name.replace("recent", "past")]
+            past[:, :, self._start : self._start + recent.shape[2]] = recent
+
+    def _call(self, tokens: Array, first: int) -> Array:
+        details = self._details[len(tokens)]
+        positions = np.arange(first, first + len(tokens), dtype=np.int32)
+        slots = self._start + np.arange(details["slots"]["shape"][2])
+        visible = slots <= positions[:, None]
+        earlier = np.arange(details["past_mask"]["shape"][3]) < self._start
+        outputs = self._runners[len(tokens)](
+            tokens=tokens[None], input_pos=positions, last=np.array([len(tokens) - 1], np.int32),
+            recent_mask=np.where(visible, np.float32(0), _MASKED)[None, None],
+            past_mask=np.where(earlier, np.float32(0), _MASKED)[None, None, None],
+            slots=((slots == first) | (len(tokens) > 1)).astype(np.float32)[None, None, :, None],
+            **self._recent, **self._past,
+        )  # fmt: skip
+        self._recent = {n: outputs[n] for n in self._recent}
+        logits: Array = outputs["logits"][0, 0]
+        return logits

@@ -13,8 +13,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
-from stages.arrays import Array
-from stages.tflite import flatbuffer
+from stages.tflite import flatbuffer, graph
+from stages.tflite.flatbuffer import Deferred
 
 Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
 
@@ -36,7 +36,7 @@ def _with_sorted_attributes(model: schema.ModelT) -> schema.ModelT:
 
     The options are a flexbuffer of the operator's name and a serialized NodeDef; sorting keeps its length.
     """
-    names = flatbuffer.operator_names(model)
+    names = graph.operator_names(model)
     for operator in (o for s in model.subgraphs for o in s.operators if names[o.opcodeIndex].startswith("Flex")):
         options = bytes(operator.customOptions)
         found = flexbuffers.GetRoot(bytearray(options)).AsVector[1].AsStringBytes
@@ -46,29 +46,33 @@ def _with_sorted_attributes(model: schema.ModelT) -> schema.ModelT:
     return model
 
 
-def inject(model: schema.ModelT, inputs: Mapping[str, Array]) -> schema.ModelT:
-    """Turns the named signature inputs into constants, one buffer each; changes the model in place."""
+def inject(model: schema.ModelT, inputs: Mapping[str, Deferred]) -> schema.ModelT:
+    """Turns the named signature inputs into constants, one buffer each; changes the model in place.
+
+    Contents are made no earlier than the file is written.
+    """
     buffers: dict[str, int] = {}
     for name, value in inputs.items():
         buffer = schema.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
+        buffer.data = value
         buffers[name] = len(model.buffers)
         model.buffers.append(buffer)
     for signature in model.signatureDefs:
         subgraph = model.subgraphs[signature.subgraphIndex]
-        bound = {e.tensorIndex: flatbuffer.text(e.name) for e in signature.inputs}
+        bound = {e.tensorIndex: graph.text(e.name) for e in signature.inputs}
         for index, name in bound.items():
             if name in buffers:
                 subgraph.tensors[index].buffer = buffers[name]
                 # ai-edge-quantizer wants every tensor's name to be unique in the model
-                subgraph.tensors[index].name = f"{flatbuffer.text(signature.signatureKey)}/{name}"
+                subgraph.tensors[index].name = f"{graph.text(signature.signatureKey)}/{name}"
                 subgraph.tensors[index].shapeSignature = None
-        signature.inputs = [e for e in signature.inputs if flatbuffer.text(e.name) not in buffers]
+        signature.inputs = [e for e in signature.inputs if graph.text(e.name) not in buffers]
         subgraph.inputs = [i for i in subgraph.inputs if bound.get(int(i)) not in buffers]
         _lookups(model, subgraph)
         _fold_biases(model, subgraph)
+        _keep_dimensions(model, subgraph)
         _drop_unused_tensors(subgraph, signature)
-    return flatbuffer.share_buffers(model)
+    return graph.share_buffers(model)
 
 
 def _constant(model: schema.ModelT, subgraph: schema.SubGraphT, tensor: int) -> bool:
@@ -78,7 +82,7 @@ def _constant(model: schema.ModelT, subgraph: schema.SubGraphT, tensor: int) -> 
 
 def _lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
     """Turns GATHER of rows of a constant matrix into EMBEDDING_LOOKUP, which is quantized row by row."""
-    names = flatbuffer.operator_names(model)
+    names = graph.operator_names(model)
     for operator in subgraph.operators:
         if names[operator.opcodeIndex] != "GATHER":
             continue
@@ -86,7 +90,7 @@ def _lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
         by_rows = operator.builtinOptions.axis == 0 and len(subgraph.tensors[ids].shape) == 1
         if not by_rows or not _constant(model, subgraph, table) or len(subgraph.tensors[table].shape) != 2:
             continue
-        operator.opcodeIndex = flatbuffer.operator_code(model, schema.BuiltinOperator.EMBEDDING_LOOKUP, 1)
+        operator.opcodeIndex = graph.operator_code(model, schema.BuiltinOperator.EMBEDDING_LOOKUP, 1)
         operator.inputs = [ids, table]
         operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.NONE, None
 
@@ -96,7 +100,7 @@ def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
 
     The converter does this itself for constant weights only.
     """
-    names = flatbuffer.operator_names(model)
+    names = graph.operator_names(model)
     readers: dict[int, list[Any]] = {}
     for operator in subgraph.operators:
         for tensor in operator.inputs:
@@ -120,6 +124,17 @@ def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
         operator.builtinOptions.fusedActivationFunction = add.builtinOptions.fusedActivationFunction
         folded.append(id(add))
     subgraph.operators = [o for o in subgraph.operators if id(o) not in folded]
+
+
+def _keep_dimensions(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+    """Says that a FULLY_CONNECTED of a matrix gives a matrix, which XNNPACK else makes sure of by a copy."""
+    names = graph.operator_names(model)
+    for operator in subgraph.operators:
+        if (
+            names[operator.opcodeIndex] == "FULLY_CONNECTED"
+            and len(subgraph.tensors[int(operator.inputs[0])].shape) == 2
+        ):
+            operator.builtinOptions.keepNumDims = True
 
 
 def _has_bias(inputs: Sequence[int]) -> bool:

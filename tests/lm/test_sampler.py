@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stages.lm import sampler
 from stages.lm.sampler import Sampler, choose, draws
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
@@ -51,3 +52,54 @@ def test_top_k_beyond_the_vocabulary_is_all_of_it() -> None:
 def test_any_draw_is_a_token_with_weight(draw: float) -> None:
     rule = Sampler("top_p", 1, 0.6, 1.0, None)
     assert int(choose(tf.constant(LOGITS), rule, tf.constant(draw, tf.float32))) in ((0,) if draw < 0.5 else (0, 1))
+
+
+@pytest.mark.parametrize("size", [3, 64, 65, 5000, 50257])
+def test_the_largest_are_those_of_a_whole_sort(size: int) -> None:
+    logits = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    values, ids = sampler.largest(tf.constant(logits), 40)
+    expected = np.argsort(-logits, kind="stable")[:40]
+    assert ids.numpy().tolist() == expected.tolist()
+    assert values.numpy().tolist() == logits[expected].tolist()
+
+
+def test_the_first_of_equals_is_the_greedy_token() -> None:
+    logits = np.zeros(5000, np.float32)
+    logits[[70, 71, 4000]] = 1.0
+    rule = sampler.Inputs(*(tf.constant(v) for v in (0.0, 0, 1.0)))
+    assert int(sampler.choose_by_inputs(tf.constant(logits), rule, tf.constant(0.99))) == 70 == int(logits.argmax())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ((0.0, 0, 1.0), [1.0]),
+        ((1.0, 0, 1.0), [0.5, 0.25, 0.15, 0.07, 0.03]),
+        ((1.0, 2, 1.0), [0.5 / 0.75, 0.25 / 0.75]),
+        ((1.0, 0, 0.8), [0.5 / 0.9, 0.25 / 0.9, 0.15 / 0.9]),
+        ((1.0, 2, 0.4), [1.0]),
+    ],
+)
+def test_frequencies_by_inputs(settings: tuple[float, int, float], expected: list[float]) -> None:
+    rule = sampler.Inputs(*(tf.constant(v) for v in settings))
+
+    @tf.function(autograph=False)
+    def once(draw: tf.Tensor) -> tf.Tensor:
+        return sampler.choose_by_inputs(tf.constant(LOGITS), rule, draw)
+
+    uniform = sampler.hashed_draws(tf.constant(7), DRAWS)
+    counts = Counter(tf.map_fn(once, uniform, fn_output_signature=tf.int32).numpy().tolist())
+    assert set(counts) == set(range(len(expected)))
+    for token, share in enumerate(expected):
+        assert counts[token] / DRAWS == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / DRAWS) + 1e-9)
+
+
+def test_hashed_numbers_are_uniform_and_independent() -> None:
+    numbers = np.stack([sampler.hashed_draws(tf.constant(seed), 128).numpy() for seed in [*range(600), -5, 2**31 - 1]])
+    assert numbers.min() >= 0 and numbers.max() < 1
+    pairs = {"steps": (numbers[:, :-1], numbers[:, 1:]), "seeds": (numbers[:-1], numbers[1:])}
+    for name, (first, second) in pairs.items():
+        counts = np.histogram2d(first.ravel(), second.ravel(), 16, ((0, 1), (0, 1)))[0].ravel()
+        chi = ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+        # mean 255, deviation sqrt(2 · 255) = 22.6 for independent uniform numbers
+        assert 255 - 5 * 22.6 < chi < 255 + 5 * 22.6, name

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.tools import flatbuffer_utils
 
 from stages.errors import UserError
-from stages.tflite import flatbuffer, quantization, runner
+from stages.tflite import flatbuffer, graph, quantization, runner
 
 
 @pytest.mark.parametrize("kept", [0, 3, 7, 8, 100, 5000, 0.5, 0.99])
@@ -32,34 +30,38 @@ def test_a_round_trip_keeps_the_bytes(core_path: Path) -> None:
     assert flatbuffer.serialize(flatbuffer.read(core_path)) == core_path.read_bytes()
 
 
-def test_buffers_stored_by_offset_are_followed_and_written_inline(core_path: Path, tmp_path: Path) -> None:
+def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
+    core_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outside, inside = tmp_path / "outside.tflite", tmp_path / "inside.tflite"
-    outside.write_bytes(with_buffers_behind(core_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(flatbuffer, "_INLINE_LIMIT", 0)  # 2 GB in truth
+        flatbuffer.write(flatbuffer.read(core_path), outside)
     assert not flatbuffer.buffers_inline(outside)
-    model = flatbuffer.read(outside)
-    assert all(t.buffer == 0 or model.buffers[t.buffer].data is not None for s in model.subgraphs for t in s.tensors)
-    flatbuffer.write(model, inside)
+    flatbuffer.write(flatbuffer.read(outside), inside)
     assert flatbuffer.buffers_inline(inside)
-    token = np.array([[3]], np.int32)
-    logits = [runner.Session(runner.litert(p, 1)).decode(int(token[0, 0])) for p in (outside, inside)]
-    assert np.array_equal(*logits)
     assert inside.read_bytes() == core_path.read_bytes()
+    logits = [runner.Session(runner.litert(p, 1)).decode(3) for p in (outside, inside)]
+    assert np.array_equal(*logits)
 
 
-def with_buffers_behind(path: Path) -> bytes:
-    """The form of files above 2 GB: large buffers behind the flatbuffer, by offset and size."""
-    model = flatbuffer.read(path)
-    moved = {i: bytes(b.data) for i, b in enumerate(model.buffers) if b.data is not None and len(b.data) > 1000}
-    for index in moved:
-        model.buffers[index].data, model.buffers[index].offset, model.buffers[index].size = None, 2, 2
-    content = bytearray(flatbuffer.serialize(model))
-    packed = schema.Model.GetRootAs(content, 0)
-    for index, data in moved.items():
-        content += b"\0" * (-len(content) % 16)
-        packed = schema.Model.GetRootAs(content, 0)
-        flatbuffer_utils.update_packed_buffer(packed.Buffers(index), len(content), len(data))
-        content += data
-    return bytes(content)
+def test_deferred_content_is_made_when_written(core_path: Path, tmp_path: Path) -> None:
+    model = flatbuffer.read(core_path)
+    largest = max(model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
+    content, made = largest.data, []
+    largest.data = flatbuffer.Deferred(len(content), lambda: made.append(1) or content)
+    assert not made
+    flatbuffer.write(model, tmp_path / "written.tflite")
+    assert made == [1]
+    assert (tmp_path / "written.tflite").read_bytes() == core_path.read_bytes()
+
+
+def test_deferred_content_of_another_size_is_refused(core_path: Path, tmp_path: Path) -> None:
+    model = flatbuffer.read(core_path)
+    model.buffers[1].data = flatbuffer.Deferred(len(model.buffers[1].data) + 4, lambda: np.zeros(4, np.uint8))
+    with pytest.raises(ValueError, match="bytes, not"):
+        flatbuffer.write(model, tmp_path / "written.tflite")
+    assert not list(tmp_path.iterdir())
 
 
 def test_equal_bytes_are_stored_once(core_path: Path) -> None:
@@ -69,10 +71,10 @@ def test_equal_bytes_are_stored_once(core_path: Path) -> None:
 
 
 def test_metadata_is_set_read_and_removed(core_path: Path) -> None:
-    model = flatbuffer.with_metadata(flatbuffer.read(core_path), "note", b"hello")
-    assert flatbuffer.metadata(model, "note") == b"hello"
-    assert flatbuffer.metadata(flatbuffer.parse(flatbuffer.serialize(model)), "note") == b"hello"
-    assert flatbuffer.metadata(flatbuffer.with_metadata(model, "note", None), "note") is None
+    model = graph.with_metadata(flatbuffer.read(core_path), "note", b"hello")
+    assert graph.metadata(model, "note") == b"hello"
+    assert graph.metadata(flatbuffer.parse(flatbuffer.serialize(model)), "note") == b"hello"
+    assert graph.metadata(graph.with_metadata(model, "note", None), "note") is None
 
 
 @pytest.mark.parametrize("mode", ["float32", "dynamic_range", "float16"])

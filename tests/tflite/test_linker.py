@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy
+from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy, steps
 
 from stages.errors import UserError
 from stages.lm import core, tokenizer
 from stages.measure import contract
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker, quantization, runner
+from stages.tflite import flatbuffer, graph, linker, quantization, runner
 
 
 def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:
@@ -39,10 +39,10 @@ def test_greedy_text_equals_keras(toy: Toy, complete: Any, prompt: str) -> None:
 
 
 @pytest.mark.parametrize(("sequence", "window"), [(2, 1), (3, 1), (18, 7), (SLOTS, SLOTS // 2)])
-def test_shortest_and_longest_lengths_equal_keras(
-    toy: Toy, core_path: Path, tmp_path: Path, sequence: int, window: int
-) -> None:
-    complete = linked(driver(toy, sequence=sequence, window=window), core_path, tmp_path)
+def test_shortest_and_longest_lengths_equal_keras(toy: Toy, tmp_path: Path, sequence: int, window: int) -> None:
+    with quiet():
+        flatbuffer.write(core.build(toy.weights, SLOTS, [], steps(sequence)), tmp_path / "core.tflite")
+    complete = linked(driver(toy, sequence=sequence, window=window), tmp_path / "core.tflite", tmp_path)
     for prompt in ("", "a", "Returns the value of it"):
         assert complete(prompt.encode()) == expected(toy, prompt, sequence, window)
 
@@ -83,7 +83,7 @@ def test_quantized_core_says_the_same_linked_and_alone(
     path = tmp_path / "core.tflite"
     flatbuffer.write(quantization.quantize(core_path, recipe), path)
     complete = linked(greedy_driver, path, tmp_path)
-    session = runner.Session(runner.tensorflow(path, 1))
+    session = runner.Steps(runner.tensorflow(path, 1))
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
@@ -110,22 +110,22 @@ def test_a_driver_s_bytes_repeat(toy: Toy) -> None:
 
 
 def test_no_placeholder_and_no_custom_op_is_left(greedy_driver: Any, core_path: Path) -> None:
-    names = flatbuffer.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
+    names = graph.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
     assert not [n for n in names if n.startswith(core.PLACEHOLDER)]
     assert [n for n in names if n.startswith("Flex")]
 
 
-def test_a_core_of_another_cache_length_is_refused(toy: Toy, greedy_driver: Any) -> None:
+def test_a_core_for_another_length_of_answers_is_refused(toy: Toy, greedy_driver: Any) -> None:
     with quiet():
-        other = core.build(toy.weights, SLOTS // 2, [8])
-    with pytest.raises(UserError, match=r"mask.*run `dvc repro`"):
+        other = core.build(toy.weights, SLOTS, [], steps(SEQUENCE - 8))
+    with pytest.raises(UserError, match=r"past_mask.*run `dvc repro`"):
         linker.link(greedy_driver, other)
 
 
 def test_a_core_without_the_signature_is_refused(toy: Toy, greedy_driver: Any) -> None:
     with quiet():
-        other = core.build(toy.weights, SLOTS, [16])
-    with pytest.raises(UserError, match=r"no signature 'prefill_8'; it has: .*prefill_16"):
+        other = core.build(toy.weights, SLOTS, [16], {})
+    with pytest.raises(UserError, match=r"no signature 'step_8'; it has: .*prefill_16"):
         linker.link(greedy_driver, other)
 
 

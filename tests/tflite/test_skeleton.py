@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import SLOTS, Toy
+from conftest import SLOTS, Toy, steps
 
 from stages.lm import core
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, quantization
+from stages.tflite import flatbuffer, graph, quantization
 
 
 def operators(model: Any, signature: str) -> list[tuple[str, Any]]:
-    names = flatbuffer.operator_names(model)
-    subgraph = model.subgraphs[flatbuffer.signature(model, signature).subgraphIndex]
+    names = graph.operator_names(model)
+    subgraph = model.subgraphs[graph.signature(model, signature).subgraphIndex]
     return [(names[o.opcodeIndex], o) for o in subgraph.operators]
 
 
 def constant(model: Any, signature: str, tensor: int) -> bool:
-    subgraph = model.subgraphs[flatbuffer.signature(model, signature).subgraphIndex]
+    subgraph = model.subgraphs[graph.signature(model, signature).subgraphIndex]
     return model.buffers[subgraph.tensors[int(tensor)].buffer].data is not None
 
 
@@ -50,14 +50,14 @@ def test_built_in_operators_only_and_gelu_is_one_kernel(core_path: Path) -> None
     counts = Counter(name for name, _ in operators(model, "decode"))
     assert counts["GELU"] == 2
     assert counts["EMBEDDING_LOOKUP"] == 2
-    assert not [n for n in flatbuffer.operator_names(model) if n.startswith("Flex") or n == "CUSTOM"]
+    assert not [n for n in graph.operator_names(model) if n.startswith("Flex") or n == "CUSTOM"]
 
 
 def test_each_weight_is_stored_once(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
     buffers = Counter(bytes(b.data) for b in model.buffers if b.data is not None)
-    for name, matrix in toy.weights.matrices.items():
-        assert buffers[matrix.tobytes()] == 1, name
+    for name in toy.weights.sizes:
+        assert buffers[toy.weights.read(name).tobytes()] == 1, name
 
 
 def test_embedding_and_head_are_one_buffer_in_every_mode(core_path: Path) -> None:
@@ -75,28 +75,28 @@ def _name(tensor: Any) -> bytes:
 
 def test_the_contract_of_litert_lm(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
-    signature = flatbuffer.signature(model, "prefill_8")
+    signature = graph.signature(model, "prefill_8")
     tensors = model.subgraphs[signature.subgraphIndex].tensors
     cache = [f"kv_cache_{kind}_{i}" for i in range(2) for kind in "kv"]
-    inputs = {flatbuffer.text(e.name): list(tensors[e.tensorIndex].shape) for e in signature.inputs}
+    inputs = {graph.text(e.name): list(tensors[e.tensorIndex].shape) for e in signature.inputs}
     assert inputs == {"tokens": [1, 8], "input_pos": [8], "mask": [1, 1, 8, SLOTS]} | {
         name: [1, 2, SLOTS, 16] for name in cache
     }
-    assert sorted(flatbuffer.text(e.name) for e in signature.outputs) == sorted(cache)
-    decode = flatbuffer.signature(model, "decode")
-    assert sorted(flatbuffer.text(e.name) for e in decode.outputs) == sorted([*cache, "logits"])
+    assert sorted(graph.text(e.name) for e in signature.outputs) == sorted(cache)
+    decode = graph.signature(model, "decode")
+    assert sorted(graph.text(e.name) for e in decode.outputs) == sorted([*cache, "logits"])
 
 
 def test_the_same_weights_give_the_same_bytes(toy: Toy, core_path: Path) -> None:
     with quiet():
-        again = core.build(toy.weights, SLOTS, [8, 32])
+        again = core.build(toy.weights, SLOTS, [8, 32], steps())
     assert flatbuffer.serialize(again) == core_path.read_bytes()
 
 
 def test_a_weight_reaches_the_file_unchanged(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
-    signature = flatbuffer.signature(model, "decode")
+    signature = graph.signature(model, "decode")
     tensors = {_name(t).decode(): t for t in model.subgraphs[signature.subgraphIndex].tensors}
     stored = model.buffers[tensors["decode/weight_layer_1_feedforward_down"].buffer].data
-    expected = toy.weights.matrices["layer_1/feedforward_down"]
+    expected = toy.weights.read("layer_1/feedforward_down")
     assert np.array_equal(np.frombuffer(bytes(stored), np.float32).reshape(expected.shape), expected)

@@ -1,0 +1,114 @@
+"""Attention over earlier tokens, in two forms: a KV cache of fixed size, and one that grows.
+
+The fixed one is LiteRT-LM's contract. The growing one is for the loop inside the graph: a long `past`, which nothing
+copies while some tokens are written to a short `recent`, so that a token costs what its position asks for, and not
+what the cache could hold.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+
+from stages.lm.decoder import Attend
+
+# What LiteRT-LM adds to the scores of slots that a token must not see.
+MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
+
+Cache = dict[str, tf.Tensor]
+
+
+def names(layers: int, prefix: str = "kv_cache") -> list[str]:
+    """The names of a cache's tensors, layer by layer: keys, then values, each `[1, heads, slots, head_dim]`."""
+    return [f"{prefix}_{kind}_{i}" for i in range(layers) for kind in "kv"]
+
+
+def fixed(cache: Cache, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, Cache]:
+    """Attention over `[1, heads, S, head_dim]` with `mask` float32 `[1, 1, T, S]` added to the scores.
+
+    The second result is filled with the cache after T more tokens, while the first is called layer by layer.
+    """
+    updated: Cache = {}
+
+    def attend(layer: int, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        keys, values = f"kv_cache_k_{layer}", f"kv_cache_v_{layer}"
+        updated[keys] = _write(cache[keys], key, input_pos)
+        updated[values] = _write(cache[values], value, input_pos)
+        weights = tf.nn.softmax(tf.matmul(query, updated[keys], transpose_b=True) + mask)
+        return tf.matmul(weights, updated[values])
+
+    return attend, updated
+
+
+def _write(cache: tf.Tensor, new: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
+    """The cache with `new` in the T slots from `input_pos[0]` on; slots past the end are dropped.
+
+    DYNAMIC_UPDATE_SLICE moves a block that would reach past the end back to where it fits, over older slots.
+    One token always fits; several (a padded last chunk) may not, so each slot then picks its own source.
+    """
+    if new.shape[2] == 1:
+        zero = tf.constant(0, tf.int32)
+        start = tf.stack([zero, zero, input_pos[0], zero])
+        return xla.dynamic_update_slice(cache, new, start)
+    source = tf.range(cache.shape[2]) - input_pos[0]
+    inside = tf.logical_and(source >= 0, source < new.shape[2])
+    moved = tf.gather(new, tf.clip_by_value(source, 0, new.shape[2] - 1), axis=2)
+    return tf.where(inside[tf.newaxis, tf.newaxis, :, tf.newaxis], moved, cache)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where T tokens stand among `recent` and `past`.
+
+    Masks float32 `[1, 1, T, R]` and `[1, 1, 1, P]` are added to the scores; `slots` float32 `[1, 1, R, 1]` is 1 where
+    the tokens are written (all R slots if T is R, or the one slot of a single token).
+    """
+
+    recent_mask: tf.Tensor
+    past_mask: tf.Tensor
+    slots: tf.Tensor
+
+
+def growing(past: Cache, recent: Cache, place: Place) -> tuple[Attend, Cache]:
+    """Attention over P past slots and R recent ones; the second result is filled with the recent ones as updated.
+
+    Written slots hold zeros before: a product and a sum write them, which stay in one partition with what is around
+    them, where DYNAMIC_UPDATE_SLICE would not.
+    """
+    updated: Cache = {}
+
+    def attend(layer: int, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        keys = updated[f"recent_k_{layer}"] = recent[f"recent_k_{layer}"] + place.slots * key
+        values = updated[f"recent_v_{layer}"] = recent[f"recent_v_{layer}"] + place.slots * value
+        parts = [(keys, values, place.recent_mask), (past[f"past_k_{layer}"], past[f"past_v_{layer}"], place.past_mask)]
+        fixed_shape = keys.shape[2] is not None
+        return _softmax_over_joined(query, parts) if fixed_shape else _softmax_over_parts(query, parts)
+
+    return attend, updated
+
+
+Parts = list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]  # keys, values, mask
+
+
+def _softmax_over_joined(query: tf.Tensor, parts: Parts) -> tf.Tensor:
+    """Attention over several parts as if they were one: their scores are joined, the weights cut where they join.
+
+    Cutting is cheap at a place that the converter knows; else it makes tensors of unknown size, which XNNPACK refuses.
+    """
+    scores = [tf.matmul(query, keys, transpose_b=True) + mask for keys, _, mask in parts]
+    weights = tf.split(tf.nn.softmax(tf.concat(scores, -1)), [s.shape[-1] for s in scores], -1)
+    return tf.add_n([tf.matmul(w, values) for w, (_, values, _) in zip(weights, parts, strict=True)])
+
+
+def _softmax_over_parts(query: tf.Tensor, parts: Parts) -> tf.Tensor:
+    """Attention over several (keys, values, mask) as if they were one, without joining or cutting any tensor.
+
+    exp(s − m) V summed over the parts, divided by the sum of exp(s − m), where m is the largest score of all.
+    """
+    scores = [tf.matmul(query, keys, transpose_b=True) + mask for keys, _, mask in parts]
+    largest = functools.reduce(tf.maximum, [tf.reduce_max(s, -1, keepdims=True) for s in scores])
+    weights = [tf.exp(s - largest) for s in scores]
+    total = functools.reduce(tf.add, [tf.reduce_sum(w, -1, keepdims=True) for w in weights])
+    return functools.reduce(tf.add, [tf.matmul(w, v) for w, (_, v, _) in zip(weights, parts, strict=True)]) / total

@@ -1,0 +1,100 @@
+"""The loop of stages/lm/loop.py with tensors of fixed shape, for runtimes that compute wrongly on growing ones.
+
+XNNPACK of TF 2.18 keeps writing where a tensor was before it grew, without an error; TFLite 2.12 does not know the
+operators. Here `past` has room for a whole answer, and the core comes twice: for a chunk of the prompt, and for one
+token.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.python import xla
+
+from stages.lm import attention, core
+from stages.lm.attention import MASKED, Cache
+from stages.lm.core import Room
+from stages.lm.decoder import Shape
+from stages.lm.loop import Choose, Lengths
+
+
+def rooms(lengths: Lengths) -> dict[str, Room]:
+    """The core's signatures that this loop calls, by name."""
+    past = lengths.sequence + max(lengths.chunk, lengths.recent)
+    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past)
+    return {f"{core.STEP}_{size.tokens}": size for size in sizes}
+
+
+def generate(
+    tokens: tf.Tensor, count: tf.Tensor, maximum: tf.Tensor, choose: Choose, model: tuple[Shape, int], lengths: Lengths
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Continues a prompt; arguments and results as in `loop.generate`."""
+    shape, end = model
+    (reading, chunk), (writing, one) = rooms(lengths).items()
+    spare = tf.fill([lengths.sequence + lengths.chunk], end)
+    ids = tf.concat([tokens, spare], 0)[: lengths.sequence + lengths.chunk]
+    past = _prefill(ids, count, shape, (reading, chunk))
+    names = attention.names(shape.layers, "recent")
+
+    def more(known: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
+        return tf.logical_and(tf.logical_not(ended), known < maximum)
+
+    def outer(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[Any]:
+        start = known - 1
+
+        def within(known: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
+            return tf.logical_and(more(known, ended), known <= start + lengths.recent)
+
+        def inner(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[Any]:
+            inputs = _inputs(ids, known - 1, start, one) | _named(shape, cache)
+            logits, recent = core.call_step(shape, inputs, writing)
+            token = choose(tf.reshape(logits, [shape.vocabulary]), known)
+            ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
+            return [known + 1, tf.equal(token, end), ids, *recent.values(), *cache[len(recent) :]]
+
+        recent = [tf.zeros([1, shape.heads, one.recent, shape.head_dim])] * len(names)
+        known, ended, ids, *cache = tf.while_loop(within, inner, [known, ended, ids, *recent, *past])
+        joined = [_join(p, r, start) for p, r in zip(past, cache, strict=False)]  # as in loop.generate
+        return [known, ended, ids, *joined]
+
+    state = [count, tf.constant(False), tf.where(tf.range(ids.shape[0]) < count, ids, end), *past]
+    known, _, ids, *_ = tf.while_loop(more, outer, state)
+    return ids[: lengths.sequence], known
+
+
+def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str, Room]) -> list[tf.Tensor]:
+    """Reads all but the last token in chunks; slots written past them are masked until they are written again."""
+    name, room = reading
+
+    def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
+        recent = [tf.zeros([1, shape.heads, room.recent, shape.head_dim])] * len(past)
+        _, updated = core.call_step(shape, _inputs(ids, first, first, room) | _named(shape, (*recent, *past)), name)
+        return [first + room.tokens, *(_join(p, r, first) for p, r in zip(past, updated.values(), strict=True))]
+
+    past = [tf.zeros([1, shape.heads, room.past, shape.head_dim])] * (2 * shape.layers)
+    return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, [tf.constant(0), *past])[1:])
+
+
+def _named(shape: Shape, cache: tuple[tf.Tensor, ...]) -> Cache:
+    names = [*attention.names(shape.layers, "recent"), *attention.names(shape.layers, "past")]
+    return dict(zip(names, cache, strict=True))
+
+
+def _join(past: tf.Tensor, recent: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    zero = tf.constant(0)
+    return xla.dynamic_update_slice(past, recent, tf.stack([zero, zero, first, zero]))
+
+
+def _inputs(ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: Room) -> dict[str, tf.Tensor]:
+    """The small inputs of a step that reads tokens from `first` on, with recent slots from `start` on."""
+    positions = first + tf.range(room.tokens)
+    slots = start + tf.range(room.recent)
+    visible = slots[tf.newaxis] <= positions[:, tf.newaxis]
+    written = tf.ones([room.recent]) if room.tokens > 1 else tf.cast(tf.equal(slots, first), tf.float32)
+    return {
+        "tokens": tf.reshape(tf.slice(ids, [first], [room.tokens]), [1, room.tokens]),
+        "input_pos": positions,
+        "last": tf.constant([room.tokens - 1]),
+        "recent_mask": tf.where(visible, 0.0, MASKED)[tf.newaxis, tf.newaxis],
+        "past_mask": tf.where(tf.range(room.past) < start, 0.0, MASKED)[tf.newaxis, tf.newaxis, tf.newaxis],
+        "slots": tf.reshape(written, [1, 1, room.recent, 1]),
+    }

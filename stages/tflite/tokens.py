@@ -1,0 +1,82 @@
+"""The tokens flavour as a Python call, in LiteRT's two interfaces."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.arrays import Array
+
+SIGNATURE = "generate"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn: temperature 0 takes the likeliest, top_k 0 and top_p 1 leave out none."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+# (prompt's ids, longest answer in tokens, sampling) → prompt and new ids, an end token included
+Generate = Callable[[Sequence[int], int, Sampling], list[int]]
+
+
+def interpreted(interpreter: Any) -> Generate:
+    """A call of an Interpreter (runner.litert): every runtime has one."""
+    call = interpreter.get_signature_runner(SIGNATURE)
+    room = int(call.get_input_details()["tokens"]["shape"][1])
+
+    def generate(prompt: Sequence[int], maximum: int, sampling: Sampling) -> list[int]:
+        outputs = call(**_inputs(prompt, maximum, sampling, room))
+        return _said(outputs["tokens"], outputs["length"])
+
+    return generate
+
+
+def compiled(path: Path, threads: int, weight_cache: Path | None = None) -> Generate:
+    """A call of a CompiledModel, which can keep weights as XNNPACK packs them in a file.
+
+    Where that file is there already, the model's own weights are not read: memory holds them once, and the file's
+    pages are shared with other processes. It belongs to one model and one version of the runtime: name it after both.
+    """
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.cpu_options import CpuOptions
+    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+    from ai_edge_litert.options import Options
+
+    options = CpuOptions(num_threads=threads, xnnpack_weight_cache_path=str(weight_cache or ""))
+    model = CompiledModel.from_file(
+        str(path), options=Options(hardware_accelerators=HardwareAccelerator.CPU, cpu_options=options)
+    )
+    details = model.get_input_tensor_details(SIGNATURE)
+    room = int(details["tokens"]["shape"][1])
+    given = {name: model.create_input_buffer_by_name(SIGNATURE, name) for name in details}
+    made = {name: model.create_output_buffer_by_name(SIGNATURE, name) for name in ("tokens", "length")}
+
+    def generate(prompt: Sequence[int], maximum: int, sampling: Sampling) -> list[int]:
+        for name, value in _inputs(prompt, maximum, sampling, room).items():
+            given[name].write(np.atleast_1d(value))
+        model.run_by_name(SIGNATURE, given, made)
+        return _said(made["tokens"].read(room, np.int32), made["length"].read(1, np.int32))
+
+    return generate
+
+
+def _inputs(prompt: Sequence[int], maximum: int, sampling: Sampling, room: int) -> dict[str, Array]:
+    tokens = np.zeros((1, room), np.int32)
+    tokens[0, : len(prompt)] = prompt
+    numbers = {"length": len(prompt), "max_length": maximum} | asdict(sampling)
+    return {"tokens": tokens} | {n: np.array(v, np.float32 if n in _FLOATS else np.int32) for n, v in numbers.items()}
+
+
+_FLOATS = ("temperature", "top_p")
+
+
+def _said(tokens: Array, length: Array) -> list[int]:
+    said: list[int] = np.reshape(tokens, -1)[: int(np.reshape(length, -1)[0])].tolist()
+    return said

@@ -1,0 +1,206 @@
+"""The core in LiteRT-LM, Google's runtime for language models on devices: the real engine, on a .litertlm file.
+
+The engine gives text, not token ids, and text hides tokens: bytes that are no UTF-8 all look alike. Where tokens are
+compared the bundle's tokenizer has no decoder: the same ids, but an answer spells its tokens, with blanks between.
+"""
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import litert_lm
+import numpy as np
+import pytest
+import yaml
+from conftest import CHUNK, PROMPTS, SLOTS, TEXT, Toy, keras_greedy, steps
+
+from stages.bundle import litertlm
+from stages.tflite import flatbuffer, graph, quantization, runner
+
+litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
+GREEDY = litert_lm.SamplerConfig(top_k=1)
+TARGET = "Raises an error if the value is missing"
+LENGTHS = (CHUNK, CHUNK + 1, 32, 33, 32 + CHUNK, SLOTS - 2)  # tokens that prefill reads; the last leaves room for one
+
+
+def spelled(toy: Toy) -> str:
+    """A tokenizer.json without a decoder: an answer is its tokens with blanks between."""
+    return json.dumps(json.loads(toy.bpe.to_str()) | {"decoder": None})
+
+
+def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **facts: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "tokenizer.json").write_text(tokenizer)
+    start, end = toy.vocabulary.start, toy.vocabulary.end
+    told = litertlm.Facts(**{"max_num_tokens": SLOTS, "stop_token_ids": [end], "start_token_id": start} | facts)
+    litertlm.write(core, folder / "tokenizer.json", told, folder / "toy.litertlm")
+    return folder / "toy.litertlm"
+
+
+@contextlib.contextmanager
+def engine(path: Path) -> Iterator[litert_lm.Engine]:
+    """The engine on one thread; its weight cache lands beside the bundle, as it does by default."""
+    with litert_lm.Engine(str(path), litert_lm.Backend.CPU(thread_count=1), cache_dir=str(path.parent)) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def prefilled(running: litert_lm.Engine, prompt: str) -> Iterator[litert_lm.Session]:
+    """A session that has read a prompt; it must be closed before its engine."""
+    with running.create_session(apply_prompt_template=False, sampler_config=GREEDY) as session:
+        session.run_prefill([prompt])
+        yield session
+
+
+def answer(running: litert_lm.Engine, prompt: str) -> str:
+    with prefilled(running, prompt) as session:
+        return str(session.run_decode().texts[0])
+
+
+def said(toy: Toy, running: litert_lm.Engine, prompt: str) -> list[int]:
+    """The ids of an answer that spells its tokens."""
+    return [toy.vocabulary.ids[token] for token in answer(running, prompt).split()]
+
+
+def ids(toy: Toy, prompt: str) -> list[int]:
+    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+
+
+def prompts(toy: Toy) -> list[str]:
+    """The prompts of conftest, and beginnings of a text of each of LENGTHS."""
+    text = toy.bpe.encode(" ".join(TEXT[1].split())).ids
+    return [*PROMPTS, *(toy.bpe.decode(text[:n]) for n in LENGTHS)]
+
+
+def loop(core: Path, prompt: Sequence[int], stop: Collection[int], room: int = SLOTS) -> list[int]:
+    """Our own greedy loop: the likeliest tokens to a stop token (left out) or to `room` tokens in all."""
+    session = runner.Session(runner.litert(core, 1))
+    session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
+    tokens = list(prompt)
+    while len(tokens) < room:
+        tokens.append(int(session.decode(tokens[-1]).argmax()))
+        if tokens[-1] in stop:
+            return tokens[len(prompt) : -1]
+    return tokens[len(prompt) :]
+
+
+def log_likelihoods(core: Path, prompt: Sequence[int], target: Sequence[int]) -> np.ndarray:
+    """Of each token of a target after a prompt, by our runner."""
+    session = runner.Session(runner.litert(core, 1))
+    session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
+    logits = np.stack([session.decode(t) for t in (prompt[-1], *target[:-1])]).astype(np.float64)
+    return np.take_along_axis(logits, np.array(target)[:, None], 1)[:, 0] - np.logaddexp.reduce(logits, axis=1)
+
+
+@pytest.fixture(scope="module")
+def core_path(core_path: Path, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy's core as quantize ships it: without the signatures that the drivers call."""
+    path = tmp_path_factory.mktemp("shipped") / "core.tflite"
+    flatbuffer.write(graph.without_signatures(flatbuffer.read(core_path), steps()), path)
+    return path
+
+
+@pytest.fixture
+def quantized(core_path: Path, tmp_path: Path) -> Path:
+    """The toy's core with int8 weights and activations quantized as they come."""
+    recipe = yaml.safe_load(Path("conf/quantize/dynamic_range.yaml").read_text())["recipe"]
+    flatbuffer.write(quantization.quantize(core_path, recipe), tmp_path / "quantized.tflite")
+    return tmp_path / "quantized.tflite"
+
+
+def test_float_tokens_are_those_of_keras_and_of_our_loop(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    end = toy.vocabulary.end
+    with engine(bundle(toy, core_path, tmp_path, spelled(toy))) as running:
+        assert running.bos_token_id == toy.vocabulary.start
+        assert running.eos_token_ids == [[end]]
+        assert all(running.tokenize(p) == toy.bpe.encode(p).ids for p in prompts(toy))
+        answers = {p: said(toy, running, p) for p in prompts(toy)}
+    assert [len(ids(toy, p)) - 1 for p in answers][len(PROMPTS) :] == list(LENGTHS)
+    assert len({tuple(a) for a in answers.values()}) == len(PROMPTS) + len(LENGTHS)
+    for prompt, tokens in answers.items():
+        assert tokens == loop(core_path, ids(toy, prompt), {end}), prompt
+    for prompt in PROMPTS:
+        assert answers[prompt] == [t for t in keras_greedy(toy, ids(toy, prompt), SLOTS) if t != end], prompt
+
+
+def test_quantized_tokens_are_those_of_our_loop(toy: Toy, core_path: Path, quantized: Path, tmp_path: Path) -> None:
+    end = toy.vocabulary.end
+    with engine(bundle(toy, quantized, tmp_path, spelled(toy))) as running:
+        answers = {p: said(toy, running, p) for p in prompts(toy)}
+    assert any(tokens != loop(core_path, ids(toy, p), {end}) for p, tokens in answers.items())  # quantized indeed
+    for prompt, tokens in answers.items():
+        assert tokens == loop(quantized, ids(toy, prompt), {end}), prompt
+
+
+def test_log_likelihoods_are_those_of_our_runner(toy: Toy, core_path: Path, quantized: Path, tmp_path: Path) -> None:
+    target = toy.bpe.encode(TARGET).ids
+    exact = log_likelihoods(core_path, ids(toy, PROMPTS[0]), target)
+    assert np.abs(log_likelihoods(quantized, ids(toy, PROMPTS[0]), target) - exact).max() > 1e-2
+    for core in (core_path, quantized):
+        with engine(bundle(toy, core, tmp_path / core.stem, spelled(toy))) as running:
+            for prompt in PROMPTS:
+                with prefilled(running, prompt) as session:
+                    scores = session.run_text_scoring([TARGET]).token_scores[0]
+                # 0.18.1 goes back two tokens instead of one before it scores, over the last but one of the prompt
+                # (google-ai-edge/LiteRT-LM#3561); decoding does not. Where this fails the defect may be mended.
+                *rest, _, last = ids(toy, prompt)
+                expected = log_likelihoods(core, [*rest, last], target)
+                np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-4, err_msg=prompt)
+
+
+def test_text_is_that_of_the_tokens(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    with engine(bundle(toy, core_path, tmp_path, toy.bpe.to_str())) as running:
+        answers = {p: answer(running, p) for p in prompts(toy)}
+        for prompt, text in answers.items():
+            with prefilled(running, prompt) as session:
+                assert "".join(part.texts[0] for part in session.run_decode_async()) == text
+    assert any("\ufffd" in text for text in answers.values())  # random weights say bytes that are no UTF-8
+    for prompt, text in answers.items():
+        assert text == toy.bpe.decode(loop(core_path, ids(toy, prompt), {toy.vocabulary.end})), prompt
+
+
+def test_facts_are_obeyed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    stop, room = loop(core_path, toy.bpe.encode(PROMPTS[0]).ids, ())[4:6], 40
+    facts = {"max_num_tokens": room, "stop_token_ids": stop, "start_token_id": None}
+    path = bundle(toy, core_path, tmp_path, spelled(toy), **facts)
+    with engine(path) as running:
+        for prompt in PROMPTS[:4]:
+            assert said(toy, running, prompt) == loop(core_path, toy.bpe.encode(prompt).ids, stop, room), prompt
+    information = litert_lm.ModelInfo(path)
+    assert information.max_context_tokens == room
+    assert not information.llm.supports_thinking()
+    assert not information.llm.supports_function_calling()
+
+
+def test_hostile_prompts(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    start, end = toy.vocabulary.start, toy.vocabulary.end
+    name = next(token for token, index in toy.vocabulary.ids.items() if index == start)
+    with engine(bundle(toy, core_path, tmp_path, spelled(toy))) as running:
+        for _ in range(2):  # what is refused leaves the engine as it was
+            assert said(toy, running, "") == loop(core_path, [start], {end})
+            assert said(toy, running, f"a{name}b") == loop(core_path, ids(toy, f"a{name}b"), {end})
+            # the one name that is more than text: at the very beginning the engine reads the start token itself
+            assert said(toy, running, f"{name}b") == loop(core_path, [start, *ids(toy, "b")], {end})
+            with pytest.raises(RuntimeError, match="prefill failed"):
+                answer(running, "a " * SLOTS)
+
+
+def test_second_start_reads_the_weight_cache(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    path = bundle(toy, core_path, tmp_path, spelled(toy))
+    with engine(path) as running:
+        first = said(toy, running, PROMPTS[0])
+    (cache,) = path.parent.glob("toy.litertlm_*")
+    written = cache.stat().st_mtime_ns
+    with engine(path) as running:
+        assert said(toy, running, PROMPTS[0]) == first
+    assert cache.stat().st_mtime_ns == written
+
+
+def test_bytes_depend_on_the_inputs_alone(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    once, again = (bundle(toy, core_path, tmp_path / name, toy.bpe.to_str()) for name in "ab")
+    other = bundle(toy, core_path, tmp_path / "c", toy.bpe.to_str(), max_num_tokens=SLOTS - 1)
+    assert once.read_bytes() == again.read_bytes()
+    assert once.read_bytes() != other.read_bytes()
+    assert {p.name for p in once.parent.iterdir()} == {"tokenizer.json", "toy.litertlm"}
