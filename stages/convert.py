@@ -1,6 +1,8 @@
 """convert: re-authors the model over a KV cache and converts it to core.tflite, and traces the loop around it."""
 
-from dataclasses import asdict, dataclass
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,40 +83,39 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
 
 
 def run(settings: ConvertSettings) -> None:
-    """artifacts/author → core.tflite, the drivers of tokens and text, and the latter's greedy twin for validate."""
+    """artifacts/author → core.tflite, and the drivers of tokens and text."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
+    resolved = asdict(settings) | asdict(lengths)
+    # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
-        layers = _write_models(folder, settings, lengths, model)
-        write_json(folder / "convert.json", asdict(settings) | asdict(lengths) | {"layers": layers})
+        layers = _write_models(folder, model, resolved)
+        write_json(folder / "convert.json", resolved | {"layers": layers})
     sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(OUT.glob("*.tflite"))}
     print(f"{OUT}: {sizes}")
 
 
-def _write_models(folder: Path, settings: ConvertSettings, lengths: Lengths, model: dict[str, Any]) -> int:
-    """Writes core.tflite, and tokens_driver, text_driver and greedy_driver; returns the number of layers."""
-    from stages.lm import core, drivers, fixed_loop, gpt2, loop, tokenizer
+def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
+    """Writes core.tflite, tokens_driver.tflite and text_driver.tflite; returns the number of layers."""
+    from stages.lm import core, drivers, fixed_loop, gpt2, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
-    weights = gpt2.weights(AUTHOR, lengths.cache_length)
-    start = model["start_token_id"] if model["add_start_token"] else None
-    vocabulary = tokenizer.read_vocabulary(AUTHOR / tokenizer.FOLDER, start, model["end_token_id"])
-    short, long = (
-        loop.Lengths(settings.sequence_length, n) for n in (lengths.prefill_lengths[0], lengths.prefill_lengths[-1])
-    )
-    limits = drivers.Limits(short, lengths.context_window, settings.max_output_bytes)
-    samplers = {
-        "text_driver": Sampler(settings.sampler, settings.top_k, settings.top_p, settings.temperature, settings.seed),
-        "greedy_driver": Sampler("greedy", 1, 1.0, 1.0, None),
-    }
-    steps = fixed_loop.rooms(short) | {core.STEP: None}
-    flatbuffer.write(core.build(weights, lengths.cache_length, lengths.prefill_lengths, steps), folder / "core.tflite")
-    driver = drivers.convert_tokens_driver(weights.shape, vocabulary.end, long)
-    flatbuffer.write(driver, folder / "tokens_driver.tflite")
-    for name, sampler in samplers.items():
-        driver = drivers.convert_text_driver(vocabulary, weights.shape, limits, sampler)
-        flatbuffer.write(driver, folder / f"{name}.tflite")
+    slots, chunks = settings["cache_length"], settings["prefill_lengths"]
+    weights = gpt2.weights(AUTHOR, slots)
+    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | {core.STEP: None}
+    made = core.build(weights, slots, chunks, steps)
+    with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
+        written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
+        lengths = loop.Lengths(settings["sequence_length"], chunks[-1])
+        driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths)
+        flatbuffer.write(driver, folder / "tokens_driver.tflite")
+        rule = Sampler(
+            **{f.name: settings[f.name] for f in fields(Sampler) if f.name != "name"}, name=settings["sampler"]
+        )
+        flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        written.result()
     return weights.shape.layers
 
 

@@ -102,7 +102,7 @@ def run(settings: ValidateSettings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         core = checks.make_text_core(shipped, CONVERT, folder)
-        subject = checks.Subject(shipped, CONVERT, core, bpe, model, converted, settings.threads)
+        subject = checks.Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, settings.threads)
         metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
         metrics |= checks.greedy(subject, keras, prompts, folder)
     metrics["android_contract"] = checks.android(subject, prompts)

@@ -18,6 +18,7 @@ from stages.lm.decoder import Attend
 MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 
 Cache = dict[str, tf.Tensor]
+Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, heads, slots, head_dim]
 
 
 def names(layers: int, prefix: str = "kv_cache") -> list[str]:
@@ -25,19 +26,17 @@ def names(layers: int, prefix: str = "kv_cache") -> list[str]:
     return [f"{prefix}_{kind}_{i}" for i in range(layers) for kind in "kv"]
 
 
-def fixed(cache: Cache, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, Cache]:
+def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, list[tf.Tensor]]:
     """Attention over `[1, heads, S, head_dim]` with `mask` float32 `[1, 1, T, S]` added to the scores.
 
-    The second result is filled with the cache after T more tokens, while the first is called layer by layer.
+    The second result is filled, when the first is called, with keys and values after T more tokens.
     """
-    updated: Cache = {}
+    updated: list[tf.Tensor] = []
 
-    def attend(layer: int, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        keys, values = f"kv_cache_k_{layer}", f"kv_cache_v_{layer}"
-        updated[keys] = _write(cache[keys], key, input_pos)
-        updated[values] = _write(cache[values], value, input_pos)
-        weights = tf.nn.softmax(tf.matmul(query, updated[keys], transpose_b=True) + mask)
-        return tf.matmul(weights, updated[values])
+    def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        updated.extend(_write(old, new, input_pos) for old, new in zip(cache, (key, value), strict=True))
+        weights = tf.nn.softmax(tf.matmul(query, updated[0], transpose_b=True) + mask)
+        return tf.matmul(weights, updated[1])
 
     return attend, updated
 
@@ -71,19 +70,18 @@ class Place:
     slots: tf.Tensor
 
 
-def growing(past: Cache, recent: Cache, place: Place) -> tuple[Attend, Cache]:
-    """Attention over P past slots and R recent ones; the second result is filled with the recent ones as updated.
+def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Tensor]]:
+    """Attention over P past slots and R recent ones; the second result is filled with recent keys and values.
 
     Written slots hold zeros before: a product and a sum write them, which stay in one partition with what is around
     them, where DYNAMIC_UPDATE_SLICE would not.
     """
-    updated: Cache = {}
+    updated: list[tf.Tensor] = []
 
-    def attend(layer: int, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        keys = updated[f"recent_k_{layer}"] = recent[f"recent_k_{layer}"] + place.slots * key
-        values = updated[f"recent_v_{layer}"] = recent[f"recent_v_{layer}"] + place.slots * value
-        parts = [(keys, values, place.recent_mask), (past[f"past_k_{layer}"], past[f"past_v_{layer}"], place.past_mask)]
-        fixed_shape = keys.shape[2] is not None
+    def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        updated.extend(old + place.slots * new for old, new in zip(recent, (key, value), strict=True))
+        parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
+        fixed_shape = updated[0].shape[2] is not None
         return _softmax_over_joined(query, parts) if fixed_shape else _softmax_over_parts(query, parts)
 
     return attend, updated

@@ -12,12 +12,13 @@ from ai_edge_litert import schema_py_generated as schema
 from stages.lm import attention, decoder
 from stages.lm.attention import Cache, Place
 from stages.lm.decoder import Shape, Tensors, Weights
-from stages.tflite import linker, skeleton
+from stages.tflite import graph, linker, skeleton
 from stages.tflite.flatbuffer import Deferred
 
 DECODE = "decode"
 STEP = "step"
 PLACEHOLDER = "Core/"
+LAYER = "Layer/"
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,134 @@ def build(
     """A float32 model of all signatures, with a KV cache of `slots` tokens; its weights are read as it is written.
 
     `steps` names the forms of `step` that the drivers call; None is the one whose sizes follow its inputs.
+
+    One layer of each signature is converted, and linked as often as there are layers: the time that this takes does
+    not grow with their number.
     """
     shape = weights.shape
-    traced = {prefill_name(n): _trace(weights, fixed_specs(shape, n, slots), _prefill) for n in prefill_lengths}
-    traced[DECODE] = _trace(weights, fixed_specs(shape, 1, slots), _decode)
-    traced |= {name: _trace(weights, step_specs(shape, room), _step) for name, room in steps.items()}
+    forms = {prefill_name(n): Form(fixed_specs(shape, n, slots), "kv_cache", False) for n in prefill_lengths}
+    forms[DECODE] = Form(fixed_specs(shape, 1, slots), "kv_cache", True)
+    forms |= {name: Form(step_specs(shape, room), "recent", True) for name, room in steps.items()}
+    around = skeleton.convert({n: _trace_around(weights, n, f) for n, f in forms.items()}, custom_ops=True)
+    layers = skeleton.convert({n: _trace_layer(weights, f) for n, f in forms.items()})
+    calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f in forms.items() for i in range(shape.layers)}
+    model = graph.without_dead_operators(linker.link(linker.with_calls(around, calls), layers))
     contents = {
         _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
         for name, size in weights.sizes.items()
     }
-    return skeleton.inject(skeleton.convert(traced), contents)
+    return skeleton.inject(model, contents)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A signature: its inputs, the prefix of the cache's names that it writes, whether it gives logits."""
+
+    specs: Mapping[str, tf.TensorSpec]
+    written: str
+    head: bool
+
+    @property
+    def small(self) -> list[str]:
+        """Inputs that every layer reads."""
+        return [n for n in self.specs if n not in ("tokens", "last") and not n.startswith(_CACHES)]
+
+    def cache(self, layer: int) -> dict[str, str]:
+        """A layer's own names of its cache, and the model's."""
+        prefixes = {"": self.written} | ({"past_": "past"} if self.written == "recent" else {})
+        return {
+            f"{own}{kind}": f"{prefix}_{kind[0]}_{layer}"
+            for own, prefix in prefixes.items()
+            for kind in ("keys", "values")
+        }
+
+
+_CACHES = tuple(f"{prefix}_{kind}_" for prefix in ("kv_cache", "recent", "past") for kind in "kv")
+
+
+def _layer_weights(weights: Weights) -> dict[str, tuple[int, ...]]:
+    """The sizes of one layer's weights, all layers being alike."""
+    return {n.removeprefix("layer_0/"): size for n, size in weights.sizes.items() if n.startswith("layer_0/")}
+
+
+def _layer_name(signature: str, layer: int) -> str:
+    return f"{LAYER}{signature}/{layer}"
+
+
+def _layer_call(weights: Weights, signature: str, form: Form, layer: int) -> linker.Call:
+    """What a layer's placeholder stands for: its weights become inputs of the whole signature."""
+    own = {n: _plain(f"layer_{layer}/{n}") for n in _layer_weights(weights)}
+    return linker.Call(signature, ["x", *form.small, *form.cache(layer)], ["x", "keys", "values"], own)
+
+
+def _trace_around(weights: Weights, name: str, form: Form) -> Any:
+    """A signature with a placeholder for each layer, and the weights outside the layers."""
+    shape = weights.shape
+    specs = dict(form.specs) | {_plain(n): tf.TensorSpec(weights.sizes[n]) for n in decoder.OUTER}
+
+    def run(inputs: Tensors) -> Tensors:
+        given = {n: inputs[_plain(n)] for n in decoder.OUTER}
+        updated: Cache = {}
+        x = decoder.embed(given, inputs["tokens"], inputs["input_pos"])
+        for i in range(shape.layers):
+            cache = form.cache(i)
+            operands = [x, *(inputs[n] for n in (*form.small, *cache.values()))]
+            x, keys, values = _call_layer(_layer_name(name, i), operands, len(form.small))
+            updated |= {cache["keys"]: keys, cache["values"]: values}
+        if not form.head:
+            return updated
+        # of a prompt only the last token's logits are of use
+        x = tf.gather(x, inputs["last"]) if "last" in inputs else x
+        return updated | {"logits": decoder.logits(shape, given, x)}
+
+    return _concrete(run, specs)
+
+
+def _call_layer(name: str, operands: list[tf.Tensor], small: int) -> list[tf.Tensor]:
+    """A stand-in for a layer: x, keys and values, shaped as they come in; converted, a custom op for the linker."""
+    implements = f'name: "{name}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
+
+    @tf.function(experimental_implements=implements, autograph=False)
+    def stand_in(*operands: tf.Tensor) -> list[tf.Tensor]:
+        # Every input must be used, or it is pruned before the converter sees the call.
+        used = tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for o in operands])
+        x, keys, values = operands[0], *operands[1 + small : 3 + small]
+        return [x + used, keys + used, values + used]
+
+    return list(stand_in(*operands))
+
+
+def _trace_layer(weights: Weights, form: Form) -> Any:
+    """One layer of a signature."""
+    shape = weights.shape
+    cache = {own: form.specs[outer] for own, outer in form.cache(0).items()}
+    specs = {"x": tf.TensorSpec([form.specs["tokens"].shape[1], shape.hidden])}
+    specs |= {n: form.specs[n] for n in form.small} | cache
+    specs |= {n: tf.TensorSpec(size) for n, size in _layer_weights(weights).items()}
+
+    def run(inputs: Tensors) -> Tensors:
+        pair = inputs["keys"], inputs["values"]
+        if form.written == "recent":
+            place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"])
+            attend, updated = attention.growing(pair, (inputs["past_keys"], inputs["past_values"]), place)
+        else:
+            attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"])
+        x = decoder.layer(shape, inputs, inputs["x"], attend)
+        return {"x": x, "keys": updated[0], "values": updated[1]}
+
+    return _concrete(run, specs)
+
+
+def _concrete(run: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
+    @tf.function(autograph=False)
+    def traced(**inputs: tf.Tensor) -> Tensors:
+        return dict(run(inputs))
+
+    return traced.get_concrete_function(**{n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in specs.items()})
+
+
+def _plain(name: str) -> str:
+    return "weight_" + name.replace("/", "_")
 
 
 def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpec]:
@@ -79,42 +198,6 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
         for prefix, slots in caches.items()
         for name in attention.names(shape.layers, prefix)
     }
-
-
-def _prefill(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
-    attend, updated = attention.fixed(dict(inputs), inputs["input_pos"], inputs["mask"])
-    decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
-    return updated
-
-
-def _decode(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
-    attend, updated = attention.fixed(dict(inputs), inputs["input_pos"], inputs["mask"])
-    hidden = decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
-    return updated | {"logits": decoder.logits(weights, hidden)}
-
-
-def _step(shape: Shape, weights: Tensors, inputs: Tensors) -> Tensors:
-    """`logits` are those of the token number `last` alone: of a prompt only the last one's are of use."""
-    place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"])
-    attend, updated = attention.growing(dict(inputs), dict(inputs), place)
-    hidden = decoder.forward(shape, weights, inputs["tokens"], inputs["input_pos"], attend)
-    return updated | {"logits": decoder.logits(weights, tf.gather(hidden, inputs["last"]))}
-
-
-def _trace(weights: Weights, specs: dict[str, tf.TensorSpec], body: Any) -> Any:
-    """A concrete function of a signature's inputs and, behind them, the weights."""
-    specs = specs | {_plain(n): tf.TensorSpec(size) for n, size in weights.sizes.items()}
-
-    @tf.function(autograph=False)
-    def run(**inputs: tf.Tensor) -> Tensors:
-        given = {n: inputs.pop(_plain(n)) for n in weights.sizes}
-        return dict(body(weights.shape, given, inputs))
-
-    return run.get_concrete_function(**{n: tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in specs.items()})
-
-
-def _plain(name: str) -> str:
-    return "weight_" + name.replace("/", "_")
 
 
 def call_step(shape: Shape, inputs: Tensors, name: str = STEP) -> tuple[tf.Tensor, Cache]:

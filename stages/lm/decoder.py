@@ -42,29 +42,30 @@ class Weights:
     read: Callable[[str], Array]
 
 
-# (layer, query, key, value: each [1, heads, T, head_dim]) → [1, heads, T, head_dim]
-Attend = Callable[[int, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+# (query, key, value, each [1, heads, T, head_dim]) → [1, heads, T, head_dim]
+Attend = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+OUTER = (EMBEDDING, POSITIONS, "norm_gamma", "head_bias")  # weights outside the layers
 
 
-def forward(shape: Shape, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor, attend: Attend) -> tf.Tensor:
-    """Runs T tokens, int32 `[1, T]`, at positions int32 `[T]`; returns normalized hidden states `[T, hidden]`."""
+def embed(weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tensor) -> tf.Tensor:
+    """What goes into the first layer, `[T, hidden]`, of tokens int32 `[1, T]` at positions int32 `[T]`."""
     positions = tf.minimum(input_pos, weights[POSITIONS].shape[0] - 1)
     x = tf.gather(weights[EMBEDDING], tokens[0]) + tf.gather(weights[POSITIONS], positions)
-    x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-    for i in range(shape.layers):
-        layer = f"layer_{i}/"
-        h = _norm(x, shape.epsilon)
-        h = attend(i, *_heads(_dense(h, layer + "qkv", weights), shape))
-        h = tf.reshape(tf.transpose(h, [0, 2, 1, 3]), [-1, shape.hidden])
-        x = x + _dense(h, layer + "attention_output", weights)
-        h = _norm(x, shape.epsilon)
-        h = tf.nn.gelu(_dense(h, layer + "feedforward_up", weights), approximate=True)
-        x = x + _dense(h, layer + "feedforward_down", weights)
-    return _norm(x, shape.epsilon, weights["norm_gamma"])
+    return x - tf.reduce_mean(x, axis=-1, keepdims=True)
 
 
-def logits(weights: Tensors, hidden: tf.Tensor) -> tf.Tensor:
+def layer(shape: Shape, weights: Tensors, x: tf.Tensor, attend: Attend) -> tf.Tensor:
+    """One layer, `[T, hidden]` to `[T, hidden]`, by its own weights."""
+    h = attend(*_heads(_dense(_norm(x, shape.epsilon), "qkv", weights), shape))
+    x = x + _dense(tf.reshape(tf.transpose(h, [0, 2, 1, 3]), [-1, shape.hidden]), "attention_output", weights)
+    h = tf.nn.gelu(_dense(_norm(x, shape.epsilon), "feedforward_up", weights), approximate=True)
+    return x + _dense(h, "feedforward_down", weights)
+
+
+def logits(shape: Shape, weights: Tensors, x: tf.Tensor) -> tf.Tensor:
     """Scores of the next token, `[1, T, vocab]`, by the embedding table itself (tied weights)."""
+    hidden = _norm(x, shape.epsilon, weights["norm_gamma"])
     return (tf.matmul(hidden, weights[EMBEDDING], transpose_b=True) + weights["head_bias"])[tf.newaxis]
 
 

@@ -1,12 +1,14 @@
 """Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, loop, sampler, tokenizer
+from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, gpt2, loop, sampler, tokenizer
 from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
@@ -26,6 +28,21 @@ class Limits:
     loop: loop.Lengths
     context_window: int
     max_output_bytes: int
+
+
+def text_driver_for(
+    preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any], rule: Sampler
+) -> schema.ModelT:
+    """The text driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
+    start = model["start_token_id"] if model["add_start_token"] else None
+    vocabulary = tokenizer.read_vocabulary(preset / tokenizer.FOLDER, start, model["end_token_id"])
+    limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"])
+    return convert_text_driver(vocabulary, gpt2.read_shape(preset), limits, rule)
+
+
+def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
+    """The lengths of the text driver's loop: a chunk is short, as every chunk is read whole."""
+    return loop.Lengths(settings["sequence_length"], settings["prefill_lengths"][0])
 
 
 def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> schema.ModelT:

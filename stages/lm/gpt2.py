@@ -23,8 +23,15 @@ Get = Callable[[int, str], Array]
 
 def weights(preset: Path, positions: int) -> Weights:
     """The weights of a GPT-2, with the first `positions` rows of its position table."""
+    shape, inner = read_shape(preset), read_json(preset / "config.json")["config"]["intermediate_dim"]
+    read = functools.partial(_read, checkpoint.open_layers(preset), shape, positions)
+    return Weights(shape, _sizes(shape, inner, positions), read)
+
+
+def read_shape(preset: Path) -> Shape:
+    """The dimensions of a GPT-2."""
     config = read_json(preset / "config.json")["config"]
-    shape = Shape(
+    return Shape(
         layers=config["num_layers"],
         heads=config["num_heads"],
         head_dim=config["hidden_dim"] // config["num_heads"],
@@ -32,8 +39,6 @@ def weights(preset: Path, positions: int) -> Weights:
         context=config["max_sequence_length"],
         epsilon=_EPSILON,
     )
-    read = functools.partial(_read, checkpoint.open_layers(preset), shape, positions)
-    return Weights(shape, _sizes(shape, config["intermediate_dim"], positions), read)
 
 
 def _sizes(shape: Shape, inner: int, positions: int) -> dict[str, tuple[int, ...]]:

@@ -15,8 +15,9 @@ from stages.lm.dimensions import Dimensions
 def build(settings: Dimensions, scratch: Path) -> keras_hub.models.GPT2CausalLM:
     """A GPT-2 whose weights depend on the seed alone; its vocabulary's files are written to `scratch`."""
     files = [str(p) for p in _write_vocabulary(settings, scratch)]
-    text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
+    keras.utils.clear_session()  # Keras counts layers into their names, over all models of a process
     keras.utils.set_random_seed(settings.seed)
+    text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=settings.vocabulary_size, num_layers=settings.layers, num_heads=settings.heads,
         hidden_dim=settings.hidden, intermediate_dim=4 * settings.hidden, max_sequence_length=settings.context,

@@ -13,9 +13,10 @@ import tokenizers
 from stages.arrays import Array
 from stages.errors import UserError
 from stages.files import read_json
-from stages.lm import reference, tokenizer
+from stages.lm import drivers, reference, sampler, tokenizer
 from stages.measure import contract, performance, quality
 from stages.progress import progress_bar
+from stages.quiet import quiet
 from stages.tflite import flatbuffer, linker, quantization, runner, tokens
 
 
@@ -23,6 +24,7 @@ from stages.tflite import flatbuffer, linker, quantization, runner, tokens
 class Subject:
     """What is checked: a mode's folder, what it was made from, and how."""
 
+    preset: Path
     shipped: Path
     converted: Path
     text_core: Path
@@ -102,11 +104,13 @@ def _logits(session: runner.Session, tokens: Array) -> Array:
 def greedy(subject: Subject, keras: Any, prompts: Sequence[str], folder: Path) -> dict[str, float]:
     """How often greedy decoding by core and tokens model equals Keras's, and the text model's answer equals its core's.
 
-    Where the shipped text model samples, its driver's greedy twin is linked to its core in `folder` instead.
+    Where the shipped text model samples, a greedy driver is linked to its core in `folder` instead.
     """
     path = subject.shipped / "autocomplete.tflite"
     if subject.settings["sampler"] != "greedy":
-        twin = flatbuffer.read(subject.converted / "greedy_driver.tflite")
+        greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None)
+        with quiet():
+            twin = drivers.text_driver_for(subject.preset, subject.model, subject.settings, greedy)
         path = folder / "greedy.tflite"
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
     answer = runner.complete(runner.tensorflow(path, subject.threads))

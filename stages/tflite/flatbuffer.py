@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -117,6 +118,7 @@ def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
     inline = sum(sizes) + _ALIGNMENT * len(sizes) < _INLINE_LIMIT
     hollow = copy.copy(model)
     hollow.buffers = [_hollow(size, inline) for size in sizes]
+    hollow.subgraphs = _with_shared_scales(model.subgraphs)
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(hollow.Pack(builder), file_identifier=_IDENTIFIER)
     packed = bytearray(builder.Output())
@@ -134,6 +136,33 @@ def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
             struct.pack_into("<Q", packed, table.Pos + table.Offset(_SIZE), size)
         end = start + size
     return packed
+
+
+class _Once:
+    """An object of the schema that is written once, however many others name it."""
+
+    def __init__(self, content: Any) -> None:
+        self._content, self._place = content, 0
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the schema's name)
+        if not self._place:
+            self._place = self._content.Pack(builder)
+        return self._place
+
+
+def _with_shared_scales(subgraphs: list[schema.SubGraphT]) -> list[schema.SubGraphT]:
+    """Subgraphs whose tensors share equal quantizations: each signature repeats 12 bytes for every row of a weight."""
+    shared: dict[object, _Once] = {}
+    copies = [copy.copy(s) for s in subgraphs]
+    for subgraph in copies:
+        subgraph.tensors = [copy.copy(t) for t in subgraph.tensors]
+        for tensor in subgraph.tensors:
+            scales = tensor.quantization
+            if scales is not None and scales.scale is not None and scales.details is None:
+                arrays = (scales.scale, scales.zeroPoint, scales.min, scales.max)
+                key = (*(None if a is None else bytes(np.asarray(a)) for a in arrays), scales.quantizedDimension)
+                tensor.quantization = shared.setdefault(key, _Once(scales))
+    return copies
 
 
 def _hollow(size: int, inline: bool) -> schema.BufferT:

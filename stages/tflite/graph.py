@@ -65,6 +65,19 @@ def without_signatures(model: schema.ModelT, keys: Collection[str]) -> schema.Mo
     return share_buffers(without_unused_codes(kept))
 
 
+def without_dead_operators(model: schema.ModelT) -> schema.ModelT:
+    """Drops operators whose results nobody reads, and what only they read, in place."""
+    for subgraph in model.subgraphs:
+        read = {int(i) for i in subgraph.outputs}
+        alive = []
+        for operator in reversed(subgraph.operators):
+            if any(int(o) in read for o in operator.outputs):
+                alive.append(operator)
+                read |= {int(i) for i in operator.inputs}
+        subgraph.operators = alive[::-1]
+    return without_unused_codes(model)
+
+
 def without_unused_codes(model: schema.ModelT) -> schema.ModelT:
     """Drops the operator codes that no operator names, in place: a runtime would look for kernels of them."""
     used = sorted({o.opcodeIndex for s in model.subgraphs for o in s.operators})

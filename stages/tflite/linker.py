@@ -6,7 +6,7 @@ A placeholder is a custom op. The driver's metadata names, for each, the signatu
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -21,11 +21,15 @@ _CONTROL_FLOW = {"IF", "WHILE", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
 
 @dataclass(frozen=True)
 class Call:
-    """What a placeholder stands for: a signature of the core, and the names of its inputs and outputs in order."""
+    """What a placeholder stands for: a signature of the core, and the names of its inputs and outputs in order.
+
+    `free` names inputs that the placeholder lacks, and what they are called as inputs of the linked signature.
+    """
 
     signature: str
     inputs: Sequence[str]
     outputs: Sequence[str]
+    free: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_calls(driver: schema.ModelT, calls: Mapping[str, Call]) -> schema.ModelT:
@@ -67,13 +71,16 @@ def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
     names = graph.operator_names(driver)
     inner = _adopt(linked, core)
     linked.subgraphs = []
-    for subgraph in driver.subgraphs:
+    linked.signatureDefs = [copy.copy(s) for s in driver.signatureDefs]
+    for index, subgraph in enumerate(driver.subgraphs):
         host = copy.copy(subgraph)
         host.tensors, host.operators = [copy.copy(t) for t in subgraph.tensors], []
+        free: dict[str, int] = {}
         for operator in subgraph.operators:
             call = calls.get(names[operator.opcodeIndex])
-            host.operators += [operator] if call is None else _inline(host, operator, inner, call)
+            host.operators += [operator] if call is None else _inline(host, operator, inner, call, free)
         linked.subgraphs.append(host)
+        _add_inputs(linked, index, free)
     return graph.share_buffers(graph.with_metadata(graph.without_unused_codes(linked), CALLS, None))
 
 
@@ -85,8 +92,25 @@ def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
     return _Core(core, buffers, codes)
 
 
-def _inline(host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: Call) -> list[schema.OperatorT]:
-    """The operators of a signature, on the host's tensors; appends the tensors that they need."""
+def _add_inputs(linked: schema.ModelT, index: int, free: Mapping[str, int]) -> None:
+    """Makes tensors of a subgraph inputs of it and of its signature, by name."""
+    host = linked.subgraphs[index]
+    host.inputs = [*host.inputs, *free.values()]
+    for signature in linked.signatureDefs:
+        if signature.subgraphIndex == index:
+            signature.inputs = [*signature.inputs, *(_entry(n, t) for n, t in free.items())]
+
+
+def _entry(name: str, tensor: int) -> schema.TensorMapT:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, tensor
+    return entry
+
+
+def _inline(
+    host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: Call, free: dict[str, int]
+) -> list[schema.OperatorT]:
+    """The operators of a signature, on the host's tensors; appends the tensors that they need, and notes free ones."""
     signature = graph.signature(core.model, call.signature)
     subgraph = core.model.subgraphs[signature.subgraphIndex]
     tensors: dict[int, int] = {-1: -1}  # -1 stands for an optional operand left out
@@ -95,14 +119,17 @@ def _inline(host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, cal
         (call.outputs, signature.outputs, operator.outputs),
     ):
         inner = {graph.text(e.name): int(e.tensorIndex) for e in entries}
-        if set(inner) != set(names):
+        if set(inner) - set(call.free) != set(names):
             raise UserError(f"the driver expects {sorted(names)}, the core has {sorted(inner)}; run `dvc repro`")
         for name, index in zip(names, outer, strict=True):
             _check_fit(name, host.tensors[int(index)], subgraph.tensors[inner[name]])
             tensors[inner[name]] = int(index)
     added = [i for i in range(len(subgraph.tensors)) if i not in tensors]
     tensors |= {old: len(host.tensors) + place for place, old in enumerate(added)}
-    host.tensors += [_moved_tensor(subgraph.tensors[old], core, tensors) for old in added]
+    prefix = f"{call.signature}/{len(host.tensors)}/"  # ai-edge-quantizer wants the names of tensors to be unique
+    host.tensors += [_moved_tensor(subgraph.tensors[old], core, tensors, prefix) for old in added]
+    ends = {graph.text(e.name): int(e.tensorIndex) for e in signature.inputs}
+    free |= {outer: tensors[ends[name]] for name, outer in call.free.items()}
     return [_moved_operator(o, core, tensors) for o in subgraph.operators]
 
 
@@ -127,8 +154,9 @@ def _check_fit(name: str, outer: schema.TensorT, inner: schema.TensorT) -> None:
         )
 
 
-def _moved_tensor(tensor: schema.TensorT, core: _Core, tensors: Mapping[int, int]) -> schema.TensorT:
+def _moved_tensor(tensor: schema.TensorT, core: _Core, tensors: Mapping[int, int], prefix: str) -> schema.TensorT:
     new = copy.copy(tensor)
+    new.name = prefix + graph.text(tensor.name)
     new.buffer = core.buffers[tensor.buffer]
     details = tensor.quantization.details if tensor.quantization else None
     if isinstance(details, schema.BlockwiseQuantizationT):

@@ -28,6 +28,7 @@ def convert(signatures: Signatures, *, select_tf: bool = False, custom_ops: bool
         if select_tf:
             converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
         converter.allow_custom_ops = custom_ops
+        converter.exclude_conversion_metadata = True  # written in Python, it takes as long as the conversion
         return _with_sorted_attributes(flatbuffer.parse(converter.convert()))
 
 

@@ -113,6 +113,19 @@ def measure(contenders: dict[str, list[str]], threads: int, rounds: int) -> dict
     return result
 
 
+def peaks(contenders: dict[str, list[str]], threads: int) -> dict[str, float]:
+    """Peak memory of each contender above its imports, MiB; each alone, as pages of a shared file count for all."""
+    found = {}
+    with progress_bar(f"{threads} threads: memory", len(contenders)) as show:
+        for index, (name, command) in enumerate(contenders.items()):
+            worker = Worker([*command, str(threads)])
+            worker.ask("measure")
+            found[name] = worker.ask("peak")["peak_rss_mib"]
+            worker.close()
+            show(index + 1, "models")
+    return found
+
+
 def ratios(rows: dict[str, dict[str, Any]], made: dict[str, dict[str, Any]]) -> dict[str, float]:
     """What the project promises, from the medians of one number of threads."""
     seconds = {name: row.get("seconds_100") for name, row in rows.items()}

@@ -2,18 +2,24 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from stages import convert, summary, validate
+from stages import author, convert, summary, validate
 from stages.bundle import card
 from stages.errors import UserError
+from stages.files import write_json
+from stages.lm.dimensions import Dimensions
 
 DEFAULTS: dict[str, Any] = {
     "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
     "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
 }  # fmt: skip
+
+DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
 
 
 def resolved(context: int, **changes: Any) -> convert.Lengths:
@@ -112,3 +118,19 @@ def test_the_card_names_failed_gates() -> None:
     assert text.startswith("---\n")
     assert "**Gates that failed:** perplexity_ratio" in text
     assert "Gates that failed" not in card.render(manifest | {"failed_gates": []}, "Title", "en")
+
+
+def test_a_mode_without_a_text_model_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = yaml.safe_load(Path("conf/validate/default.yaml").read_text()) | {"gates": []}
+    monkeypatch.chdir(tmp_path)
+    write_json(tmp_path / "artifacts/quantize/int4/recipe.json", {"text": False})
+    (tmp_path / "text.jsonl").write_text('{"text": "words"}\n')
+    with pytest.raises(UserError, match=r"mode int4 has no text model .* leave it out of quantize\.modes") as error:
+        validate.run(validate.ValidateSettings(mode="int4", evaluation_text="text.jsonl", **settings))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("given", [{"preset": None}, {"preset": "a", "random": DIMENSIONS}])
+def test_author_wants_one_model(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="author needs one of preset and random"):
+        author.AuthorSettings(license="none", add_end_token=True, **given)

@@ -1,0 +1,78 @@
+"""Whether a token costs what its position asks for, and not what the longest answer may be.
+
+Usage: uv run python -m tests.benchmarks.growth [--rounds N] [--work FOLDER]
+
+GPT-2 base, dynamic range, as tests.benchmarks.peers made it, in tokens models for answers of 64 and of 1,024 tokens:
+decoding up to position 60 should take the same time in both. Writes growth.json beside this file.
+"""
+
+import argparse
+import datetime
+import statistics
+import time
+from pathlib import Path
+
+import yaml
+
+from stages.files import read_json, write_json
+from stages.lm import drivers, gpt2, loop
+from stages.measure import performance
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, linker, quantization, runner, tokens
+from tests.benchmarks.models import HERE, ROOT
+from tests.benchmarks.protocol import PROMPT, prompt_ids
+
+ROOMS, LAST, THREADS = (64, 1024), 60, (1, 2)
+
+
+def make(work: Path) -> dict[int, Path]:
+    """A tokens model for each length of answers."""
+    author = work / "artifacts/author"
+    recipe = yaml.safe_load((ROOT / "conf/quantize/dynamic_range.yaml").read_text())["recipe"]
+    core = quantization.quantize(work / "artifacts/convert/core.tflite", recipe)
+    end = read_json(author / "model.json")["end_token_id"]
+    paths = {}
+    for room in ROOMS:
+        with quiet():
+            driver = drivers.convert_tokens_driver(gpt2.read_shape(author), end, loop.Lengths(room, PROMPT))
+        paths[room] = work / f"tokens_{room}.tflite"
+        flatbuffer.write(linker.link(driver, core), paths[room])
+    return paths
+
+
+def milliseconds(generate: tokens.Generate) -> float:
+    """Of a token, between the first after the prompt and the one at position LAST."""
+    seconds = []
+    for length in (PROMPT + 1, LAST):
+        started = time.perf_counter()
+        generate(prompt_ids(PROMPT, 50257), length, tokens.Sampling())
+        seconds.append(time.perf_counter() - started)
+    return 1000 * (seconds[1] - seconds[0]) / (LAST - PROMPT - 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--work", type=Path, default=ROOT / "build/peers")
+    options = parser.parse_args()
+    if not (options.work / "artifacts/convert/core.tflite").exists():
+        raise SystemExit(f"error: {options.work} holds no models; run `uv run python -m tests.benchmarks.peers` first")
+    paths = make(options.work)
+    report = {"date": datetime.date.today().isoformat(), "machine": performance.machine(), "rounds": options.rounds}
+    for threads in THREADS:
+        with quiet():
+            models = {room: tokens.interpreted(runner.litert(path, threads)) for room, path in paths.items()}
+        times: dict[int, list[float]] = {room: [] for room in ROOMS}
+        for _ in range(options.rounds + 1):
+            for room, generate in models.items():
+                times[room].append(milliseconds(generate))
+        medians = {room: statistics.median(values[1:]) for room, values in times.items()}
+        growth = medians[ROOMS[1]] / medians[ROOMS[0]] - 1
+        report[f"{threads} threads"] = {f"{room} tokens, ms": ms for room, ms in medians.items()} | {"growth": growth}
+        print(f"{threads} thread(s): " + ", ".join(f"room {r}: {ms:.2f} ms" for r, ms in medians.items()), end="")
+        print(f", growth {growth:+.1%}")
+    write_json(HERE / "growth.json", report)
+
+
+if __name__ == "__main__":
+    main()

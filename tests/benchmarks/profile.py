@@ -1,0 +1,162 @@
+"""Where the time goes: milliseconds of each kind of operator in the tokens flavour, per decoded token.
+
+Usage: uv run python -m tests.benchmarks.profile FILE [--threads N] [--position P]
+
+LiteRT's own profiler, which its Python interface does not reach, through the C interface of libLiteRt.so. Small
+operators look longer than they are; a run's two tokens include the first of a round, whose memory is new.
+"""
+
+import argparse
+import ctypes
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ai_edge_litert
+import numpy as np
+
+from tests.benchmarks.protocol import prompt_ids
+
+POINTER = ctypes.c_void_p
+_TOKENS = 2  # decoded in a profiled run: the profiler's buffer holds some 2,000 events
+_CPU, _READ_WRITE = 1, 2
+
+
+class _Layout(ctypes.Structure):
+    _fields_ = (
+        ("rank", ctypes.c_uint, 7), ("has_strides", ctypes.c_bool, 1), ("dimensions", ctypes.c_int32 * 8),
+        ("strides", ctypes.c_uint32 * 8),
+    )  # fmt: skip
+
+
+class _Type(ctypes.Structure):
+    _fields_ = (("element", ctypes.c_int), ("layout", _Layout))
+
+
+class Library:
+    """libLiteRt.so: a function by its name less `LiteRt`; a status other than 0 is an error."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).with_name("libLiteRt.so")))
+
+    def __call__(self, name: str, *arguments: Any) -> None:
+        status = self._library[f"LiteRt{name}"](*arguments)
+        if status:
+            raise SystemExit(f"error: LiteRt{name} returned {status}")
+
+    def new(self, name: str, *arguments: Any) -> POINTER:
+        """What a function gives through its last argument."""
+        made = POINTER()
+        self(name, *arguments, ctypes.byref(made))
+        return made
+
+
+def options(lite: Library, threads: int) -> POINTER:
+    libc = ctypes.CDLL(None)
+    libc.strdup.restype = POINTER
+    made = lite.new("CreateOptions")
+    lite("SetOptionsHardwareAccelerators", made, ctypes.c_int(_CPU))
+    for name, text in (
+        (b"xnnpack", f"num_threads = {threads}\n"),
+        (b"runtime_options_string", "enable_profiling = true\n"),
+    ):
+        content = POINTER(libc.strdup(text.encode()))  # freed by the library
+        lite("AddOpaqueOptions", made, lite.new("CreateOpaqueOptions", name, content, ctypes.cast(libc.free, POINTER)))
+    return made
+
+
+def buffers(lite: Library, model: Sequence[POINTER], kind: str, values: dict[str, Any]) -> Any:
+    """Buffers of the first signature's inputs or outputs, filled with values by name."""
+    environment, file, compiled = model
+    signature = lite.new("GetModelSignature", file, ctypes.c_size_t(0))
+    count = ctypes.c_size_t()
+    lite(f"GetNumSignature{kind}s", signature, ctypes.byref(count))
+    made = (POINTER * count.value)()
+    for index in range(count.value):
+        place = ctypes.c_size_t(index)
+        name, ranked = ctypes.c_char_p(), _Type()
+        lite(f"GetSignature{kind}Name", signature, place, ctypes.byref(name))
+        lite(
+            "GetRankedTensorType", lite.new(f"GetSignature{kind}TensorByIndex", signature, place), ctypes.byref(ranked)
+        )
+        needs = lite.new(f"GetCompiledModel{kind}BufferRequirements", compiled, ctypes.c_size_t(0), place)
+        made[index] = lite.new("CreateManagedTensorBufferFromRequirements", environment, ctypes.byref(ranked), needs)
+        value = values.get((name.value or b"").decode())
+        if value is not None:
+            memory = _locked(lite, made[index])
+            shape = tuple(ranked.layout.dimensions[: ranked.layout.rank])
+            data = np.ascontiguousarray(value.reshape(-1)[: math.prod(shape)])
+            ctypes.memmove(memory, data.ctypes.data, data.nbytes)
+            lite("UnlockTensorBuffer", POINTER(made[index]))
+    return made
+
+
+def _locked(lite: Library, buffer: int) -> POINTER:
+    memory = POINTER()
+    lite("LockTensorBuffer", POINTER(buffer), ctypes.byref(memory), ctypes.c_int(_READ_WRITE))
+    return memory
+
+
+def summary(path: str, threads: int, position: int) -> str:
+    """The profiler's text of a run that reads a prompt of `position` tokens and decodes two more."""
+    lite = Library()
+    environment = lite.new("CreateEnvironment", 0, None)
+    file = lite.new("CreateModelFromFile", environment, path.encode())
+    compiled = lite.new("CreateCompiledModel", environment, file, options(lite, threads))
+    model = environment, file, compiled
+    prompt = np.zeros(1024, np.int32)
+    prompt[:position] = prompt_ids(position, 50257)
+    values = {
+        "tokens": prompt, "length": np.int32(position),
+        "max_length": np.int32(position + _TOKENS), "temperature": np.float32(0), "top_k": np.int32(0),
+        "top_p": np.float32(1), "seed": np.int32(0),
+    }  # fmt: skip
+    given, made = buffers(lite, model, "Input", values), buffers(lite, model, "Output", {})
+
+    def run() -> None:
+        sizes = ctypes.c_size_t(len(given)), ctypes.c_size_t(len(made))
+        lite("RunCompiledModel", compiled, ctypes.c_size_t(0), sizes[0], given, sizes[1], made)
+
+    run(), run()
+    profiler, text = lite.new("CompiledModelGetProfiler", compiled), ctypes.c_char_p()
+    lite("StartProfiler", profiler)
+    run()
+    lite("StopProfiler", profiler)
+    lite("GetProfileSummary", profiler, compiled, ctypes.byref(text))
+    return (text.value or b"").decode()
+
+
+def by_kind(text: str) -> dict[str, tuple[float, int]]:
+    """Kind of operator → milliseconds and number of operators per pass through the model; loops are left out."""
+    rows = text.split("Summary by node type")[1].split("Delegate Statistics")[0].splitlines()
+    pattern = re.compile(r"\s*(.+?)\s+(\d+)\s+([\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s*$")
+    found = [m.groups() for m in map(pattern.match, rows) if m]
+    return {kind: (int(count) * float(mean), int(count)) for kind, count, mean in found if kind != "WHILE"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--position", type=int, default=1)
+    parser.add_argument("--raw", action="store_true", help="the profiler's own text")
+    options = parser.parse_args()
+    if options.raw:
+        print(summary(options.file, options.threads, options.position))
+        return
+    # the runtime talks on both of its streams: a process of its own keeps that apart
+    command = [sys.executable, "-m", "tests.benchmarks.profile", options.file, "--raw"]
+    command += ["--threads", str(options.threads), "--position", str(options.position)]
+    runs = [by_kind(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    best = min(runs, key=lambda kinds: sum(ms for ms, _ in kinds.values()))
+    for kind, (ms, count) in sorted(best.items(), key=lambda item: -item[1][0])[:20]:
+        print(f"{ms:8.3f} ms  {count:4} × {kind}")
+    print(f"{sum(ms for ms, _ in best.values()):8.3f} ms  in all")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Weights are read one by one from a preset's files, and models are made up."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Toy
+
+from stages.errors import UserError
+from stages.lm import checkpoint, presets, tokenizer
+from stages.lm.dimensions import Dimensions
+from stages.quiet import quiet
+
+
+def test_variables_are_those_of_keras(toy: Toy) -> None:
+    layers = checkpoint.open_layers(toy.preset)
+    keras = toy.model.backbone
+    assert np.array_equal(checkpoint.variable(layers, "token_embedding", 0), keras.token_embedding.embeddings)
+    query = keras.transformer_layers[1]._self_attention_layer.query_dense
+    assert np.array_equal(
+        checkpoint.variable(layers, "transformer_layer_1", 1, "_self_attention_layer/query_dense"), query.bias
+    )
+
+
+def test_shards_are_read_as_one(toy: Toy, tmp_path: Path) -> None:
+    with h5py.File(toy.preset / "model.weights.h5") as whole:
+        names = sorted(whole["layers"])
+        for index, part in enumerate((names[::2], names[1::2])):
+            with h5py.File(tmp_path / f"model_{index:05}.weights.h5", "w") as shard:
+                for name in part:
+                    whole.copy(f"layers/{name}", shard.require_group("layers"))
+    assert set(checkpoint.open_layers(tmp_path)) == set(checkpoint.open_layers(toy.preset))
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])
+def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.weights.h5").write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.weights\.h5 is not whole .*dvc repro"):
+        checkpoint.open_layers(tmp_path)
+    with pytest.raises(UserError, match=r"holds no model\.weights\.h5"):
+        checkpoint.open_layers(tmp_path / "none")
+
+
+def dimensions(toy: Toy, **changes: Any) -> Dimensions:
+    sizes = {"vocabulary_size": 700, "layers": 1, "heads": 2, "hidden": 16, "context": 32, "seed": 4}
+    return Dimensions(**{"vocabulary": str(toy.preset / tokenizer.FOLDER), **sizes, **changes})
+
+
+def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: Path) -> None:
+    from stages.lm import random_model
+
+    hashes = []
+    for name, seed in (("a", 4), ("b", 4), ("c", 5)):
+        with quiet():
+            presets.save(random_model.build(dimensions(toy, seed=seed), tmp_path / "scratch"), tmp_path / name)
+        hashes.append(presets.preset_sha256(tmp_path / name))
+    assert hashes[0] == hashes[1] != hashes[2]
+    vocabulary = tokenizer.read_vocabulary(tmp_path / "a" / tokenizer.FOLDER, 1, 1)
+    assert sorted(vocabulary.ids.values()) == list(range(700))
+    # the first tokens are those of the vocabulary that it begins with, and text still means the same
+    assert list(vocabulary.ids)[: len(toy.vocabulary.ids)] == list(toy.vocabulary.ids)
+    bpe = tokenizer.load(tmp_path / "a" / tokenizer.FOLDER)
+    assert bpe.decode(bpe.encode("Returns the value").ids) == "Returns the value"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": 3}, "hidden is 16; allowed: a multiple of heads"),
+        ({"layers": 0}, "layers is 0; allowed: at least 1"),
+    ],
+)
+def test_impossible_dimensions_are_refused(toy: Toy, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        dimensions(toy, **changes)
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(toy: Toy, tmp_path: Path) -> None:
+    from stages.lm import random_model
+
+    with pytest.raises(UserError, match=r"has \d+ tokens"):
+        random_model.build(dimensions(toy, vocabulary_size=300), tmp_path)
+    with pytest.raises(UserError, match=r"allowed: a folder with vocabulary\.json"):
+        random_model.build(dimensions(toy, vocabulary="nowhere"), tmp_path)

@@ -1,0 +1,108 @@
+"""Every weight is in a file once: sizes, in bytes, of a model large enough for its weights to outweigh its graph."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from stages.lm import core, decoder, drivers, fixed_loop, gpt2, loop
+from stages.lm.decoder import Weights
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, graph, linker, quantization, runner, tokens
+
+LENGTHS = loop.Lengths(32, 16)
+BITS = {"float32": 32, "float16": 16, "dynamic_range": 8, "int4": 4}
+CONFIG = {
+    "vocabulary_size": 20000, "num_layers": 2, "num_heads": 8, "hidden_dim": 512, "intermediate_dim": 2048,
+    "max_sequence_length": 64,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """GPT-2's layout with random numbers: 17 M parameters."""
+    folder = tmp_path_factory.mktemp("large")
+    (folder / "config.json").write_text(json.dumps({"config": CONFIG}))
+    shape = gpt2.read_shape(folder)
+
+    def read(name: str) -> np.ndarray:
+        seed = sum(name.encode())
+        return np.random.default_rng(seed).normal(0, 0.02, sizes[name]).astype(np.float32)
+
+    sizes = gpt2._sizes(shape, CONFIG["intermediate_dim"], 64)
+    return Weights(shape, sizes, read)
+
+
+@pytest.fixture(scope="module")
+def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    """Every flavour in every mode."""
+    folder = tmp_path_factory.mktemp("sizes")
+    steps = fixed_loop.rooms(LENGTHS) | {core.STEP: None}
+    with quiet():
+        flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
+        driver = drivers.convert_tokens_driver(weights.shape, 1, LENGTHS)
+    made: dict[str, dict[str, Path]] = {}
+    for mode in BITS:
+        recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
+        quantized = quantization.quantize(folder / "float.tflite", recipe)
+        made[mode] = {n: folder / f"{mode}_{n}.tflite" for n in ("core", "tokens")}
+        flatbuffer.write(graph.without_signatures(quantized, steps), made[mode]["core"])
+        flatbuffer.write(linker.link(driver, quantized), made[mode]["tokens"])
+    return made
+
+
+def scale_bytes(weights: Weights, mode: str) -> int:
+    """Of all matrices: a float32 per row for int8, a float16 per block of 32 for int4."""
+    matrices = [size for size in weights.sizes.values() if len(size) == 2]
+    if mode == "dynamic_range":
+        return sum(4 * rows for rows, _ in matrices)
+    return sum(2 * rows * columns // 32 for rows, columns in matrices) if mode == "int4" else 0
+
+
+@pytest.mark.parametrize("flavour", ["core", "tokens"])
+@pytest.mark.parametrize("mode", BITS)
+def test_a_file_is_hardly_larger_than_its_weights(weights: Weights, files: Any, mode: str, flavour: str) -> None:
+    parameters = sum(int(np.prod(size)) for size in weights.sizes.values())
+    expected = parameters * BITS[mode] / 8 + scale_bytes(weights, mode)
+    assert expected < files[mode][flavour].stat().st_size <= 1.03 * expected
+
+
+@pytest.mark.parametrize("flavour", ["core", "tokens"])
+@pytest.mark.parametrize("mode", BITS)
+def test_embedding_and_head_are_one_buffer_of_the_mode_s_bits(
+    weights: Weights, files: Any, mode: str, flavour: str
+) -> None:
+    model = flatbuffer.read(files[mode][flavour])
+    rows, columns = weights.sizes[decoder.EMBEDDING]
+    tables = {
+        tensor.buffer
+        for subgraph in model.subgraphs
+        for tensor in subgraph.tensors
+        if tensor.shape is not None and list(tensor.shape) == [rows, columns]
+    } - {0}
+    assert [len(model.buffers[t].data) for t in tables] == [rows * columns * BITS[mode] // 8]
+
+
+@pytest.mark.parametrize("mode", BITS)
+def test_every_mode_generates(files: Any, mode: str) -> None:
+    generate = tokens.interpreted(runner.litert(files[mode]["tokens"], 1))
+    said = generate([5, 6, 7], 20, tokens.Sampling())
+    assert said[:3] == [5, 6, 7]
+    assert 3 < len(said) <= 20
+
+
+@pytest.mark.parametrize("mode", ["float32", "dynamic_range", "int4"])
+def test_shared_packed_weights_change_nothing(files: Any, tmp_path: Path, mode: str) -> None:
+    """CompiledModel without a weight cache, with one in memory, with a new one in a file and with that file again."""
+    path = files[mode]["tokens"]
+    plain = tokens.interpreted(runner.litert(path, 1))([5, 6, 7], 32, tokens.Sampling())
+    for cache in (None, Path(":memory"), tmp_path / "packed", tmp_path / "packed"):
+        with quiet():
+            generate = tokens.compiled(path, 1, cache)
+            assert generate([5, 6, 7], 32, tokens.Sampling()) == plain
+            sampling = tokens.Sampling(1.0, 5, 0.9, seed=3)
+            assert generate([5, 6, 7], 32, sampling) == generate([5, 6, 7], 32, sampling)
+    assert (tmp_path / "packed").stat().st_size > 0
