@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +111,7 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
         lengths = loop.Lengths(settings["sequence_length"], chunks[-1])
         driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")
-        rule = Sampler(
-            **{f.name: settings[f.name] for f in fields(Sampler) if f.name != "name"}, name=settings["sampler"]
-        )
+        rule = Sampler(settings["sampler"], *(settings[n] for n in ("top_k", "top_p", "temperature", "seed")))
         flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
         written.result()
     return weights.shape.layers

@@ -10,7 +10,7 @@ from unittest import mock
 from litert_lm_builder import litertlm_builder
 from litert_lm_builder.runtime.proto import llm_metadata_pb2
 
-from stages.files import sha256
+from stages.files import replacing_file, sha256
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,11 @@ def write(core: Path, tokenizer: Path, facts: Facts, path: Path) -> None:
       path: where the bundle goes. The runtime's weight cache tells bundles apart by name, size and whole seconds of
         the file's time only, so a name should say the version.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with tempfile.TemporaryDirectory() as folder, temporary.open("wb") as file:
-            builder = _builder(core, tokenizer, _metadata(facts), Path(folder))
-            # The builder adds a random UUID and the date to every file; `list` leaves the entries as they are.
-            with mock.patch.object(litertlm_builder, "populate_system_metadata", list):
-                builder.build(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder, replacing_file(path) as file:
+        builder = _builder(core, tokenizer, _metadata(facts), Path(folder))
+        # The builder adds a random UUID and the date to every file; `list` leaves the entries as they are.
+        with mock.patch.object(litertlm_builder, "populate_system_metadata", list):
+            builder.build(file)
 
 
 def _builder(core: Path, tokenizer: Path, metadata: bytes, folder: Path) -> litertlm_builder.LitertLmFileBuilder:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,15 +125,27 @@ def _trace_around(weights: Weights, name: str, form: Form) -> Any:
 
 
 def _call_layer(name: str, operands: list[tf.Tensor], small: int) -> list[tf.Tensor]:
-    """A stand-in for a layer: x, keys and values, shaped as they come in; converted, a custom op for the linker."""
+    """A stand-in for a layer: x, keys and values, shaped as they come in."""
+
+    def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
+        return [o + used for o in (operands[0], *operands[1 + small : 3 + small])]
+
+    return _call_stand_in(name, operands, results)
+
+
+def _call_stand_in(
+    name: str, operands: Sequence[tf.Tensor], results: Callable[[Sequence[tf.Tensor], tf.Tensor], list[tf.Tensor]]
+) -> list[tf.Tensor]:
+    """A call that the converter makes a custom op of that name, for the linker to replace.
+
+    `results` makes tensors of the right shapes of the operands and a number that depends on all of them: an input that
+    is not used is pruned before the converter sees the call.
+    """
     implements = f'name: "{name}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
 
     @tf.function(experimental_implements=implements, autograph=False)
     def stand_in(*operands: tf.Tensor) -> list[tf.Tensor]:
-        # Every input must be used, or it is pruned before the converter sees the call.
-        used = tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for o in operands])
-        x, keys, values = operands[0], *operands[1 + small : 3 + small]
-        return [x + used, keys + used, values + used]
+        return results(operands, tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for o in operands]))
 
     return list(stand_in(*operands))
 
@@ -200,21 +212,18 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
     }
 
 
-def call_step(shape: Shape, inputs: Tensors, name: str = STEP) -> tuple[tf.Tensor, Cache]:
-    """A stand-in for `step`: logits `[1, 1, vocab]` and recent slots; converted, it is a custom op for the linker."""
-    implements = f'name: "{PLACEHOLDER}{name}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
-    recent = attention.names(shape.layers, "recent")
-    order = list(step_specs(shape, None))
+def call_step(
+    shape: Shape, small: Tensors, cache: Sequence[tf.Tensor], name: str = STEP
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """A stand-in for `step`: logits `[1, 1, vocab]` and the recent slots; `cache` is recent slots, then past ones."""
+    order = list(step_specs(shape, None))[: -len(cache)]
+    recent = slice(len(order), len(order) + len(cache) // 2)
 
-    @tf.function(experimental_implements=implements, autograph=False)
-    def stand_in(*operands: tf.Tensor) -> list[tf.Tensor]:
-        given = dict(zip(order, operands, strict=True))
-        # Every input must be used, or it is pruned before the converter sees the call.
-        used = tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for n, o in given.items() if n not in recent])
-        return [*(given[n] + used for n in recent), tf.fill([1, 1, shape.vocabulary], used)]
+    def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
+        return [*(o + used for o in operands[recent]), tf.fill([1, 1, shape.vocabulary], used)]
 
-    *updated, logits = stand_in(*(inputs[n] for n in order))
-    return logits, dict(zip(recent, updated, strict=True))
+    *updated, logits = _call_stand_in(PLACEHOLDER + name, [*(small[n] for n in order), *cache], results)
+    return logits, updated
 
 
 def calls(shape: Shape, names: Iterable[str]) -> dict[str, linker.Call]:

@@ -12,9 +12,7 @@ from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, gpt2, loop, sampl
 from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
-from stages.tflite import graph, linker, skeleton
-
-TOKENS = "generate"
+from stages.tflite import graph, linker, skeleton, tokens
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
 
 def convert_tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> schema.ModelT:
     """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
-    model = skeleton.convert({TOKENS: tokens_driver(shape, end, lengths)}, custom_ops=True)
+    model = skeleton.convert({tokens.SIGNATURE: tokens_driver(shape, end, lengths)}, custom_ops=True)
     return linker.with_calls(model, core.calls(shape, [core.STEP]))
 
 
@@ -82,7 +80,7 @@ def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> Any:
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
             return sampler.choose_by_inputs(logits, rule, tf.gather(uniform, known - 1))
 
-        ids, length = loop.generate(tokens[0], count, maximum, choose, (shape, end), lengths)
+        ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum))
         return {"tokens": ids[tf.newaxis], "length": length}
 
     specs = {"tokens": tf.TensorSpec([1, lengths.sequence], tf.int32, name="tokens")}
@@ -117,7 +115,7 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
             return sampler.choose(logits, rule, tf.gather(uniform, known - 1))
 
         maximum = tf.constant(limits.loop.sequence)
-        ids, _ = fixed_loop.generate(tokens, count, maximum, choose, (shape, vocabulary.end), limits.loop)
+        ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))
         new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end, ids)  # the end's text is empty
         written = tf.strings.reduce_join(tf.gather(strings, new))
         room = tf.maximum(size - length, 0)

@@ -10,11 +10,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm import attention, core
-from stages.lm.attention import MASKED, Cache
+from stages.lm import core
+from stages.lm.attention import MASKED
 from stages.lm.core import Room
 from stages.lm.decoder import Shape
-from stages.lm.loop import Choose, Lengths
+from stages.lm.loop import Lengths, Plan, empty
 
 
 def rooms(lengths: Lengths) -> dict[str, Room]:
@@ -24,39 +24,35 @@ def rooms(lengths: Lengths) -> dict[str, Room]:
     return {f"{core.STEP}_{size.tokens}": size for size in sizes}
 
 
-def generate(
-    tokens: tf.Tensor, count: tf.Tensor, maximum: tf.Tensor, choose: Choose, model: tuple[Shape, int], lengths: Lengths
-) -> tuple[tf.Tensor, tf.Tensor]:
+def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
     """Continues a prompt; arguments and results as in `loop.generate`."""
-    shape, end = model
+    shape, lengths = plan.shape, plan.lengths
     (reading, chunk), (writing, one) = rooms(lengths).items()
-    spare = tf.fill([lengths.sequence + lengths.chunk], end)
+    spare = tf.fill([lengths.sequence + lengths.chunk], plan.end)
     ids = tf.concat([tokens, spare], 0)[: lengths.sequence + lengths.chunk]
     past = _prefill(ids, count, shape, (reading, chunk))
-    names = attention.names(shape.layers, "recent")
 
     def more(known: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
-        return tf.logical_and(tf.logical_not(ended), known < maximum)
+        return tf.logical_and(tf.logical_not(ended), known < plan.maximum)
 
-    def outer(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[Any]:
+    def outer(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
         start = known - 1
 
         def within(known: tf.Tensor, ended: tf.Tensor, *_: Any) -> tf.Tensor:
             return tf.logical_and(more(known, ended), known <= start + lengths.recent)
 
-        def inner(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[Any]:
-            inputs = _inputs(ids, known - 1, start, one) | _named(shape, cache)
-            logits, recent = core.call_step(shape, inputs, writing)
-            token = choose(tf.reshape(logits, [shape.vocabulary]), known)
+        def inner(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
+            logits, recent = core.call_step(shape, _inputs(ids, known - 1, start, one), cache, writing)
+            token = plan.choose(tf.reshape(logits, [shape.vocabulary]), known)
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
-            return [known + 1, tf.equal(token, end), ids, *recent.values(), *cache[len(recent) :]]
+            return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
 
-        recent = [tf.zeros([1, shape.heads, one.recent, shape.head_dim])] * len(names)
-        known, ended, ids, *cache = tf.while_loop(within, inner, [known, ended, ids, *recent, *past])
-        joined = [_join(p, r, start) for p, r in zip(past, cache, strict=False)]  # as in loop.generate
-        return [known, ended, ids, *joined]
+        state = [known, ended, ids, *empty(shape, one.recent), *past]
+        known, ended, ids, *cache = tf.while_loop(within, inner, state)
+        # its own `past`, as in loop.py
+        return [known, ended, ids, *(_join(p, r, start) for p, r in zip(past, cache, strict=False))]
 
-    state = [count, tf.constant(False), tf.where(tf.range(ids.shape[0]) < count, ids, end), *past]
+    state = [count, tf.constant(False), tf.where(tf.range(ids.shape[0]) < count, ids, plan.end), *past]
     known, _, ids, *_ = tf.while_loop(more, outer, state)
     return ids[: lengths.sequence], known
 
@@ -66,17 +62,12 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
     name, room = reading
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
-        recent = [tf.zeros([1, shape.heads, room.recent, shape.head_dim])] * len(past)
-        _, updated = core.call_step(shape, _inputs(ids, first, first, room) | _named(shape, (*recent, *past)), name)
-        return [first + room.tokens, *(_join(p, r, first) for p, r in zip(past, updated.values(), strict=True))]
+        cache = [*empty(shape, room.recent), *past]
+        _, updated = core.call_step(shape, _inputs(ids, first, first, room), cache, name)
+        return [first + room.tokens, *(_join(p, r, first) for p, r in zip(past, updated, strict=True))]
 
-    past = [tf.zeros([1, shape.heads, room.past, shape.head_dim])] * (2 * shape.layers)
-    return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, [tf.constant(0), *past])[1:])
-
-
-def _named(shape: Shape, cache: tuple[tf.Tensor, ...]) -> Cache:
-    names = [*attention.names(shape.layers, "recent"), *attention.names(shape.layers, "past")]
-    return dict(zip(names, cache, strict=True))
+    state = [tf.constant(0), *empty(shape, room.past)]
+    return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, state)[1:])
 
 
 def _join(past: tf.Tensor, recent: tf.Tensor, first: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from stages.lm import attention, core
+from stages.lm import core
 from stages.lm.attention import MASKED
 from stages.lm.decoder import Shape
 
@@ -28,65 +28,85 @@ class Lengths:
     recent: int = 16
 
 
-def generate(
-    tokens: tf.Tensor, count: tf.Tensor, maximum: tf.Tensor, choose: Choose, model: tuple[Shape, int], lengths: Lengths
-) -> tuple[tf.Tensor, tf.Tensor]:
+@dataclass(frozen=True)
+class Plan:
+    """What a loop goes by: the decoder's dimensions, the id that ends a text, sizes, the sampler, the longest answer.
+
+    `maximum` is int32 `[]`: how many tokens there may be in the end, the prompt's included; at most `sequence`.
+    """
+
+    shape: Shape
+    end: int
+    lengths: Lengths
+    choose: Choose
+    maximum: tf.Tensor
+
+
+def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
     """Continues a prompt.
 
     Args:
       tokens: int32 `[n]`, the prompt's ids, then anything.
       count: int32 `[]`, the prompt's length, from 1 to n.
-      maximum: int32 `[]`, how many tokens there may be in the end, the prompt's included; at most `sequence`.
-      choose: the sampler.
-      model: the decoder's dimensions, and the id that ends a text.
-      lengths: sizes.
+      plan: what the loop goes by.
 
     Returns:
       int32 `[sequence]`, the prompt and the new ids, filled up with the end's id; int32 `[]`, how many they are.
     """
-    shape, end = model
-    padded = tf.concat([tokens, tf.fill([lengths.sequence], end)], 0)[: lengths.sequence]
-    ids = tf.where(tf.range(lengths.sequence) < count, padded, end)
-    names = attention.names(shape.layers, "recent"), attention.names(shape.layers, "past")
-
-    def more(known: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
-        return tf.logical_and(done < known, known < maximum)
-
-    def outer(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[Any]:
-        width = tf.minimum(known - done, lengths.chunk)
-        room = tf.where(width > 1, width, lengths.recent)
-        start = done
-
-        def within(known: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
-            return tf.logical_and(more(known, done), done + width <= start + room)
-
-        def inner(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[Any]:
-            inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2])
-            logits, recent = core.call_step(shape, inputs | dict(zip([*names[0], *names[1]], cache, strict=True)))
-            done = done + width
-            token = choose(tf.reshape(logits, [shape.vocabulary]), known)
-            fresh = tf.logical_and(tf.equal(tf.range(lengths.sequence), known), tf.equal(done, known))
-            ids = tf.where(fresh, token, ids)
-            # an end token is counted and never read: nothing is left to do then
-            ended = tf.logical_and(tf.equal(done, known), tf.equal(token, end))
-            known = known + tf.cast(tf.equal(done, known), tf.int32)
-            return [known, tf.where(ended, known, done), ids, *recent.values(), *cache[len(recent) :]]
-
-        recent = [tf.zeros([1, shape.heads, room, shape.head_dim])] * len(past)
-        state = [known, done, ids, *recent, *past]
-        known, done, ids, *cache = tf.while_loop(within, inner, state, shape_invariants=_invariants(state, 3, shape))
-        # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
-        joined = [tf.concat([p, r], 2) for p, r in zip(past, cache, strict=False)]
-        return [known, done, ids, *joined]
-
+    shape, sequence = plan.shape, plan.lengths.sequence
+    padded = tf.concat([tokens, tf.fill([sequence], plan.end)], 0)[:sequence]
+    ids = tf.where(tf.range(sequence) < count, padded, plan.end)
     # No slot at all would be a tensor without elements, which XNNPACK refuses: the first one is masked for good.
-    past = [tf.zeros([1, shape.heads, 1, shape.head_dim])] * len(names[1])
-    state = [count, tf.constant(0), ids, *past]
-    known, _, ids, *_ = tf.while_loop(more, outer, state, shape_invariants=_invariants(state, 3, shape))
+    state = [count, tf.constant(0), ids, *empty(shape, 1)]
+    known, _, ids, *_ = tf.while_loop(
+        lambda known, done, *_: _more(plan, known, done), lambda *state: _fill_recent(plan, *state), state,
+        shape_invariants=_invariants(state, 3, shape),
+    )  # fmt: skip
     # Results of a loop of growing shapes lie in memory of its own, into which CompiledModel cannot write an output:
     # each passes one more operator.
     known = tf.maximum(known, count)
-    return tf.where(tf.range(lengths.sequence) < known, ids, end), known
+    return tf.where(tf.range(sequence) < known, ids, plan.end), known
+
+
+def _more(plan: Plan, known: tf.Tensor, done: tf.Tensor) -> tf.Tensor:
+    """Whether anything is left to do with `known` tokens, of which `done` were read."""
+    return tf.logical_and(done < known, known < plan.maximum)
+
+
+def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
+    """A round of the outer loop: reads part of the prompt, or says as many tokens as `recent` has room for."""
+    shape, start = plan.shape, done
+    width = tf.minimum(known - done, plan.lengths.chunk)
+    room = tf.where(width > 1, width, plan.lengths.recent)
+
+    def within(known: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
+        return tf.logical_and(_more(plan, known, done), done + width <= start + room)
+
+    def step(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
+        inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2])
+        logits, recent = core.call_step(shape, inputs, cache)
+        return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
+
+    state = [known, done, ids, *empty(shape, room), *past]
+    known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state, 3, shape))
+    # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
+    return [known, done, ids, *(tf.concat([p, r], 2) for p, r in zip(past, cache, strict=False))]
+
+
+def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
+    """`known`, `done` and `ids` after a step: with one token more, if all the known ones are read."""
+    token = plan.choose(tf.reshape(logits, [plan.shape.vocabulary]), known)
+    fresh = tf.logical_and(tf.equal(tf.range(plan.lengths.sequence), known), tf.equal(done, known))
+    ids = tf.where(fresh, token, ids)
+    # an end token is counted and never read: nothing is left to do then
+    ended = tf.logical_and(tf.equal(done, known), tf.equal(token, plan.end))
+    known = known + tf.cast(tf.equal(done, known), tf.int32)
+    return [known, tf.where(ended, known, done), ids]
+
+
+def empty(shape: Shape, slots: int | tf.Tensor) -> list[tf.Tensor]:
+    """Keys and values of all layers, zeros, each `[1, heads, slots, head_dim]`."""
+    return [tf.zeros([1, shape.heads, slots, shape.head_dim])] * (2 * shape.layers)
 
 
 def _invariants(state: list[tf.Tensor], scalars: int, shape: Shape) -> list[tf.TensorShape]:

@@ -51,9 +51,10 @@ def called_by(driver: schema.ModelT) -> set[str]:
 
 @dataclass(frozen=True)
 class _Core:
-    """The core, and where its buffers and operator codes went in the linked model."""
+    """The core, the names of its operator codes, and where these and its buffers went in the linked model."""
 
     model: schema.ModelT
+    names: list[str]
     buffers: list[int]
     codes: list[int]
 
@@ -89,7 +90,7 @@ def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
     linked.buffers += core.buffers
     codes = list(range(len(linked.operatorCodes), len(linked.operatorCodes) + len(core.operatorCodes)))
     linked.operatorCodes += [copy.copy(c) for c in core.operatorCodes]
-    return _Core(core, buffers, codes)
+    return _Core(core, graph.operator_names(core), buffers, codes)
 
 
 def _add_inputs(linked: schema.ModelT, index: int, free: Mapping[str, int]) -> None:
@@ -134,7 +135,7 @@ def _inline(
 
 
 def _moved_operator(operator: schema.OperatorT, core: _Core, tensors: Mapping[int, int]) -> schema.OperatorT:
-    name = graph.operator_names(core.model)[operator.opcodeIndex]
+    name = core.names[operator.opcodeIndex]
     if name in _CONTROL_FLOW:
         raise UserError(f"a core with the operator {name} cannot be linked: it names other subgraphs")
     new = copy.copy(operator)

@@ -77,8 +77,8 @@ def _own(work: Path, _: str) -> dict[str, Facts]:
     made: dict[str, Facts] = {"convert": convert, "own": {}}
     for mode in MODES:
         quantize = _run([*_stage("quantize"), f"quantize={mode}"], work)
-        seconds, peak = (max(convert[k], quantize[k]) for k in ("convert_s", "convert_peak_mib"))
         seconds = convert["convert_s"] + quantize["convert_s"]
+        peak = max(convert["convert_peak_mib"], quantize["convert_peak_mib"])
         for path in (work / "artifacts/quantize" / mode).glob("*.tflite"):
             size = {"size_mb": path.stat().st_size / 1e6}
             made[f"{mode}/{path.name}"] = size | {"convert_s": seconds, "convert_peak_mib": peak}

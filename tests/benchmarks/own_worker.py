@@ -2,7 +2,7 @@
 
 Usage: python -m tests.benchmarks.own_worker INTERFACE FILE THREADS
 
-INTERFACE: `interpreter` and `compiled` run the tokens flavour in LiteRT, the latter with packed weights shared in
+INTERFACE: `litert` and `compiled` run the tokens flavour in LiteRT, the latter with packed weights shared in
 memory; `tensorflow` runs it in TF 2.18's interpreter, where the text flavour, `text`, runs too.
 """
 
@@ -47,7 +47,7 @@ def load(interface: str, path: Path, threads: int) -> Any:
             return runner.complete(runner.tensorflow(path, threads))
         if interface == "compiled":
             return tokens.compiled(path, threads, Path(":memory"))
-        return tokens.interpreted(getattr(runner, {"interpreter": "litert"}.get(interface, interface))(path, threads))
+        return tokens.interpreted(getattr(runner, interface)(path, threads))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def commands(work: Path) -> dict[str, list[str]]:
     }
     for mode in models.MODES:
         folder = work / "artifacts/quantize" / mode
-        shown[f"tokens, {mode}"] = [*own, "interpreter", str(folder / "tokens.tflite")]
+        shown[f"tokens, {mode}"] = [*own, "litert", str(folder / "tokens.tflite")]
         shown[f"tokens, {mode}, weights shared"] = [*own, "compiled", str(folder / "tokens.tflite")]
         if (folder / "autocomplete.tflite").exists():
             shown[f"text, {mode}, TF 2.18.1"] = [*own, "text", str(folder / "autocomplete.tflite")]
