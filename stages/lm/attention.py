@@ -7,6 +7,7 @@ what the cache could hold.
 
 import functools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -18,12 +19,28 @@ from stages.lm.decoder import Attend
 MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 
 Cache = dict[str, tf.Tensor]
+Slots: TypeAlias = int | tf.Tensor | None  # how many: known, known when it runs, or not yet
 Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, heads, slots, head_dim]
 
 
 def names(layers: int, prefix: str = "kv_cache") -> list[str]:
     """The names of a cache's tensors, layer by layer: keys, then values, each `[1, heads, slots, head_dim]`."""
     return [f"{prefix}_{kind}_{i}" for i in range(layers) for kind in "kv"]
+
+
+def slot_axes(*, fixed_shape: bool) -> tuple[int, int]:
+    """The axis of the slots in keys and in values of `past` and `recent`; the other of axes 2 and 3 is head_dim's.
+
+    For each product XNNPACK repacks the matrix on its right. LiteRT 2.3, for which the growing loop is, does that
+    faster where the matrix is laid out `[in, out]`; TF 2.18, for which the fixed one is, where it is `[out, in]`.
+    """
+    return (2, 3) if fixed_shape else (3, 2)
+
+
+def sizes(heads: int, slots: Slots, head_dim: int, *, fixed_shape: bool) -> list[list[Slots]]:
+    """The shapes of keys and of values in `past` or `recent`."""
+    axes = slot_axes(fixed_shape=fixed_shape)
+    return [[1, heads, slots, head_dim] if axis == 2 else [1, heads, head_dim, slots] for axis in axes]
 
 
 def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, list[tf.Tensor]]:
@@ -63,11 +80,14 @@ class Place:
 
     Masks float32 `[1, 1, T, R]` and `[1, 1, 1, P]` are added to the scores; `slots` float32 `[1, 1, R, 1]` is 1 where
     the tokens are written (all R slots if T is R, or the one slot of a single token).
+
+    With `fixed_shape` no size is unknown.
     """
 
     recent_mask: tf.Tensor
     past_mask: tf.Tensor
     slots: tf.Tensor
+    fixed_shape: bool
 
 
 def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Tensor]]:
@@ -79,12 +99,19 @@ def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Ten
     updated: list[tf.Tensor] = []
 
     def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        updated.extend(old + place.slots * new for old, new in zip(recent, (key, value), strict=True))
+        axes = slot_axes(fixed_shape=place.fixed_shape)
+        written = zip(recent, (key, value), axes, strict=True)
+        updated.extend(_add(old, new, place.slots, axis) for old, new, axis in written)
         parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
-        fixed_shape = updated[0].shape[2] is not None
-        return _softmax_over_joined(query, parts) if fixed_shape else _softmax_over_parts(query, parts)
+        return _softmax_over_joined(query, parts) if place.fixed_shape else _softmax_over_parts(query, parts)
 
     return attend, updated
+
+
+def _add(old: tf.Tensor, new: tf.Tensor, slots: tf.Tensor, axis: int) -> tf.Tensor:
+    if axis == 3:
+        new, slots = tf.transpose(new, [0, 1, 3, 2]), tf.reshape(slots, [1, 1, 1, -1])
+    return old + slots * new
 
 
 Parts = list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]  # keys, values, mask
@@ -97,7 +124,7 @@ def _softmax_over_joined(query: tf.Tensor, parts: Parts) -> tf.Tensor:
     """
     scores = [tf.matmul(query, keys, transpose_b=True) + mask for keys, _, mask in parts]
     weights = tf.split(tf.nn.softmax(tf.concat(scores, -1)), [s.shape[-1] for s in scores], -1)
-    return tf.add_n([tf.matmul(w, values) for w, (_, values, _) in zip(weights, parts, strict=True)])
+    return tf.add_n([tf.matmul(w, v, transpose_b=True) for w, (_, v, _) in zip(weights, parts, strict=True)])
 
 
 def _softmax_over_parts(query: tf.Tensor, parts: Parts) -> tf.Tensor:
@@ -105,7 +132,7 @@ def _softmax_over_parts(query: tf.Tensor, parts: Parts) -> tf.Tensor:
 
     exp(s − m) V summed over the parts, divided by the sum of exp(s − m), where m is the largest score of all.
     """
-    scores = [tf.matmul(query, keys, transpose_b=True) + mask for keys, _, mask in parts]
+    scores = [tf.matmul(query, keys) + mask for keys, _, mask in parts]
     largest = functools.reduce(tf.maximum, [tf.reduce_max(s, -1, keepdims=True) for s in scores])
     weights = [tf.exp(s - largest) for s in scores]
     total = functools.reduce(tf.add, [tf.reduce_sum(w, -1, keepdims=True) for w in weights])

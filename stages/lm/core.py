@@ -161,7 +161,8 @@ def _trace_layer(weights: Weights, form: Form) -> Any:
     def run(inputs: Tensors) -> Tensors:
         pair = inputs["keys"], inputs["values"]
         if form.written == "recent":
-            place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"])
+            fixed_shape = form.specs["tokens"].shape[1] is not None
+            place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"], fixed_shape)
             attend, updated = attention.growing(pair, (inputs["past_keys"], inputs["past_values"]), place)
         else:
             attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"])
@@ -196,7 +197,7 @@ def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpe
 def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
     """Inputs of `step`, weights left out."""
     tokens, recent, past = (None, None, None) if room is None else (room.tokens, room.recent, room.past)
-    small = {
+    specs = {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
         "last": tf.TensorSpec([1], tf.int32),
@@ -204,12 +205,10 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
         "past_mask": tf.TensorSpec([1, 1, 1, past]),
         "slots": tf.TensorSpec([1, 1, recent, 1]),
     }
-    caches = {"recent": recent, "past": past}
-    return small | {
-        name: tf.TensorSpec([1, shape.heads, slots, shape.head_dim])
-        for prefix, slots in caches.items()
-        for name in attention.names(shape.layers, prefix)
-    }
+    for prefix, slots in {"recent": recent, "past": past}.items():
+        sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=room is not None)
+        specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes * shape.layers), strict=True)
+    return specs
 
 
 def call_step(

@@ -5,16 +5,17 @@ operators. Here `past` has room for a whole answer, and the core comes twice: fo
 token.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm import core
+from stages.lm import attention, core
 from stages.lm.attention import MASKED
 from stages.lm.core import Room
 from stages.lm.decoder import Shape
-from stages.lm.loop import Lengths, Plan, empty
+from stages.lm.loop import Lengths, Plan
 
 
 def rooms(lengths: Lengths) -> dict[str, Room]:
@@ -47,10 +48,10 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
             return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
 
-        state = [known, ended, ids, *empty(shape, one.recent), *past]
+        state = [known, ended, ids, *_empty(shape, one.recent), *past]
         known, ended, ids, *cache = tf.while_loop(within, inner, state)
         # its own `past`, as in loop.py
-        return [known, ended, ids, *(_join(p, r, start) for p, r in zip(past, cache, strict=False))]
+        return [known, ended, ids, *_join(past, cache[: len(past)], start)]
 
     state = [count, tf.constant(False), tf.where(tf.range(ids.shape[0]) < count, ids, plan.end), *past]
     known, _, ids, *_ = tf.while_loop(more, outer, state)
@@ -62,17 +63,25 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
     name, room = reading
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
-        cache = [*empty(shape, room.recent), *past]
+        cache = [*_empty(shape, room.recent), *past]
         _, updated = core.call_step(shape, _inputs(ids, first, first, room), cache, name)
-        return [first + room.tokens, *(_join(p, r, first) for p, r in zip(past, updated, strict=True))]
+        return [first + room.tokens, *_join(past, updated, first)]
 
-    state = [tf.constant(0), *empty(shape, room.past)]
+    state = [tf.constant(0), *_empty(shape, room.past)]
     return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, state)[1:])
 
 
-def _join(past: tf.Tensor, recent: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-    zero = tf.constant(0)
-    return xla.dynamic_update_slice(past, recent, tf.stack([zero, zero, first, zero]))
+def _empty(shape: Shape, slots: int) -> list[tf.Tensor]:
+    """Keys and values of all layers, zeros."""
+    sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=True)
+    return [tf.zeros(size) for size in sizes] * shape.layers
+
+
+def _join(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], first: tf.Tensor) -> list[tf.Tensor]:
+    """Past keys and values with the recent ones in the slots from `first` on."""
+    starts = [first * tf.one_hot(axis, 4, dtype=tf.int32) for axis in attention.slot_axes(fixed_shape=True)]
+    written = zip(past, recent, starts * (len(past) // 2), strict=True)
+    return [xla.dynamic_update_slice(*operands) for operands in written]
 
 
 def _inputs(ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: Room) -> dict[str, tf.Tensor]:

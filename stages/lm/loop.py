@@ -5,13 +5,13 @@ and hands `past` through untouched, which costs nothing; the outer loop joins th
 both phases share one copy of the core, whose shapes follow the number of tokens: a runtime packs its weights once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from stages.lm import core
+from stages.lm import attention, core
 from stages.lm.attention import MASKED
 from stages.lm.decoder import Shape
 
@@ -57,7 +57,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
     padded = tf.concat([tokens, tf.fill([sequence], plan.end)], 0)[:sequence]
     ids = tf.where(tf.range(sequence) < count, padded, plan.end)
     # No slot at all would be a tensor without elements, which XNNPACK refuses: the first one is masked for good.
-    state = [count, tf.constant(0), ids, *empty(shape, 1)]
+    state = [count, tf.constant(0), ids, *_empty(shape, 1)]
     known, _, ids, *_ = tf.while_loop(
         lambda known, done, *_: _more(plan, known, done), lambda *state: _fill_recent(plan, *state), state,
         shape_invariants=_invariants(state, 3, shape),
@@ -87,10 +87,10 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
         logits, recent = core.call_step(shape, inputs, cache)
         return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
-    state = [known, done, ids, *empty(shape, room), *past]
+    state = [known, done, ids, *_empty(shape, room), *past]
     known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state, 3, shape))
     # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
-    return [known, done, ids, *(tf.concat([p, r], 2) for p, r in zip(past, cache, strict=False))]
+    return [known, done, ids, *_joined(past, cache[: len(past)])]
 
 
 def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
@@ -104,15 +104,21 @@ def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids:
     return [known, tf.where(ended, known, done), ids]
 
 
-def empty(shape: Shape, slots: int | tf.Tensor) -> list[tf.Tensor]:
-    """Keys and values of all layers, zeros, each `[1, heads, slots, head_dim]`."""
-    return [tf.zeros([1, shape.heads, slots, shape.head_dim])] * (2 * shape.layers)
+def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    axes = attention.slot_axes(fixed_shape=False) * (len(past) // 2)
+    return [tf.concat(pair, axis) for *pair, axis in zip(past, recent, axes, strict=True)]
+
+
+def _empty(shape: Shape, slots: int | tf.Tensor) -> list[tf.Tensor]:
+    """Keys and values of all layers, zeros."""
+    sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=False)
+    return [tf.zeros(size) for size in sizes] * shape.layers
 
 
 def _invariants(state: list[tf.Tensor], scalars: int, shape: Shape) -> list[tf.TensorShape]:
     """Shapes of a loop's state, whose cache tensors grow."""
-    cache = tf.TensorShape([1, shape.heads, None, shape.head_dim])
-    return [t.shape for t in state[:scalars]] + [cache] * (len(state) - scalars)
+    sizes = attention.sizes(shape.heads, None, shape.head_dim, fixed_shape=False)
+    return [t.shape for t in state[:scalars]] + [tf.TensorShape(s) for s in sizes] * ((len(state) - scalars) // 2)
 
 
 def _inputs(

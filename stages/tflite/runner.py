@@ -182,8 +182,9 @@ class Steps:
     def _join(self) -> None:
         """Copies `recent` into `past`."""
         for name, recent in self._recent.items():
-            past = self._past[name.replace("recent", "past")]
-            past[:, :, self._start : self._start + recent.shape[2]] = recent
+            axis = 2 if name.startswith("recent_k") else 3  # values are transposed
+            past = np.moveaxis(self._past[name.replace("recent", "past")], axis, 0)
+            past[self._start : self._start + recent.shape[axis]] = np.moveaxis(recent, axis, 0)
 
     def _call(self, tokens: Array, first: int) -> Array:
         details = self._details[len(tokens)]
