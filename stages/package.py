@@ -32,6 +32,7 @@ def run(settings: PackageSettings) -> None:
     facts = manifest.Facts(
         read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json"), read_json(shipped / "recipe.json"),
         read_json(validated / "metrics.json"), read_json(validated / "performance.json"),
+        read_json(validated / "targets.json"),
     )  # fmt: skip
     failed = [g for g in facts.metrics["gates"] if not g["passed"]]
     if failed and not settings.allow_failed_gates:

@@ -24,6 +24,7 @@ class PretrainSettings:
     """The corpus, the shape of the model and the schedule (conf/pretrain/*.yaml)."""
 
     corpus: CorpusSettings
+    calibration_documents: int
     vocabulary_size: int
     layers: int
     heads: int
@@ -82,12 +83,15 @@ def _write(model: Any, corpus: Corpus, settings: PretrainSettings, bits: float) 
     with replacing(PRESET) as folder:
         presets.save(model, folder)
         (folder / presets.EVALUATION_TEXT).write_text(presets.to_jsonl(corpus.evaluation))
+        calibration = corpus.train[: settings.calibration_documents]  # in the order of hashes: any part is a sample
+        (folder / presets.CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
         description = {
             "license": "that of the texts: PSF-2.0, Apache-2.0, BSD and MIT for the most part",
             "source": "docstrings of the Python standard library and of the packages in uv.lock",
             "documents": len(corpus.train),
             "training_text_bytes": sum(len(t.encode()) for t in corpus.train),
             "evaluation_documents": len(corpus.evaluation),
+            "calibration_documents": len(calibration),
             "tokens_seen": settings.training.steps * settings.training.batch * settings.training.context,
             "evaluation_bits_per_byte": round(bits, 4),
             "corpus_sha256": corpus.sha256,

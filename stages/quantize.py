@@ -1,47 +1,143 @@
-"""quantize: applies a mode's recipe to the core, and links the result into the text driver."""
+"""quantize: applies a mode's recipe to the core, and links the result into the drivers."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages import config
-from stages.files import replacing, write_json
+from stages.errors import UserError
+from stages.files import read_json, replacing, write_json
 
-CONVERT = Path("artifacts/convert")
-OUT = Path("artifacts/quantize")
+if TYPE_CHECKING:
+    from stages.tflite import calibration
+
+AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
+PARTS = "parts"  # cores with all their signatures, which the shipped files were made from
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How much of calibration_text a recipe is calibrated with, and the seed that draws it."""
+
+    sequences: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuses a calibration without data."""
+        if self.sequences < 1:
+            raise UserError(f"quantize.calibration.sequences is {self.sequences}; allowed: at least 1")
+
+
+@dataclass(frozen=True)
+class Further:
+    """A recipe's entry for the matrices that bear it, as many as bring the core to this share of its size."""
+
+    entry: dict[str, Any]
+    size: float
 
 
 @dataclass(frozen=True)
 class QuantizeSettings:
     """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
 
-    `text_recipe` is for the core inside autocomplete.tflite, where its runtime needs another one; `text: false` leaves
-    that file out, where its runtime cannot run the mode at all.
+    `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
+    autocomplete.tflite, where its runtime needs another one; `text: false` leaves that file out, where its runtime
+    cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by what that costs.
     """
 
     mode: str
-    recipe: list[Any]
-    text_recipe: list[Any] | None = None
+    calibration_text: str
+    recipe: Any
+    text_recipe: Any = None
     text: bool = True
+    calibration: Calibration | None = None
+    further: Further | None = None
 
 
 def run(settings: QuantizeSettings) -> None:
-    """artifacts/convert → core.tflite, autocomplete.tflite and recipe.json of one mode."""
+    """artifacts/convert → core.tflite, tokens.tflite, autocomplete.tflite and recipe.json of one mode."""
+    recipe = read_recipe(settings.recipe, "recipe")
+    text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
+
     from stages.tflite import flatbuffer, graph, linker, quantization
 
     tokens_driver, text_driver = (flatbuffer.read(CONVERT / f"{n}_driver.tflite") for n in ("tokens", "text"))
-    core = text_core = quantization.quantize(CONVERT / "core.tflite", settings.recipe)
-    if settings.text_recipe is not None:
-        text_core = quantization.quantize(CONVERT / "core.tflite", settings.text_recipe)
+    entries = [] if settings.further is None else [settings.further.entry]
+    statistics = _statistics(settings, [*recipe, *entries], text_recipe or [])
+    if settings.further is not None:
+        recipe = _with_further(settings, settings.further, recipe, statistics)
+    core = text_core = quantization.quantize(CONVERT / "core.tflite", recipe, statistics)
+    if text_recipe is not None and settings.text:
+        text_core = quantization.quantize(CONVERT / "core.tflite", text_recipe, statistics)
     with replacing(OUT / settings.mode) as folder:
+        (folder / PARTS).mkdir()
+        flatbuffer.write(core, folder / PARTS / "core.tflite")
         shipped = graph.without_signatures(core, linker.called_by(tokens_driver) | linker.called_by(text_driver))
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
         if settings.text:
+            if text_core is not core:
+                flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")
             flatbuffer.write(linker.link(text_driver, text_core), folder / "autocomplete.tflite")
-        write_json(folder / "recipe.json", asdict(settings))
+        write_json(folder / "recipe.json", asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe})
         sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(folder.glob("*.tflite"))}
     print(f"{OUT / settings.mode}: {sizes}")
+    if not settings.text:
+        print(f"{settings.mode} has no text model: the runtimes with string operators cannot run it (text: false)")
+
+
+def read_recipe(given: Any, key: str) -> list[dict[str, Any]]:
+    """A recipe's entries; raises UserError where the file that it names holds none."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(Path(given).read_bytes())
+        except FileNotFoundError:
+            raise UserError(f"quantize.{key} names {given}, which does not exist") from None
+        except ValueError as error:
+            raise UserError(f"quantize.{key}: {given} is not valid JSON ({error})") from None
+    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
+        raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (ai-edge-quantizer's form)")
+    return given
+
+
+def _statistics(settings: QuantizeSettings, *recipes: list[dict[str, Any]]) -> "calibration.Statistics | None":
+    """What the first recipe that must be calibrated asks for; the other shares it."""
+    from stages.tflite import quantization
+
+    for recipe in recipes:
+        if quantization.needs_calibration(recipe):
+            return quantization.calibrate(CONVERT / "core.tflite", recipe, _sequences(settings))
+    return None
+
+
+def _with_further(
+    settings: QuantizeSettings, further: Further, recipe: list[dict[str, Any]], statistics: Any
+) -> list[dict[str, Any]]:
+    from stages.measure import sensitivity
+
+    choice = sensitivity.Choice(CONVERT / "core.tflite", recipe, further.entry, statistics, _sequences(settings))
+    recipe, chosen = sensitivity.recipe_within(choice, further.size)
+    for part in chosen:
+        print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
+    return recipe
+
+
+def _sequences(settings: QuantizeSettings) -> list[list[int]]:
+    """Token sequences for calibration, as long as the KV cache, drawn from calibration_text by the seed."""
+    from stages.lm import text, tokenizer
+
+    chosen = settings.calibration
+    if chosen is None:
+        raise UserError(
+            f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
+            f"conf/quantize/{settings.mode}.yaml"
+        )
+    documents = text.read_documents(Path(settings.calibration_text), "quantize.calibration_text")
+    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(read_json(AUTHOR / "model.json")["end_token_id"])
+    length = int(read_json(CONVERT / "convert.json")["cache_length"])
+    drawn = text.drawn(documents, chosen.seed)
+    return [[int(t) for t in w] for w in text.windows(drawn, bpe, end, length, chosen.sequences)]
 
 
 if __name__ == "__main__":

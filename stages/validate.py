@@ -14,8 +14,10 @@ AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"),
 OUT = Path("artifacts/validate")
 METRICS = (
     "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
-    "bits_per_byte", "top1_agreement", "kl_divergence", "text_perplexity_ratio", "text_perplexity_ratio_stderr",
-    "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
+    "bits_per_byte", "top1_agreement", "kl_divergence", "kl_divergence_p99", "text_perplexity_ratio",
+    "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
+    *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
+      for error in ("", "_stderr")),
 )  # fmt: skip
 
 
@@ -44,6 +46,8 @@ class ValidateSettings:
     evaluation_text: str
     windows: int
     parity_windows: int
+    texts: int
+    cuts_per_text: int
     prompts: int
     prompt_tokens: int
     timing_repeats: int
@@ -55,7 +59,8 @@ class ValidateSettings:
 
     def __post_init__(self) -> None:
         """Refuses counts that measure nothing."""
-        for key in ("windows", "parity_windows", "prompts", "timing_repeats", "latency_runs", "threads"):
+        counts = ("windows", "parity_windows", "texts", "cuts_per_text", "prompts", "timing_repeats", "latency_runs")
+        for key in (*counts, "threads"):
             if getattr(self, key) < 1:
                 raise UserError(f"validate.{key} is {getattr(self, key)}; allowed: at least 1")
         if self.prompt_tokens < 2:
@@ -63,12 +68,15 @@ class ValidateSettings:
 
 
 def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The gates that hold for a mode, each with its threshold, the value and whether it passed."""
+    """The gates that hold for a mode, each with its threshold, the value and whether it passed.
+
+    A gate on the text model does not hold for a mode without one, whose metrics of it are None.
+    """
     judged = []
     for gate in gates:
-        if gate.modes is not None and mode not in gate.modes:
-            continue
         value = metrics[gate.metric]
+        if value is None or (gate.modes is not None and mode not in gate.modes):
+            continue
         number = float(all(value.values())) if isinstance(value, dict) else float(value)
         threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"
         passed = number <= gate.at_most if gate.at_most is not None else number >= (gate.at_least or 0.0)
@@ -77,40 +85,43 @@ def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[st
 
 
 def run(settings: ValidateSettings) -> None:
-    """Artifacts of author, convert and quantize → metrics.json and performance.json of one mode."""
+    """Artifacts of author, convert and quantize → metrics.json, performance.json and targets.json of one mode."""
     from stages.lm import text
 
-    documents = text.read_documents(Path(settings.evaluation_text))
+    documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     shipped = QUANTIZE / settings.mode
-    if not read_json(shipped / "recipe.json")["text"]:
-        raise UserError(
-            f"mode {settings.mode} has no text model (text: false in conf/quantize/{settings.mode}.yaml), and validate "
-            "measures modes that have one; leave it out of quantize.modes, and run "
-            f"`python -m stages.quantize quantize={settings.mode}` for its other files"
-        )
     model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
 
     with quiet():
         from stages.lm import presets, tokenizer
-        from stages.measure import checks
+        from stages.measure import checks, completion, performance
+        from stages.measure.subject import Subject, text_core
+        from stages.tflite import targets
 
         keras = presets.load(str(AUTHOR))
     bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER)
     windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
+    places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
     metrics: dict[str, Any] = {"mode": settings.mode}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        core = checks.make_text_core(shipped, CONVERT, folder)
-        subject = checks.Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, settings.threads)
+        core = text_core(shipped, CONVERT, folder)
+        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, settings.threads)
         metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
-        metrics |= checks.greedy(subject, keras, prompts, folder)
+        metrics |= checks.autocomplete(subject, places)
+        metrics |= checks.greedy(subject, keras, prompts)
+        metrics |= checks.text_greedy(subject, prompts, folder)
     metrics["android_contract"] = checks.android(subject, prompts)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
-    performance = checks.measure_performance(subject, prompts, settings)
+    measured = performance.measure(subject, prompts, settings)
+    fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     with replacing(OUT / settings.mode) as folder:
+        write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)
-        write_json(folder / "performance.json", performance)
+        write_json(folder / "performance.json", measured)
+    for name, checked in fits.items():
+        print(f"{settings.mode}: {name} fits {', '.join(t for t, c in checked.items() if c['fits']) or 'no target'}")
     for gate in metrics["gates"]:
         mark = "passed" if gate["passed"] else "FAILED"
         print(f"{settings.mode}: {gate['name']} {gate['value']:g}, wanted {gate['threshold']}: {mark}")

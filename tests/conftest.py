@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from stages.quiet import quiet
 
@@ -101,6 +102,25 @@ def driver(
 @pytest.fixture(scope="session")
 def greedy_driver(toy: Toy) -> Any:
     return driver(toy)
+
+
+MODES = sorted(p.stem for p in Path("conf/quantize").glob("*.yaml"))
+
+
+def settings(mode: str) -> dict[str, Any]:
+    """What a mode's file says."""
+    return dict(yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text()))
+
+
+def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
+    """The toy's core in a mode, or the core inside its text model, calibrated where the mode asks for it."""
+    from stages.lm import text as documents
+    from stages.tflite import quantization
+
+    chosen = settings(mode)
+    recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
+    windows = documents.windows(TEXT, toy.bpe, toy.vocabulary.end, SLOTS, 4)
+    return quantization.quantize(core, recipe, quantization.calibrate(core, recipe, windows.tolist()))
 
 
 def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

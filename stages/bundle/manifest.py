@@ -21,6 +21,7 @@ class Facts:
     recipe: Mapping[str, Any]
     metrics: Mapping[str, Any]
     performance: Mapping[str, Any]
+    targets: Mapping[str, Any]
 
 
 def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
         "text_recipe": facts.recipe["text_recipe"],
         "metrics": dict(facts.metrics),
         "performance": dict(facts.performance),
+        "targets": dict(facts.targets),
         "failed_gates": refused,
         "versions": {package: importlib.metadata.version(package) for package in TOOLS},
         "files": files(folder),

@@ -130,10 +130,13 @@ def _softmax_over_joined(query: tf.Tensor, parts: Parts) -> tf.Tensor:
 def _softmax_over_parts(query: tf.Tensor, parts: Parts) -> tf.Tensor:
     """Attention over several (keys, values, mask) as if they were one, without joining or cutting any tensor.
 
-    exp(s − m) V summed over the parts, divided by the sum of exp(s − m), where m is the largest score of all.
+    exp(s − m), where m is the largest score of all, divided by its sum over all parts: probabilities, whose range a
+    quantized product can rely on.
     """
     scores = [tf.matmul(query, keys) + mask for keys, _, mask in parts]
     largest = functools.reduce(tf.maximum, [tf.reduce_max(s, -1, keepdims=True) for s in scores])
     weights = [tf.exp(s - largest) for s in scores]
     total = functools.reduce(tf.add, [tf.reduce_sum(w, -1, keepdims=True) for w in weights])
-    return functools.reduce(tf.add, [tf.matmul(w, v) for w, (_, v, _) in zip(weights, parts, strict=True)]) / total
+    inverse = 1.0 / total
+    mixed = [tf.matmul(w * inverse, values) for w, (_, values, _) in zip(weights, parts, strict=True)]
+    return functools.reduce(tf.add, mixed)

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from stages.lm import attention, decoder
 from stages.lm.attention import Cache, Place
 from stages.lm.decoder import Shape, Tensors, Weights
-from stages.tflite import graph, linker, skeleton
+from stages.tflite import graph, linker, products, skeleton
 from stages.tflite.flatbuffer import Deferred
 
 DECODE = "decode"
@@ -57,7 +57,9 @@ def build(
         _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
         for name, size in weights.sizes.items()
     }
-    return skeleton.inject(model, contents)
+    made = skeleton.inject(model, contents)
+    products.name_results(made)
+    return made
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def _concrete(run: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
 
 
 def _plain(name: str) -> str:
-    return "weight_" + name.replace("/", "_")
+    return products.WEIGHT + name.replace("/", "_")
 
 
 def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpec]:

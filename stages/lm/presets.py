@@ -14,6 +14,7 @@ from stages.files import tree_sha256
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
+CALIBRATION_TEXT = "calibration.jsonl"
 FAMILIES = {"GPT2Backbone": "gpt2"}
 
 _ALTERNATIVES = (

@@ -1,4 +1,4 @@
-"""Evaluation text: documents from a file, windows of tokens for perplexity, beginnings for completion."""
+"""Text for evaluation and calibration: documents from a file, windows of tokens, beginnings for completion."""
 
 import json
 import re
@@ -12,21 +12,24 @@ from stages.arrays import Array
 from stages.errors import UserError
 
 
-def read_documents(path: Path) -> list[str]:
-    """The documents of a JSONL file (objects with `text`) or of a plain text file (parted by blank lines)."""
+def read_documents(path: Path, setting: str) -> list[str]:
+    """The documents of a JSONL file (objects with `text`) or of a plain text file (parted by blank lines).
+
+    `setting` is the key of the configuration that names the file, for messages.
+    """
     try:
         content = path.read_text()
     except FileNotFoundError:
-        raise UserError(f"evaluation text {path} is missing; validate.evaluation_text names a .jsonl or .txt") from None
+        raise UserError(f"{path} is missing; {setting} names a .jsonl or .txt file") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"evaluation text {path} is not UTF-8 (byte {error.start}); convert it first") from None
+        raise UserError(f"{path} ({setting}) is not UTF-8 (byte {error.start}); convert it first") from None
     if path.suffix == ".jsonl":
         documents = list(_from_lines(path, content))
     else:
         documents = [part.strip() for part in re.split(r"\n\s*\n", content)]
     documents = [d for d in documents if d]
     if not documents:
-        raise UserError(f"evaluation text {path} holds no documents")
+        raise UserError(f"{path} ({setting}) holds no documents")
     return documents
 
 
@@ -41,6 +44,12 @@ def _from_lines(path: Path, content: str) -> Iterator[str]:
             raise UserError(f'{path}:{number}: each line must be a JSON object with a key "text"') from None
 
 
+def drawn(documents: list[str], seed: int) -> list[str]:
+    """The documents in an order that the seed gives."""
+    order = np.random.default_rng(seed).permutation(len(documents))
+    return [documents[i] for i in order]
+
+
 def windows(documents: list[str], bpe: tokenizers.Tokenizer, end: int, length: int, most: int) -> Array:
     """Non-overlapping windows `[n, length]` of the documents' tokens, each document behind an end-of-text token."""
     stream: list[int] = []
@@ -50,9 +59,7 @@ def windows(documents: list[str], bpe: tokenizers.Tokenizer, end: int, length: i
             break
     count = min(len(stream) // length, most)
     if count == 0:
-        raise UserError(
-            f"the evaluation text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)"
-        )
+        raise UserError(f"the text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)")
     return np.array(stream[: count * length], np.int32).reshape(count, length)
 
 

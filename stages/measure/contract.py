@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.tflite import flatbuffer, graph
+from stages.tflite import flatbuffer, graph, targets
 
 # The app's buffer (800 bytes) less the header of a string tensor with one string: a count and two offsets, int32 each.
 MAX_BYTES = 788
@@ -57,9 +57,7 @@ def interface(path: Path) -> dict[str, bool]:
         "signature_serving_default": len(found) == 1,
         "input_named_prompt": bool(found) and [graph.text(e.name) for e in found[0].inputs] == ["prompt"],
         "one_string_in_one_out": [subgraph.tensors[i].type for i in ends] == [schema.TensorType.STRING] * 2,
-        "buffers_inline": flatbuffer.buffers_inline(path),
-        # per-channel int8 is computed wrongly by TFLite 2.12, which the app pins, without an error
-        "one_scale_per_tensor": not any(graph.per_channel(t) for s in model.subgraphs for t in s.tensors),
+        "fits_tflite_2_12": bool(targets.check(path)["android_demo"]["fits"]),
     }
 
 

@@ -7,15 +7,69 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
 
 from stages.arrays import Array
 from stages.errors import UserError
+from stages.measure import quality
+from stages.measure.subject import Subject
+from stages.tflite import runner, tokens
 
 _WARM_UP = 3
+
+Prompt = TypeVar("Prompt")
+Answer = TypeVar("Answer")
+
+
+def measure(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, Any]:
+    """Timings, memory and sizes of the shipped files; timings vary from run to run."""
+    before = machine()
+    prompt = np.array(subject.prompt_ids(prompts[0]), np.int32)
+    speed = core_speed(subject.session(subject.core), prompt, settings.timing_repeats)
+    files = sorted(subject.shipped.glob("*.tflite"))
+    return {
+        **{name: quality.significant(value, 4) for name, value in speed.items()},
+        **_latencies(subject, prompts, settings),
+        "peak_rss_mib": round(peak_rss_mib(subject.core), 1),
+        "size_bytes": {p.name: p.stat().st_size for p in files},
+        "threads": subject.threads,
+        "runtime": runner.versions(),
+        "machine": before,
+    }
+
+
+def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, float | None]:
+    """Seconds of the shipped text and tokens models for an answer of 100 tokens, greedy in the tokens model.
+
+    Null where sequence_length is below 100, where too few answers are that long, or where there is no text model. A
+    longer sequence_length is scaled to 100 tokens.
+    """
+    length = subject.settings["sequence_length"]
+    found: dict[str, float | None] = {"latency_100_tokens_s": None, "tokens_latency_100_tokens_s": None}
+    if length < settings.full_length:
+        return found
+    again = [p for _ in range(settings.latency_attempts) for p in prompts][: settings.latency_attempts]
+    generate = tokens.interpreted(runner.litert(subject.shipped / "tokens.tflite", subject.threads))
+    found["tokens_latency_100_tokens_s"] = full_length_latency(
+        lambda ids: generate(ids, length, tokens.Sampling()), lambda said: len(said) == length,
+        [subject.prompt_ids(p) for p in again], settings.latency_runs,
+    )  # fmt: skip
+    if subject.text_core is not None:
+        complete = runner.complete(runner.tensorflow(subject.shipped / "autocomplete.tflite", subject.threads))
+        found["latency_100_tokens_s"] = full_length_latency(
+            complete, lambda answer: _tokens(subject, answer) >= length, [p.encode() for p in again],
+            settings.latency_runs,
+        )  # fmt: skip
+    scale = settings.full_length / length
+    return {n: None if s is None else quality.significant(s * scale, 4) for n, s in found.items()}
+
+
+def _tokens(subject: Subject, answer: bytes) -> int:
+    """How many tokens an answer has when encoded anew: it may end early, and only the text shows what was said."""
+    return len(subject.bpe.encode(answer.decode()).ids) + bool(subject.model["add_start_token"])
 
 
 def core_speed(session: Any, prompt: Array, repeats: int) -> dict[str, float]:
@@ -58,7 +112,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def full_length_latency(
-    complete: Callable[[bytes], bytes], reached: Callable[[bytes], bool], prompts: Sequence[bytes], runs: int
+    complete: Callable[[Prompt], Answer], reached: Callable[[Answer], bool], prompts: Sequence[Prompt], runs: int
 ) -> float | None:
     """Median seconds of `runs` answers of full length; None where too few of the prompts lead to such answers."""
     seconds: list[float] = []

@@ -48,6 +48,7 @@ def summarize(windows: Sequence[Scores], text_bytes: int) -> dict[str, float]:
     difference = losses - reference
     paired = difference.std(ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else float("nan")
     ratio = float(np.exp(difference.mean()))
+    divergences = np.concatenate([w.divergences for w in windows])
     return {
         "perplexity": perplexity,
         "perplexity_stderr": float(perplexity * error),
@@ -55,7 +56,8 @@ def summarize(windows: Sequence[Scores], text_bytes: int) -> dict[str, float]:
         "perplexity_ratio_stderr": float(ratio * paired),
         "bits_per_byte": float(sum(w.losses.sum() for w in windows) / np.log(2) / text_bytes),
         "top1_agreement": float(np.mean(np.concatenate([w.agreements for w in windows]))),
-        "kl_divergence": float(np.mean(np.concatenate([w.divergences for w in windows]))),
+        "kl_divergence": float(divergences.mean()),
+        "kl_divergence_p99": float(np.quantile(divergences, 0.99)),
     }
 
 

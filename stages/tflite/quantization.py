@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,60 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import quantizer
 
 from stages.errors import UserError
-from stages.tflite import flatbuffer, graph
+from stages.tflite import calibration, flatbuffer, graph
+from stages.tflite.calibration import Recipe, Statistics
 
 
-def quantize(path: Path, recipe: list[dict[str, Any]]) -> schema.ModelT:
+def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -> schema.ModelT:
     """The model of a file, quantized, each weight stored once; an empty recipe leaves it as it is.
+
+    Args:
+      path: a float32 core.
+      recipe: entries in ai-edge-quantizer's form.
+      statistics: of its activations, if the recipe asks for them (`calibrate`).
 
     Raises:
       UserError: where the quantizer refuses the recipe.
     """
     if not recipe:
         return flatbuffer.read(path)
-    flatbuffer.read(path)  # a damaged file is refused here, in one line
+    given = flatbuffer.read(path)  # a damaged file is refused here, in one line
     try:
         with _quiet():
             work = quantizer.Quantizer(str(path))
             work.load_quantization_recipe(recipe)
-            content = bytes(work.quantize().quantized_model)
+            content = bytes(work.quantize(statistics).quantized_model)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise UserError(f"ai-edge-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
-    return graph.share_buffers(flatbuffer.parse(content))
+    return graph.share_buffers(_with_outputs_of(given, flatbuffer.parse(content)))
+
+
+def _with_outputs_of(given: schema.ModelT, made: schema.ModelT) -> schema.ModelT:
+    """Gives subgraphs the outputs that their signatures name, in place.
+
+    Where an output is also read by a quantized operator (a KV cache is), ai-edge-quantizer 0.10 makes that operator's
+    copy an output of the subgraph instead: the runtime then uses the memory of the real one for something else.
+    """
+    for signature in made.signatureDefs:
+        index = signature.subgraphIndex
+        if {int(e.tensorIndex) for e in signature.outputs} == {int(i) for i in made.subgraphs[index].outputs}:
+            continue
+        place = {graph.text(t.name): i for i, t in enumerate(made.subgraphs[index].tensors)}
+        before = given.subgraphs[index]
+        made.subgraphs[index].outputs = [place[graph.text(before.tensors[i].name)] for i in before.outputs]
+    return made
+
+
+def needs_calibration(recipe: Recipe) -> bool:
+    """Whether a recipe fixes scales of activations, or fits weights to them."""
+    fixed = any("activation_tensor_config" in entry.get("op_config", {}) for entry in recipe)
+    return fixed or any(entry.get("algorithm_key") in calibration.FITTED for entry in recipe)
+
+
+def calibrate(path: Path, recipe: Recipe, sequences: Sequence[Sequence[int]]) -> Statistics | None:
+    """The statistics that a recipe asks for, from token sequences; None where it asks for none."""
+    with _quiet():
+        return calibration.calibrate(path, recipe, sequences) if needs_calibration(recipe) else None
 
 
 @contextlib.contextmanager

@@ -106,7 +106,6 @@ def measure(contenders: dict[str, list[str]], threads: int, rounds: int) -> dict
         result[name] = {
             **worker.loaded,
             **medians,
-            "peak_rss_mib": worker.ask("peak")["peak_rss_mib"],
             "ranges": ranges,
         }
         worker.close()
@@ -181,8 +180,11 @@ def main() -> None:
         "date": datetime.date.today().isoformat(), "machine": performance.machine(), "rounds": options.rounds,
         "versions": runner.versions() | models.VERSIONS, "made": models.by_contender(made, contenders), "threads": {},
     }  # fmt: skip
+    memory = peaks(contenders, max(THREADS))
     for threads in THREADS:
         rows = measure(contenders, threads, options.rounds)
+        for name, row in rows.items():
+            row["peak_rss_mib"] = memory[name]
         report["threads"][str(threads)] = {"models": rows, "ratios": ratios(rows, report["made"])}
     write_json(HERE / "peers.json", report)
     show(report)

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from conftest import PROMPTS
+from conftest import MODES, PROMPTS, Toy, quantized, settings
 
 from stages.measure import contract
-from stages.tflite import flatbuffer, linker, quantization, runner
+from stages.tflite import flatbuffer, linker, runner
 
 # setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
 PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")
@@ -42,19 +41,17 @@ def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900)
-def test_every_mode_is_right_in_tflite_2_12(greedy_driver: Any, core_path: Path, tmp_path: Path) -> None:
+def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_path: Path, tmp_path: Path) -> None:
     models, cores = {}, {}
-    for path in sorted(Path("conf/quantize").glob("*.yaml")):
-        settings = yaml.safe_load(path.read_text())
-        if not settings.get("text", True):
+    for mode in MODES:
+        if not settings(mode).get("text", True):
             continue
-        models[path.stem], cores[path.stem] = tmp_path / f"{path.stem}.tflite", tmp_path / f"{path.stem}_core.tflite"
-        core = quantization.quantize(core_path, settings.get("text_recipe") or settings["recipe"])
-        flatbuffer.write(core, cores[path.stem])
-        flatbuffer.write(linker.link(greedy_driver, core), models[path.stem])
+        models[mode], cores[mode] = tmp_path / f"{mode}.tflite", tmp_path / f"{mode}_core.tflite"
+        core = quantized(toy, core_path, mode, text=True)
+        flatbuffer.write(core, cores[mode])
+        flatbuffer.write(linker.link(greedy_driver, core), models[mode])
     per_channel = tmp_path / "per_channel.tflite"
-    recipe = yaml.safe_load(Path("conf/quantize/dynamic_range.yaml").read_text())["recipe"]
-    flatbuffer.write(quantization.quantize(core_path, recipe), per_channel)
+    flatbuffer.write(quantized(toy, core_path, "dynamic_range"), per_channel)
     prompts = [p.encode() for p in PROMPTS] + list(contract.HOSTILE.values())
     answers = in_old_runtime(
         {
@@ -67,7 +64,7 @@ def test_every_mode_is_right_in_tflite_2_12(greedy_driver: Any, core_path: Path,
     for mode, model in models.items():
         said = [bytes.fromhex(a) for a in answers["texts"][str(model)]]
         assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
-        if mode != "dynamic_range":  # int8 activations are rounded otherwise in each version
+        if mode in ("float32", "float16", "weight_only_int8"):  # integers are rounded otherwise in each version
             complete = runner.complete(runner.tensorflow(model, 1))
             assert said == [complete(p) for p in prompts], mode
     exact = last_logits(core_path)

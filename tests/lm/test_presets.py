@@ -25,7 +25,7 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
     assert sum(p.stat().st_size for p in SHIPPED.rglob("*")) <= 16_000_000
     ids = json.loads((SHIPPED / "assets/tokenizer/vocabulary.json").read_text())
     assert ids["<|endoftext|>"] != 0
-    assert text.read_documents(SHIPPED / presets.EVALUATION_TEXT)
+    assert text.read_documents(SHIPPED / presets.EVALUATION_TEXT, "key")
 
 
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:

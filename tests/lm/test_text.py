@@ -13,8 +13,8 @@ def test_jsonl_and_plain_text(tmp_path: Path) -> None:
     lines, plain = tmp_path / "a.jsonl", tmp_path / "a.txt"
     lines.write_text('{"text": "one\\u2028still one"}\n\n{"text": "two\\n\\nmore"}\n')
     plain.write_text("one\ntwo\n\n\nthree\n")
-    assert text.read_documents(lines) == ["one\u2028still one", "two\n\nmore"]
-    assert text.read_documents(plain) == ["one\ntwo", "three"]
+    assert text.read_documents(lines, "key") == ["one\u2028still one", "two\n\nmore"]
+    assert text.read_documents(plain, "key") == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_jsonl_and_plain_text(tmp_path: Path) -> None:
 def test_bad_files_are_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        text.read_documents(tmp_path / name)
+        text.read_documents(tmp_path / name, "key")
 
 
 def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:

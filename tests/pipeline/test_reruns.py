@@ -22,8 +22,8 @@ from stages import validate
 from stages.files import tree_sha256
 
 TINY = {
-    "windows": 2, "parity_windows": 1, "prompts": 3, "prompt_tokens": 6, "timing_repeats": 2, "latency_runs": 1,
-    "latency_attempts": 6,
+    "windows": 2, "parity_windows": 1, "texts": 3, "cuts_per_text": 1, "prompts": 3, "prompt_tokens": 6,
+    "timing_repeats": 2, "latency_runs": 1, "latency_attempts": 6,
 }  # fmt: skip
 
 
@@ -77,7 +77,8 @@ def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository
     preset = folder / "artifacts/presets/pydoc_gpt2"
     shutil.copytree(toy.preset, preset)
     documents = [part for text in TEXT for part in text.split("\n\n") if len(part) > 60]
-    (preset / "evaluation.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
+    for name in ("evaluation", "calibration"):
+        (preset / f"{name}.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["convert"]["sequence_length"] = 48
     params["quantize"]["modes"] = ["float32"]
@@ -124,7 +125,8 @@ def test_comments_run_nothing(repository: Repository) -> None:
 
 def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> None:
     path = repository.folder / "conf/validate/default.yaml"
-    settings = yaml.safe_load(path.read_text())
+    before = path.read_text()
+    settings = yaml.safe_load(before)
     for gate in settings["gates"]:
         if gate["metric"] == "perplexity_ratio":
             gate["at_most"] = 0.5
@@ -136,10 +138,7 @@ def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> Non
     assert "Traceback" not in done.stderr
     table = (repository.folder / "artifacts/summary/summary.md").read_text()
     assert "refused: perplexity_ratio" in table
-    for gate in settings["gates"]:
-        if gate["metric"] == "perplexity_ratio":
-            gate["at_most"] = 1.01
-    path.write_text(yaml.safe_dump(settings))
+    path.write_text(before)
     assert repository.repro() == set()  # from the run-cache
 
 
@@ -147,6 +146,28 @@ def test_a_mode_added_runs_its_own_chain_only(repository: Repository) -> None:
     repository.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
     assert repository.repro() == chain("dynamic_range") | {"summary"}
     assert "| dynamic_range |" in (repository.folder / "artifacts/summary/summary.md").read_text()
+
+
+def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) -> None:
+    repository.edit("params.yaml", "  - dynamic_range\n", "  - dynamic_range\n  - int4_block32\n")
+    assert repository.repro() == chain("int4_block32") | {"summary"}
+    bundle = repository.folder / "artifacts/package/int4_block32"
+    assert {p.name for p in bundle.glob("*.tflite")} == {"core.tflite", "tokens.tflite"}
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "This mode has no text model" in card
+    assert "autocomplete.tflite" not in card
+    rows = (repository.folder / "artifacts/summary/summary.md").read_text().splitlines()
+    (row,) = (r for r in rows if r.startswith("| int4_block32 | –"))
+    assert row.endswith("| passed |")
+    repository.edit("params.yaml", "  - int4_block32\n", "")
+    assert repository.repro() == {"summary"}
+
+
+def test_another_calibration_text_runs_what_it_changes(repository: Repository) -> None:
+    """All modes are quantized anew, as DVC cannot know which read it; the bytes tell that nothing else is to do."""
+    path = repository.folder / "artifacts/presets/pydoc_gpt2/calibration.jsonl"
+    path.write_text(path.read_text() + '{"text": "more"}\n')
+    assert repository.repro() == {"author"} | modes("quantize", "float32", "dynamic_range")
 
 
 def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(repository: Repository) -> None:

@@ -14,7 +14,8 @@ from stages.lm.schedule import TrainingSettings
 from stages.quiet import quiet
 
 SETTINGS = pretrain.PretrainSettings(
-    CorpusSettings(40, 4000, 0.5, 150, 6, 0.5), vocabulary_size=400, layers=1, heads=2, hidden=16,
+    CorpusSettings(40, 4000, 0.5, 150, 6, 0.5), calibration_documents=5,
+    vocabulary_size=400, layers=1, heads=2, hidden=16,
     training=TrainingSettings(
         context=16, batch=4, steps=6, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=3, checkpoint_every=3
     ),
@@ -40,7 +41,7 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     preset = tmp_path / "one" / pretrain.PRESET
     assert first["sha256"] == presets.preset_sha256(preset)
     assert first["tokens_seen"] == 6 * 4 * 16
-    assert len(text.read_documents(preset / presets.EVALUATION_TEXT)) == first["evaluation_documents"]
+    assert len(text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
     assert presets.load(str(preset)).backbone.vocabulary_size == 400
 
 

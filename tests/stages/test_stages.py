@@ -1,17 +1,19 @@
 """Rules of convert, validate, package and summary that need no model."""
 
 import csv
+import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from stages import author, convert, summary, validate
+from stages import author, convert, quantize, summary, validate
 from stages.bundle import card
 from stages.errors import UserError
-from stages.files import write_json
+from stages.lm import text
 from stages.lm.dimensions import Dimensions
 
 DEFAULTS: dict[str, Any] = {
@@ -54,11 +56,13 @@ METRICS: dict[str, Any] = {
     "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
     "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03,
     "text_perplexity_ratio_stderr": 0.002, "bits_per_byte": 1.5, "top1_agreement": 0.9,
-    "kl_divergence": 0.01,
+    "kl_divergence": 0.01, "kl_divergence_p99": 0.1, "accepted_words_1": 0.2, "accepted_words_3": 0.01,
+    "keystrokes_saved": 0.05,
     "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
 }  # fmt: skip
 PERFORMANCE: dict[str, Any] = {
-    "ttft_ms": 1.0, "decode_tokens_per_s": 100.0, "latency_100_tokens_s": None, "peak_rss_mib": 3.0,
+    "ttft_ms": 1.0, "decode_tokens_per_s": 100.0, "latency_100_tokens_s": None,
+    "tokens_latency_100_tokens_s": None, "peak_rss_mib": 3.0,
     "size_bytes": {"autocomplete.tflite": 2_000_000, "core.tflite": 1_500_000},
 }  # fmt: skip
 
@@ -112,7 +116,7 @@ def test_the_card_names_failed_gates() -> None:
         "sampler": {"sampler": "top_k"}, "metrics": METRICS,
         "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
         "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
-        "files": {"core.tflite": {"bytes": 1500000}},
+        "files": {"core.tflite": {"bytes": 1500000}}, "targets": {"core.tflite": {"litert": {"fits": True}}},
     }  # fmt: skip
     text = card.render(manifest, "Title", "en")
     assert text.startswith("---\n")
@@ -120,14 +124,49 @@ def test_the_card_names_failed_gates() -> None:
     assert "Gates that failed" not in card.render(manifest | {"failed_gates": []}, "Title", "en")
 
 
-def test_a_mode_without_a_text_model_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = yaml.safe_load(Path("conf/validate/default.yaml").read_text()) | {"gates": []}
+def test_a_gate_on_the_text_model_does_not_hold_without_one() -> None:
+    gates = [validate.Gate("text_perplexity_ratio", at_most=1.0), validate.Gate("perplexity_ratio", at_most=2.0)]
+    judged = validate.judge(gates, "int4", METRICS | {"text_perplexity_ratio": None})
+    assert [g["name"] for g in judged] == ["perplexity_ratio"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "names recipe.json, which does not exist"), ("{", "is not valid JSON"), ('"word"', "must be a list"),
+        ("[1]", "must be a list"),
+    ],
+)  # fmt: skip
+def test_a_recipe_s_file_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    write_json(tmp_path / "artifacts/quantize/int4/recipe.json", {"text": False})
-    (tmp_path / "text.jsonl").write_text('{"text": "words"}\n')
-    with pytest.raises(UserError, match=r"mode int4 has no text model .* leave it out of quantize\.modes") as error:
-        validate.run(validate.ValidateSettings(mode="int4", evaluation_text="text.jsonl", **settings))
-    assert "\n" not in str(error.value)
+    if content is not None:
+        Path("recipe.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        quantize.read_recipe("recipe.json", "recipe")
+
+
+def test_a_recipe_may_come_from_ai_edge_quantizer(tmp_path: Path) -> None:
+    entries = [{"regex": ".*", "operation": "*", "algorithm_key": "float_casting", "op_config": {}}]
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(entries))
+    assert quantize.read_recipe(str(path), "recipe") == quantize.read_recipe(entries, "recipe") == entries
+
+
+def test_evaluation_text_is_in_neither_training_nor_calibration() -> None:
+    """By hash; training text is in the order of hashes and held-out documents have hashes of their own."""
+    preset = Path("artifacts/presets/pydoc_gpt2")
+    evaluation, calibration = (
+        {hashlib.sha256(d.encode()).digest() for d in text.read_documents(preset / f"{name}.jsonl", name)}
+        for name in ("evaluation", "calibration")
+    )
+    assert evaluation
+    assert calibration
+    assert not evaluation & calibration
+    per_mille = yaml.safe_load(Path("conf/pretrain/pydoc_gpt2.yaml").read_text())["corpus"]["evaluation_per_mille"]
+    held_out = {d for d in evaluation | calibration if int.from_bytes(d[:4], "big") % 1000 < per_mille}
+    assert held_out == evaluation
 
 
 @pytest.mark.parametrize("given", [{"preset": None}, {"preset": "a", "random": DIMENSIONS}])

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from stages.errors import UserError
 from stages.tflite import flatbuffer, graph, quantization, runner
@@ -75,13 +74,6 @@ def test_metadata_is_set_read_and_removed(core_path: Path) -> None:
     assert graph.metadata(model, "note") == b"hello"
     assert graph.metadata(flatbuffer.parse(flatbuffer.serialize(model)), "note") == b"hello"
     assert graph.metadata(graph.with_metadata(model, "note", None), "note") is None
-
-
-@pytest.mark.parametrize("mode", ["float32", "dynamic_range", "float16"])
-def test_quantizing_twice_gives_the_same_bytes(core_path: Path, mode: str) -> None:
-    recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
-    first, second = (flatbuffer.serialize(quantization.quantize(core_path, recipe)) for _ in range(2))
-    assert first == second
 
 
 def test_a_refused_recipe_is_one_line(core_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy, steps
+from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy, quantized, settings, steps
 
 from stages.errors import UserError
 from stages.lm import core, tokenizer
@@ -73,15 +73,12 @@ def test_a_fixed_seed_repeats_after_each_load(toy: Toy, core_path: Path, tmp_pat
     assert len(set(runs[0])) > 1
 
 
-@pytest.mark.parametrize("mode", ["dynamic_range", "float16"])
+@pytest.mark.parametrize("mode", [m for m in MODES if settings(m).get("text", True)])
 def test_quantized_core_says_the_same_linked_and_alone(
     toy: Toy, greedy_driver: Any, core_path: Path, tmp_path: Path, mode: str
 ) -> None:
-    import yaml
-
-    recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
     path = tmp_path / "core.tflite"
-    flatbuffer.write(quantization.quantize(core_path, recipe), path)
+    flatbuffer.write(quantized(toy, core_path, mode, text=True), path)
     complete = linked(greedy_driver, path, tmp_path)
     session = runner.Steps(runner.tensorflow(path, 1))
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
@@ -139,8 +136,7 @@ def test_blockwise_scales_follow_their_tensors(toy: Toy, greedy_driver: Any, cor
             "min_weight_elements": 0,
         },
     }]  # fmt: skip
-    quantized = quantization.quantize(core_path, recipe)
-    model = linker.link(greedy_driver, quantized)
+    model = linker.link(greedy_driver, quantization.quantize(core_path, recipe))
     seen = 0
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from conftest import settings
 
 from stages.lm import core, decoder, drivers, fixed_loop, gpt2, loop
 from stages.lm.decoder import Weights
@@ -14,7 +14,11 @@ from stages.quiet import quiet
 from stages.tflite import flatbuffer, graph, linker, quantization, runner, tokens
 
 LENGTHS = loop.Lengths(32, 16)
-BITS = {"float32": 32, "float16": 16, "dynamic_range": 8, "int4": 4}
+BITS = {
+    "float32": 32, "float16": 16, "dynamic_range": 8, "weight_only_int8": 8, "full_integer": 8,
+    "full_integer_int16_activations": 8, "int4_block32": 4,
+}  # fmt: skip
+BIAS_BYTES = {"full_integer": 4, "full_integer_int16_activations": 8}
 CONFIG = {
     "vocabulary_size": 20000, "num_layers": 2, "num_heads": 8, "hidden_dim": 512, "intermediate_dim": 2048,
     "max_sequence_length": 64,
@@ -46,8 +50,9 @@ def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         driver = drivers.convert_tokens_driver(weights.shape, 1, LENGTHS)
     made: dict[str, dict[str, Path]] = {}
     for mode in BITS:
-        recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
-        quantized = quantization.quantize(folder / "float.tflite", recipe)
+        recipe = settings(mode)["recipe"]
+        statistics = quantization.calibrate(folder / "float.tflite", recipe, [range(2, 60)])
+        quantized = quantization.quantize(folder / "float.tflite", recipe, statistics)
         made[mode] = {n: folder / f"{mode}_{n}.tflite" for n in ("core", "tokens")}
         flatbuffer.write(graph.without_signatures(quantized, steps), made[mode]["core"])
         flatbuffer.write(linker.link(driver, quantized), made[mode]["tokens"])
@@ -55,11 +60,13 @@ def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def scale_bytes(weights: Weights, mode: str) -> int:
-    """Of all matrices: a float32 per row for int8, a float16 per block of 32 for int4."""
+    """What quantizing adds: a float32 per row for int8, a float16 per block of 32 for int4."""
     matrices = [size for size in weights.sizes.values() if len(size) == 2]
-    if mode == "dynamic_range":
+    if mode in BIAS_BYTES:  # a bias has a scale and a zero point for each row, and is wider than a weight
+        return sum((4 + 4 + 8 + BIAS_BYTES[mode] - 1) * rows for rows, _ in matrices)
+    if BITS[mode] == 8:
         return sum(4 * rows for rows, _ in matrices)
-    return sum(2 * rows * columns // 32 for rows, columns in matrices) if mode == "int4" else 0
+    return sum(2 * rows * columns // 32 for rows, columns in matrices) if mode == "int4_block32" else 0
 
 
 @pytest.mark.parametrize("flavour", ["core", "tokens"])
@@ -94,7 +101,7 @@ def test_every_mode_generates(files: Any, mode: str) -> None:
     assert 3 < len(said) <= 20
 
 
-@pytest.mark.parametrize("mode", ["float32", "dynamic_range", "int4"])
+@pytest.mark.parametrize("mode", ["float32", "dynamic_range", "int4_block32"])
 def test_shared_packed_weights_change_nothing(files: Any, tmp_path: Path, mode: str) -> None:
     """CompiledModel without a weight cache, with one in memory, with a new one in a file and with that file again."""
     path = files[mode]["tokens"]

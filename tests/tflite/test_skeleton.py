@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from conftest import SLOTS, Toy, steps
+from conftest import MODES, SLOTS, Toy, quantized, steps
 
 from stages.lm import core
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, quantization
+from stages.tflite import flatbuffer, graph
 
 
 def operators(model: Any, signature: str) -> list[tuple[str, Any]]:
@@ -60,13 +59,14 @@ def test_each_weight_is_stored_once(toy: Toy, core_path: Path) -> None:
         assert buffers[toy.weights.read(name).tobytes()] == 1, name
 
 
-def test_embedding_and_head_are_one_buffer_in_every_mode(core_path: Path) -> None:
-    for mode in ("float32", "dynamic_range", "float16"):
-        recipe = yaml.safe_load(Path(f"conf/quantize/{mode}.yaml").read_text())["recipe"]
-        model = quantization.quantize(core_path, recipe)
-        tables = {t.buffer for s in model.subgraphs for t in s.tensors if b"weight_embedding" in _name(t)[:30]}
-        big = {b for b in tables if b and len(model.buffers[b].data) > 1000}
-        assert len(big) == 1, mode
+def test_embedding_and_head_are_one_buffer_in_every_mode(toy: Toy, core_path: Path) -> None:
+    for mode in MODES:
+        model = quantized(toy, core_path, mode)
+        table = list(toy.weights.sizes["embedding"])
+        tables = {
+            t.buffer for s in model.subgraphs for t in s.tensors if t.shape is not None and list(t.shape) == table
+        }
+        assert len(tables - {0}) == 1, mode
 
 
 def _name(tensor: Any) -> bytes:

@@ -1,0 +1,67 @@
+"""What validate looks at: a mode's shipped files, and what they were made from."""
+
+import filecmp
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from stages.errors import UserError
+from stages.files import read_json
+from stages.tflite import flatbuffer, linker, runner
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: a mode's folder, what it was made from, and how.
+
+    `text_core` is the core inside the text model, with all its signatures; None for a mode without a text model.
+    """
+
+    preset: Path
+    shipped: Path
+    converted: Path
+    text_core: Path | None
+    bpe: tokenizers.Tokenizer
+    model: dict[str, Any]
+    settings: dict[str, Any]
+    threads: int
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """The ids that the drivers read for a prompt: start token, then the last context_window tokens."""
+        ids: list[int] = self.bpe.encode(prompt).ids[-self.settings["context_window"] :]
+        start = [self.model["start_token_id"]] if self.model["add_start_token"] else []
+        return [*start, *ids] or [self.model["end_token_id"]]
+
+    @property
+    def core(self) -> Path:
+        """The shipped core."""
+        return self.shipped / "core.tflite"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The mode's settings, as quantize noted them."""
+        return read_json(self.shipped / "recipe.json")
+
+    def session(self, core: Path, threads: int | None = None) -> runner.Session:
+        """A core in ai-edge-litert."""
+        return runner.Session(runner.litert(core, threads or self.threads))
+
+
+def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:
+    """The core inside the shipped text model, with all its signatures; None where the mode has no text model.
+
+    Raises:
+      UserError: where linking it (in `folder`) does not give the shipped text model byte for byte.
+    """
+    text = shipped / "autocomplete.tflite"
+    if not read_json(shipped / "recipe.json")["text"]:
+        return None
+    own = shipped / "parts/text_core.tflite"
+    core = own if own.exists() else shipped / "parts/core.tflite"
+    driver = flatbuffer.read(converted / "text_driver.tflite")
+    flatbuffer.write(linker.link(driver, flatbuffer.read(core)), folder / "text.tflite")
+    if not filecmp.cmp(folder / "text.tflite", text, shallow=False):
+        raise UserError(f"{text} is not what its driver and core give; run `dvc repro`")
+    return core

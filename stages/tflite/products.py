@@ -1,0 +1,80 @@
+"""The matrix products of a core, by names that say of which weight and layer they are: `decode/layer_0_qkv`.
+
+The quantizer's recipes choose operators by the names of their results, and calibration and reports speak of them too.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ai_edge_litert import schema_py_generated as schema
+
+from stages.tflite import graph
+
+WEIGHT = "weight_"  # what the names of a core's weights begin with, behind their signature's
+LOGITS = "logits"
+_WEIGHTED = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product in a signature: its role, the same in every signature, and the names of its activations in order.
+
+    Roles: the weight's name, `logits` of the head; `layer_<i>_scores` and `layer_<i>_mix` of attention, numbered where
+    a signature has several.
+    """
+
+    signature: str
+    role: str
+    activations: tuple[str, ...]
+
+    @property
+    def whole(self) -> str:
+        """The role of the product that this one is a part of."""
+        return re.sub(r"(scores|mix)_\d+$", r"\1", self.role)
+
+
+def name_results(model: schema.ModelT) -> None:
+    """Names the result of each product `<signature>/<role>`, in place."""
+    for subgraph, operator, name in _found(model):
+        subgraph.tensors[int(operator.outputs[0])].name = name
+
+
+def products(model: schema.ModelT) -> Iterator[Product]:
+    """The products of a model whose results are named, embedding lookups left out."""
+    kinds = graph.operator_names(model)
+    for subgraph, operator, name in _found(model):
+        kind = kinds[operator.opcodeIndex]
+        if kind == "EMBEDDING_LOOKUP":
+            continue
+        read = operator.inputs[:1] if kind == "FULLY_CONNECTED" else operator.inputs[:2]
+        names = (graph.text(subgraph.tensors[int(i)].name) for i in (*read, operator.outputs[0]))
+        signature, _, role = name.partition("/")
+        yield Product(signature, role, tuple(names))
+
+
+def _found(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT, str]]:
+    """Each product with its subgraph and name."""
+    kinds = graph.operator_names(model)
+    for subgraph in model.subgraphs:
+        waiting: list[schema.OperatorT] = []  # attention's products, until the layer's next weight is met
+        for operator in subgraph.operators:
+            kind = kinds[operator.opcodeIndex]
+            if kind == "BATCH_MATMUL":
+                waiting.append(operator)
+            if kind not in _WEIGHTED:
+                continue
+            weight = graph.text(subgraph.tensors[int(operator.inputs[1])].name)
+            name = weight.replace(f"/{WEIGHT}", "/")
+            if waiting:
+                layer = name.removesuffix("attention_output")  # the weight that attention's result is multiplied by
+                yield from ((subgraph, o, layer + role) for o, role in zip(waiting, _roles(len(waiting)), strict=True))
+                waiting = []
+            head = kind == "FULLY_CONNECTED" and name.endswith("/embedding")
+            yield subgraph, operator, name.replace("/embedding", f"/{LOGITS}") if head else name
+
+
+def _roles(count: int) -> list[str]:
+    """Scores come before mixes, as many of the one as of the other: one for each part of the cache."""
+    parts = [""] if count == 2 else [f"_{i}" for i in range(count // 2)]
+    return [f"{role}{part}" for role in ("scores", "mix") for part in parts]

@@ -1,0 +1,115 @@
+"""Every mode of conf/quantize: what is in its core, that it generates, that its bytes repeat."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from conftest import MODES, PROMPTS, SEQUENCE, TEXT, Toy, quantized, steps
+
+from stages.lm import drivers, loop
+from stages.quiet import quiet
+from stages.tflite import calibration, flatbuffer, graph, linker, products, runner, tokens
+
+INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
+
+
+@pytest.fixture(scope="module")
+def cores(toy: Toy, core_path: Path) -> dict[str, Any]:
+    return {mode: quantized(toy, core_path, mode) for mode in MODES}
+
+
+@pytest.fixture(scope="module")
+def tokens_driver(toy: Toy) -> Any:
+    with quiet():
+        lengths = loop.Lengths(SEQUENCE, 8, 4)
+        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+
+
+def written(model: Any, path: Path) -> Path:
+    flatbuffer.write(model, path)
+    return path
+
+
+def types(model: Any, kinds: tuple[str, ...]) -> Counter[tuple[int, ...]]:
+    """The types of operands and results of all operators of some kinds, biases left out."""
+    names = graph.operator_names(model)
+    return Counter(
+        tuple(s.tensors[int(i)].type for i in (*o.inputs[:2], o.outputs[0]))
+        for s in model.subgraphs for o in s.operators if names[o.opcodeIndex] in kinds
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_quantizing_twice_gives_the_same_bytes(toy: Toy, core_path: Path, cores: Any, mode: str) -> None:
+    assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
+
+
+@pytest.mark.parametrize("mode", INTEGER)
+def test_full_integer_has_no_float_product(cores: Any, mode: str) -> None:
+    found = types(cores[mode], ("FULLY_CONNECTED", "BATCH_MATMUL"))
+    activation = INTEGER[mode]
+    weights = {(activation, schema.TensorType.INT8, activation), (activation, activation, activation)}
+    assert set(found) == weights
+    assert sum(found.values()) == len(list(products.products(cores[mode])))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_core_and_tokens_model_say_the_same(
+    toy: Toy, cores: Any, tokens_driver: Any, tmp_path: Path, mode: str
+) -> None:
+    """The core step by step through `step`, as the loop calls it; the contract's decode rounds in another order."""
+    generate = tokens.interpreted(
+        runner.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
+    )
+    session = runner.Session(runner.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
+    for prompt in PROMPTS:
+        ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+        said = generate(ids, SEQUENCE, tokens.Sampling())
+        assert said[: len(ids)] == ids
+        session.reset()
+        first = [session.decode(t) for t in ids][-1]
+        # the token that the loop said is the core's best, or as good as that
+        assert first.max() - first[said[len(ids)]] < 0.05 * first.std()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
+    """ai-edge-quantizer 0.10 makes a quantized copy of the KV cache an output in place of the cache."""
+    for signature in cores[mode].signatureDefs:
+        subgraph = cores[mode].subgraphs[signature.subgraphIndex]
+        assert sorted(e.tensorIndex for e in signature.outputs) == sorted(int(i) for i in subgraph.outputs)
+        assert {subgraph.tensors[e.tensorIndex].type for e in signature.outputs} == {schema.TensorType.FLOAT32}
+
+
+def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: Any, tmp_path: Path) -> None:
+    pair = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
+    sessions = [runner.Session(runner.litert(p, 1)) for p in pair]
+    ids = [toy.vocabulary.end, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
+    exact, integer = ([s.decode(t) for t in ids][-1] for s in sessions)
+    assert np.abs(exact - integer).max() < 0.1 * exact.std()
+
+
+def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
+    found = list(products.products(flatbuffer.read(core_path)))
+    assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", *steps()}
+    seen = {
+        name: {"min": np.full((1, 1), -float(i)), "max": np.full((1, 1), float(i))}
+        for i, name in enumerate(n for p in found if p.signature in ("decode", "prefill_32") for n in p.activations)
+    }
+    pooled = calibration.pooled(found, seen, ["prefill_32", "decode"])
+    assert set(pooled) == {n for p in found for n in p.activations}
+    by_role: dict[tuple[str, int], set[float]] = {}
+    for product in found:
+        for place, name in enumerate(product.activations):
+            by_role.setdefault((product.whole, place), set()).add(float(pooled[name]["max"][0, 0]))
+    assert all(len(values) == 1 for values in by_role.values())
+    assert by_role["layer_0_mix", 0] == {1.0}  # probabilities
+
+
+def test_products_are_named_by_their_weights(core_path: Path) -> None:
+    roles = [p.role for p in products.products(flatbuffer.read(core_path)) if p.signature == "decode"]
+    layer = ["qkv", "scores", "mix", "attention_output", "feedforward_up", "feedforward_down"]
+    assert roles == [f"layer_{i}_{part}" for i in range(2) for part in layer] + ["logits"]
