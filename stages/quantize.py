@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stages.tflite import calibration
 
 AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
+Recipe = list[dict[str, Any]]
 PARTS = "parts"  # cores with all their signatures, which the shipped files were made from
 
 
@@ -87,7 +88,7 @@ def run(settings: QuantizeSettings) -> None:
         print(f"{settings.mode} has no text model: the runtimes with string operators cannot run it (text: false)")
 
 
-def read_recipe(given: Any, key: str) -> list[dict[str, Any]]:
+def read_recipe(given: Any, key: str) -> Recipe:
     """A recipe's entries; raises UserError where the file that it names holds none."""
     if isinstance(given, str):
         try:
@@ -101,7 +102,7 @@ def read_recipe(given: Any, key: str) -> list[dict[str, Any]]:
     return given
 
 
-def _statistics(settings: QuantizeSettings, *recipes: list[dict[str, Any]]) -> "calibration.Statistics | None":
+def _statistics(settings: QuantizeSettings, *recipes: Recipe) -> "calibration.Statistics | None":
     """What the first recipe that must be calibrated asks for; the other shares it."""
     from stages.tflite import quantization
 
@@ -112,8 +113,8 @@ def _statistics(settings: QuantizeSettings, *recipes: list[dict[str, Any]]) -> "
 
 
 def _with_further(
-    settings: QuantizeSettings, further: Further, recipe: list[dict[str, Any]], statistics: Any
-) -> list[dict[str, Any]]:
+    settings: QuantizeSettings, further: Further, recipe: Recipe, statistics: "calibration.Statistics | None"
+) -> Recipe:
     from stages.measure import sensitivity
 
     choice = sensitivity.Choice(CONVERT / "core.tflite", recipe, further.entry, statistics, _sequences(settings))
