@@ -1,6 +1,6 @@
 """Statistics of a core's activations, for recipes whose scales are fixed before the model runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +22,53 @@ def calibrate(core: Path, recipe: Recipe, sequences: Iterable[Sequence[int]]) ->
     """Statistics of the activations of every signature, from token sequences read by the float32 core.
 
     Each sequence, at most as long as the KV cache, goes through prefill and, its last tokens, through decode, with the
-    cache as it is then.
+    cache as it is then. decode tells only what prefill, which has no logits, leaves out.
     """
-    fitted = any(entry["algorithm_key"] in FITTED for entry in recipe)  # these merge more than ranges
-    update = {} if fitted else {"qsv_update_func": qsv_utils.min_max_update}
-    observed = calibrator.Calibrator(str(core), num_threads=2, mode=_MODE, **update)
-    session = runner.Session(_Observed(observed, recipe))
+    observed = calibrator.Calibrator(str(core), num_threads=2, mode=_MODE, qsv_update_func=_merged)
+    found = list(products(flatbuffer.read(core)))
+    roles = {name: {p.role for p in found if p.signature == name} for name in observed.get_signature_list()}
+    longest = max((n for n in roles if n.startswith("prefill_")), key=lambda n: int(n.removeprefix("prefill_")))
+    session = runner.Session(_Observed(observed, recipe, roles["decode"] - roles[longest]))
     for sequence in sequences:
         session.reset()
         session.prefill(np.array(sequence[:-_DECODED], np.int32), session.chunks[-1])
         for token in sequence[-_DECODED:]:
             session.decode(int(token))
-    longest = f"prefill_{session.chunks[-1]}"
-    return pooled(list(products(flatbuffer.read(core))), observed.get_model_qsvs(), [longest, "decode"])
+    return pooled(found, observed.get_model_qsvs(), [longest, "decode"])
 
 
 class _Observed:
-    """The calibrator's signatures, in the form of an interpreter."""
+    """The calibrator's signatures, in the form of an interpreter; of decode, only some products are observed."""
 
-    def __init__(self, observed: calibrator.Calibrator, recipe: Recipe) -> None:
-        self._observed, self._recipe = observed, recipe
+    def __init__(self, observed: calibrator.Calibrator, recipe: Recipe, decoded: Collection[str]) -> None:
+        self._observed = observed
+        self._recipe = recipe
+        only = rf"^(?=.*/({'|'.join(sorted(decoded))});)"
+        self._of_decode = [{**entry, "regex": f"{only}.*(?:{entry['regex']})"} for entry in recipe]
 
     def get_signature_list(self) -> list[str]:
         return list(self._observed.get_signature_list())
 
     def get_signature_runner(self, name: str) -> calibrator.CalibrationSignatureRunner:
-        return calibrator.CalibrationSignatureRunner(self._observed, name, _MODE, self._recipe)
+        recipe = self._of_decode if name == "decode" else self._recipe
+        return calibrator.CalibrationSignatureRunner(self._observed, name, _MODE, recipe)
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of two calls: the range of both, and averages over samples (what OSCAR and GPTQ add).
+
+    Averages are made in place: GPTQ's has as many numbers as its matrix has columns, squared.
+    """
+    merged: dict[str, Any] = qsv_utils.min_max_update(old, new)
+    if "num_samples" in new:
+        merged["num_samples"] = old["num_samples"] + new["num_samples"]
+        share = np.float32(new["num_samples"] / merged["num_samples"])
+        for key in {"hessian", "mu2"} & set(new):
+            merged[key] = old[key]
+            merged[key] *= 1 - share
+            new[key] *= share
+            merged[key] += new[key]
+    return merged
 
 
 def pooled(found: Sequence[Product], statistics: Statistics, sources: Sequence[str]) -> Statistics:

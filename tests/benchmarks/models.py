@@ -13,7 +13,7 @@ from pathlib import Path
 from stages.files import write_json
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
-MODES = ("float32", "float16", "dynamic_range", "int4_block32")
+MODES = ("float32", "float16", "dynamic_range", "int4_block32_rtn")
 GGUF = ("Q8_0", "Q4_0")
 VERSIONS = {"original": "tensorflow 2.12.1, keras-nlp 0.5.2", "llama-cpp-python": "0.3.36", "gguf": "0.19.0"}
 

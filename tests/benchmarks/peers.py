@@ -130,7 +130,7 @@ def ratios(rows: dict[str, dict[str, Any]], made: dict[str, dict[str, Any]]) -> 
     seconds = {name: row.get("seconds_100") for name, row in rows.items()}
     decode = {name: row.get("decode_tokens_per_s") for name, row in rows.items()}
     prefill = {name: row.get("ttft_64_ms") for name, row in rows.items()}
-    ours, int4, old = "tokens, dynamic_range", "tokens, int4", "original's file, TF 2.18.1"
+    ours, int4, old = "tokens, dynamic_range", "tokens, int4_block32_rtn", "original's file, TF 2.18.1"
     limit = rows["bandwidth"]["gb_per_s"] * 1e3 / made[ours]["size_mb"]
     memory = rows[f"{ours}, weights shared"]["peak_rss_mib"] * 2**20 / 1e6
     text = seconds["text, dynamic_range, TF 2.18.1"] / seconds["tokens, dynamic_range, TF 2.18.1"]

@@ -16,7 +16,7 @@ from stages.tflite import flatbuffer, graph, linker, quantization, runner, token
 LENGTHS = loop.Lengths(32, 16)
 BITS = {
     "float32": 32, "float16": 16, "dynamic_range": 8, "weight_only_int8": 8, "full_integer": 8,
-    "full_integer_int16_activations": 8, "int4_block32": 4,
+    "full_integer_int16_activations": 8, "int4_block32": 4, "int4_block32_rtn": 4,
 }  # fmt: skip
 BIAS_BYTES = {"full_integer": 4, "full_integer_int16_activations": 8}
 CONFIG = {
@@ -66,7 +66,7 @@ def scale_bytes(weights: Weights, mode: str) -> int:
         return sum((4 + 4 + 8 + BIAS_BYTES[mode] - 1) * rows for rows, _ in matrices)
     if BITS[mode] == 8:
         return sum(4 * rows for rows, _ in matrices)
-    return sum(2 * rows * columns // 32 for rows, columns in matrices) if mode == "int4_block32" else 0
+    return sum(2 * rows * columns // 32 for rows, columns in matrices) if mode.startswith("int4") else 0
 
 
 @pytest.mark.parametrize("flavour", ["core", "tokens"])
