@@ -10,7 +10,7 @@ from stages.errors import UserError
 from stages.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
-    from stages.tflite import calibration
+    from ai_edge_litert import schema_py_generated as schema
 
 AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 Recipe = list[dict[str, Any]]
@@ -61,16 +61,10 @@ def run(settings: QuantizeSettings) -> None:
     recipe = read_recipe(settings.recipe, "recipe")
     text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
 
-    from stages.tflite import flatbuffer, graph, linker, quantization
+    from stages.tflite import flatbuffer, graph, linker
 
     tokens_driver, text_driver = (flatbuffer.read(CONVERT / f"{n}_driver.tflite") for n in ("tokens", "text"))
-    entries = [] if settings.further is None else [settings.further.entry]
-    statistics = _statistics(settings, [*recipe, *entries], text_recipe or [])
-    if settings.further is not None:
-        recipe = _with_further(settings, settings.further, recipe, statistics)
-    core = text_core = quantization.quantize(CONVERT / "core.tflite", recipe, statistics)
-    if text_recipe is not None and settings.text:
-        text_core = quantization.quantize(CONVERT / "core.tflite", text_recipe, statistics)
+    core, text_core, recipe = _cores(settings, recipe, text_recipe)
     with replacing(OUT / settings.mode) as folder:
         (folder / PARTS).mkdir()
         flatbuffer.write(core, folder / PARTS / "core.tflite")
@@ -88,6 +82,30 @@ def run(settings: QuantizeSettings) -> None:
         print(f"{settings.mode} has no text model: the runtimes with string operators cannot run it (text: false)")
 
 
+def _cores(
+    settings: QuantizeSettings, recipe: Recipe, text_recipe: Recipe | None
+) -> tuple["schema.ModelT", "schema.ModelT", Recipe]:
+    """The core, the core for the text model, and the recipe with what `further` added to it."""
+    from stages.tflite import quantization
+
+    path, further = CONVERT / "core.tflite", settings.further
+    # the first recipe that must be calibrated; the other shares its statistics
+    recipes = [[*recipe, *([further.entry] if further else [])], text_recipe or []]
+    asking = [r for r in recipes if quantization.needs_calibration(r)]
+    sequences = _sequences(settings) if asking or further else []
+    statistics = quantization.calibrate(path, asking[0], sequences) if asking else None
+    if further:
+        from stages.measure import sensitivity
+
+        choice = sensitivity.Choice(path, recipe, further.entry, statistics, sequences)
+        recipe, chosen = sensitivity.recipe_within(choice, further.size)
+        for part in chosen:
+            print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
+    core = quantization.quantize(path, recipe, statistics)
+    own = text_recipe is not None and settings.text
+    return core, quantization.quantize(path, text_recipe or [], statistics) if own else core, recipe
+
+
 def read_recipe(given: Any, key: str) -> Recipe:
     """A recipe's entries; raises UserError where the file that it names holds none."""
     if isinstance(given, str):
@@ -100,28 +118,6 @@ def read_recipe(given: Any, key: str) -> Recipe:
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
         raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (ai-edge-quantizer's form)")
     return given
-
-
-def _statistics(settings: QuantizeSettings, *recipes: Recipe) -> "calibration.Statistics | None":
-    """What the first recipe that must be calibrated asks for; the other shares it."""
-    from stages.tflite import quantization
-
-    for recipe in recipes:
-        if quantization.needs_calibration(recipe):
-            return quantization.calibrate(CONVERT / "core.tflite", recipe, _sequences(settings))
-    return None
-
-
-def _with_further(
-    settings: QuantizeSettings, further: Further, recipe: Recipe, statistics: "calibration.Statistics | None"
-) -> Recipe:
-    from stages.measure import sensitivity
-
-    choice = sensitivity.Choice(CONVERT / "core.tflite", recipe, further.entry, statistics, _sequences(settings))
-    recipe, chosen = sensitivity.recipe_within(choice, further.size)
-    for part in chosen:
-        print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
-    return recipe
 
 
 def _sequences(settings: QuantizeSettings) -> list[list[int]]:

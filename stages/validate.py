@@ -112,19 +112,24 @@ def run(settings: ValidateSettings) -> None:
         metrics |= checks.autocomplete(subject, places)
         metrics |= checks.greedy(subject, keras, prompts)
         metrics |= checks.text_greedy(subject, prompts, folder)
-    metrics["android_contract"] = checks.android(subject, prompts)
+    fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
+    metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
     measured = performance.measure(subject, prompts, settings)
-    fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     with replacing(OUT / settings.mode) as folder:
         write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "performance.json", measured)
+    _show(settings.mode, fits, metrics["gates"])
+
+
+def _show(mode: str, fits: dict[str, dict[str, Any]], gates: list[dict[str, Any]]) -> None:
+    """Prints which targets each file fits, and how the gates were passed."""
     for name, checked in fits.items():
-        print(f"{settings.mode}: {name} fits {', '.join(t for t, c in checked.items() if c['fits']) or 'no target'}")
-    for gate in metrics["gates"]:
+        print(f"{mode}: {name} fits {', '.join(t for t, c in checked.items() if c['fits']) or 'no target'}")
+    for gate in gates:
         mark = "passed" if gate["passed"] else "FAILED"
-        print(f"{settings.mode}: {gate['name']} {gate['value']:g}, wanted {gate['threshold']}: {mark}")
+        print(f"{mode}: {gate['name']} {gate['value']:g}, wanted {gate['threshold']}: {mark}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm.decoder import Attend
+from stages.lm.decoder import Attend, Shape
 
 # What LiteRT-LM adds to the scores of slots that a token must not see.
 MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
@@ -37,10 +37,15 @@ def slot_axes(*, fixed_shape: bool) -> tuple[int, int]:
     return (2, 3) if fixed_shape else (3, 2)
 
 
-def sizes(heads: int, slots: Slots, head_dim: int, *, fixed_shape: bool) -> list[list[Slots]]:
-    """The shapes of keys and of values in `past` or `recent`."""
-    axes = slot_axes(fixed_shape=fixed_shape)
-    return [[1, heads, slots, head_dim] if axis == 2 else [1, heads, head_dim, slots] for axis in axes]
+def sizes(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[list[Slots]]:
+    """The shapes of `past` or `recent`: keys, then values, layer by layer."""
+    plain, turned = [1, shape.heads, slots, shape.head_dim], [1, shape.heads, shape.head_dim, slots]
+    return [plain if axis == 2 else turned for axis in slot_axes(fixed_shape=fixed_shape)] * shape.layers
+
+
+def empty(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[tf.Tensor]:
+    """Zeros of these shapes; all layers name the same two tensors."""
+    return [tf.zeros(size) for size in sizes(shape, slots, fixed_shape=fixed_shape)[:2]] * shape.layers
 
 
 def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, list[tf.Tensor]]:

@@ -208,8 +208,8 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
         "slots": tf.TensorSpec([1, 1, recent, 1]),
     }
     for prefix, slots in {"recent": recent, "past": past}.items():
-        sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=room is not None)
-        specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes * shape.layers), strict=True)
+        sizes = attention.sizes(shape, slots, fixed_shape=room is not None)
+        specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)
     return specs
 
 

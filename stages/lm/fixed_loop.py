@@ -48,7 +48,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
             return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
 
-        state = [known, ended, ids, *_empty(shape, one.recent), *past]
+        state = [known, ended, ids, *attention.empty(shape, one.recent, fixed_shape=True), *past]
         known, ended, ids, *cache = tf.while_loop(within, inner, state)
         # its own `past`, as in loop.py
         return [known, ended, ids, *_join(past, cache[: len(past)], start)]
@@ -63,18 +63,12 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
     name, room = reading
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
-        cache = [*_empty(shape, room.recent), *past]
+        cache = [*attention.empty(shape, room.recent, fixed_shape=True), *past]
         _, updated = core.call_step(shape, _inputs(ids, first, first, room), cache, name)
         return [first + room.tokens, *_join(past, updated, first)]
 
-    state = [tf.constant(0), *_empty(shape, room.past)]
+    state = [tf.constant(0), *attention.empty(shape, room.past, fixed_shape=True)]
     return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, state)[1:])
-
-
-def _empty(shape: Shape, slots: int) -> list[tf.Tensor]:
-    """Keys and values of all layers, zeros."""
-    sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=True)
-    return [tf.zeros(size) for size in sizes] * shape.layers
 
 
 def _join(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], first: tf.Tensor) -> list[tf.Tensor]:

@@ -57,10 +57,10 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
     padded = tf.concat([tokens, tf.fill([sequence], plan.end)], 0)[:sequence]
     ids = tf.where(tf.range(sequence) < count, padded, plan.end)
     # No slot at all would be a tensor without elements, which XNNPACK refuses: the first one is masked for good.
-    state = [count, tf.constant(0), ids, *_empty(shape, 1)]
+    state = [count, tf.constant(0), ids, *attention.empty(shape, 1, fixed_shape=False)]
     known, _, ids, *_ = tf.while_loop(
         lambda known, done, *_: _more(plan, known, done), lambda *state: _fill_recent(plan, *state), state,
-        shape_invariants=_invariants(state, 3, shape),
+        shape_invariants=_invariants(state[:3], 1, shape),
     )  # fmt: skip
     # Results of a loop of growing shapes lie in memory of its own, into which CompiledModel cannot write an output:
     # each passes one more operator.
@@ -87,8 +87,8 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
         logits, recent = core.call_step(shape, inputs, cache)
         return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
-    state = [known, done, ids, *_empty(shape, room), *past]
-    known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state, 3, shape))
+    state = [known, done, ids, *attention.empty(shape, room, fixed_shape=False), *past]
+    known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state[:3], 2, shape))
     # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
     return [known, done, ids, *_joined(past, cache[: len(past)])]
 
@@ -109,16 +109,10 @@ def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor]) -> list[tf.T
     return [tf.concat(pair, axis) for *pair, axis in zip(past, recent, axes, strict=True)]
 
 
-def _empty(shape: Shape, slots: int | tf.Tensor) -> list[tf.Tensor]:
-    """Keys and values of all layers, zeros."""
-    sizes = attention.sizes(shape.heads, slots, shape.head_dim, fixed_shape=False)
-    return [tf.zeros(size) for size in sizes] * shape.layers
-
-
-def _invariants(state: list[tf.Tensor], scalars: int, shape: Shape) -> list[tf.TensorShape]:
-    """Shapes of a loop's state, whose cache tensors grow."""
-    sizes = attention.sizes(shape.heads, None, shape.head_dim, fixed_shape=False)
-    return [t.shape for t in state[:scalars]] + [tf.TensorShape(s) for s in sizes] * ((len(state) - scalars) // 2)
+def _invariants(others: Sequence[tf.Tensor], caches: int, shape: Shape) -> list[tf.TensorShape]:
+    """Shapes of a loop's state: some tensors that keep theirs, then so many caches, which grow."""
+    cache = [tf.TensorShape(size) for size in attention.sizes(shape, None, fixed_shape=False)]
+    return [t.shape for t in others] + cache * caches
 
 
 def _inputs(

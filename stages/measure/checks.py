@@ -1,13 +1,13 @@
 """The checks of one mode: shipped files against the float32 core and Keras."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stages.arrays import Array
-from stages.lm import drivers, reference, sampler, tokenizer
+from stages.lm import drivers, reference, sampler
 from stages.measure import completion, contract, quality, scoring
 from stages.measure.subject import Subject
 from stages.quiet import quiet
@@ -23,13 +23,13 @@ def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows
     # without a recipe of its own the core inside the text model is the shipped one, byte for byte
     text_core = subject.text_core if subject.recipe["text_recipe"] else subject.core
     cores = list(dict.fromkeys([subject.converted / "core.tflite", subject.core, text_core or subject.core]))
-    found = dict(zip(cores, scoring.scores(cores, windows), strict=True))
+    found = dict(zip(cores, scoring.scores(cores, windows, subject.threads), strict=True))
     reference_core = subject.session(cores[0])
     apart = [
         quality.difference(scoring.logits(reference_core, w[:-1]), reference.logits(keras, w[None, :-1])[0])
         for w in windows[:parity_windows]
     ]
-    lengths = np.array([len(b) for b in tokenizer.token_bytes(subject.bpe.get_vocab())])
+    lengths = np.array([len(b) for b in subject.pieces])
     size = int(lengths[windows[:, 1:]].sum())
     parity = {"parity_max": max(a for a, _ in apart), "parity_mean": float(np.mean([b for _, b in apart]))}
     measured = _significant(parity | quality.summarize(found[subject.core], size))
@@ -44,10 +44,9 @@ def _significant(measured: dict[str, float]) -> Metrics:
 def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
     """How often greedy decoding by core and by tokens model equals Keras's."""
     session, ids = subject.session(subject.core), [subject.prompt_ids(p) for p in prompts]
-    generate = tokens.interpreted(runner.litert(subject.shipped / "tokens.tflite", subject.threads))
     longest = subject.settings["sequence_length"]
     said = [continue_greedily(session, i, subject) for i in ids]
-    generated = [generate(i, longest, tokens.Sampling())[len(i) :] for i in ids]
+    generated = [subject.generate(i, longest, tokens.Sampling())[len(i) :] for i in ids]
     matches = {"greedy_match": said, "tokens_greedy_match": generated}
     return _significant({n: float(np.mean(reference.greedy_matches(keras, ids, m))) for n, m in matches.items()})
 
@@ -78,21 +77,15 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
 
 def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
     """Accepted words and keystrokes saved by the tokens model, greedily."""
-    generate = tokens.interpreted(runner.litert(subject.shipped / "tokens.tflite", subject.threads))
-    return _significant(completion.measure(_suggester(subject, generate), places))
-
-
-def _suggester(subject: Subject, generate: tokens.Generate) -> Callable[[str], str]:
-    pieces = tokenizer.token_bytes(subject.bpe.get_vocab())
     longest, end = subject.settings["sequence_length"], subject.model["end_token_id"]
 
     def suggest(typed: str) -> str:
         ids = subject.prompt_ids(typed)
-        said = generate(ids, min(len(ids) + _SUGGESTED_TOKENS, longest), tokens.Sampling())[len(ids) :]
-        text = b"".join(pieces[t] for t in said).decode(errors="ignore")
+        said = subject.generate(ids, min(len(ids) + _SUGGESTED_TOKENS, longest), tokens.Sampling())[len(ids) :]
+        text = b"".join(subject.pieces[t] for t in said).decode(errors="ignore")
         return text + "\n" if said[-1:] == [end] else text
 
-    return suggest
+    return _significant(completion.measure(suggest, places))
 
 
 def continue_greedily(session: runner.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
@@ -109,17 +102,15 @@ def continue_greedily(session: runner.Session | runner.Steps, ids: Sequence[int]
 
 def _text(prompt: str, tokens: Sequence[int], subject: Subject) -> bytes:
     """What the contract says that the text model answers for these tokens."""
-    pieces = tokenizer.token_bytes(subject.bpe.get_vocab())
     room = max(subject.settings["max_output_bytes"] - len(prompt.encode()), 0)
-    whole = b"".join(pieces[t] for t in tokens).decode(errors="ignore").encode()
+    whole = b"".join(subject.pieces[t] for t in tokens).decode(errors="ignore").encode()
     return prompt.encode() + whole[:room].decode(errors="ignore").encode()
 
 
-def android(subject: Subject, prompts: Sequence[str]) -> dict[str, bool] | None:
-    """The demo app's rules, on the shipped text model."""
+def android(subject: Subject, prompts: Sequence[str], fits: Mapping[str, Any]) -> dict[str, bool] | None:
+    """The demo app's rules, on the shipped text model; `fits`: what targets.check says of each file."""
     if subject.text_core is None:
         return None
-    path = subject.shipped / "autocomplete.tflite"
-    complete = runner.complete(runner.tensorflow(path, subject.threads))
-    samples = subject.settings["sampler"] != "greedy"
-    return contract.check(complete, [p.encode() for p in prompts], samples) | contract.interface(path)
+    path, samples = subject.shipped / "autocomplete.tflite", subject.settings["sampler"] != "greedy"
+    checked = contract.check(subject.complete, [p.encode() for p in prompts], samples) | contract.interface(path)
+    return checked | {"fits_tflite_2_12": bool(fits[path.name]["android_demo"]["fits"])}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.tflite import flatbuffer, graph, targets
+from stages.tflite import flatbuffer, graph
 
 # The app's buffer (800 bytes) less the header of a string tensor with one string: a count and two offsets, int32 each.
 MAX_BYTES = 788
@@ -48,7 +48,7 @@ def check(complete: Callable[[bytes], bytes], prompts: Sequence[bytes], samples:
 
 
 def interface(path: Path) -> dict[str, bool]:
-    """Whether the file's outside is what the app calls: one string in, one string out, buffers inline."""
+    """Whether the file's outside is what the app calls: one string in, one string out."""
     model = flatbuffer.read(path)
     found = [s for s in model.signatureDefs or [] if graph.text(s.signatureKey) == "serving_default"]
     subgraph = model.subgraphs[found[0].subgraphIndex] if found else model.subgraphs[0]
@@ -57,7 +57,6 @@ def interface(path: Path) -> dict[str, bool]:
         "signature_serving_default": len(found) == 1,
         "input_named_prompt": bool(found) and [graph.text(e.name) for e in found[0].inputs] == ["prompt"],
         "one_string_in_one_out": [subgraph.tensors[i].type for i in ends] == [schema.TensorType.STRING] * 2,
-        "fits_tflite_2_12": bool(targets.check(path)["android_demo"]["fits"]),
     }
 
 

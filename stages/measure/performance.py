@@ -52,15 +52,13 @@ def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[
     if length < settings.full_length:
         return found
     again = [p for _ in range(settings.latency_attempts) for p in prompts][: settings.latency_attempts]
-    generate = tokens.interpreted(runner.litert(subject.shipped / "tokens.tflite", subject.threads))
     found["tokens_latency_100_tokens_s"] = full_length_latency(
-        lambda ids: generate(ids, length, tokens.Sampling()), lambda said: len(said) == length,
+        lambda ids: subject.generate(ids, length, tokens.Sampling()), lambda said: len(said) == length,
         [subject.prompt_ids(p) for p in again], settings.latency_runs,
     )  # fmt: skip
     if subject.text_core is not None:
-        complete = runner.complete(runner.tensorflow(subject.shipped / "autocomplete.tflite", subject.threads))
         found["latency_100_tokens_s"] = full_length_latency(
-            complete, lambda answer: _tokens(subject, answer) >= length, [p.encode() for p in again],
+            subject.complete, lambda answer: _tokens(subject, answer) >= length, [p.encode() for p in again],
             settings.latency_runs,
         )  # fmt: skip
     scale = settings.full_length / length

@@ -1,7 +1,6 @@
 """Scores of cores over windows of text, token by token as an app decodes, in several processes."""
 
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -16,13 +15,13 @@ from stages.tflite import runner
 _sessions: list[runner.Session] = []  # of a worker process
 
 
-def scores(cores: Sequence[Path], windows: Array) -> list[list[quality.Scores]]:
+def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[quality.Scores]]:
     """For each core its scores over each of the windows `[n, slots]`, against the first core."""
     context = multiprocessing.get_context("spawn")
     made: list[list[quality.Scores]] = []
     with (
         progress_bar("quality", len(windows)) as show,
-        ProcessPoolExecutor(os.cpu_count(), context, _load, (list(cores),)) as pool,
+        ProcessPoolExecutor(processes, context, _load, (list(cores),)) as pool,
     ):
         for window_scores in pool.map(_score, windows):
             made.append(window_scores)

@@ -1,6 +1,8 @@
 """What validate looks at: a mode's shipped files, and what they were made from."""
 
 import filecmp
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ import tokenizers
 
 from stages.errors import UserError
 from stages.files import read_json
-from stages.tflite import flatbuffer, linker, runner
+from stages.lm import tokenizer
+from stages.tflite import flatbuffer, linker, runner, tokens
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,21 @@ class Subject:
     def recipe(self) -> dict[str, Any]:
         """The mode's settings, as quantize noted them."""
         return read_json(self.shipped / "recipe.json")
+
+    @functools.cached_property
+    def pieces(self) -> list[bytes]:
+        """What each token id says."""
+        return tokenizer.token_bytes(self.bpe.get_vocab())
+
+    @functools.cached_property
+    def generate(self) -> tokens.Generate:
+        """The shipped tokens model, loaded once for all checks."""
+        return tokens.interpreted(runner.litert(self.shipped / "tokens.tflite", self.threads))
+
+    @functools.cached_property
+    def complete(self) -> Callable[[bytes], bytes]:
+        """The shipped text model, loaded once for all checks."""
+        return runner.complete(runner.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
 
     def session(self, core: Path, threads: int | None = None) -> runner.Session:
         """A core in ai-edge-litert."""

@@ -38,8 +38,7 @@ class Deferred:
 def read(path: Path) -> schema.ModelT:
     """Maps a model file into memory; raises UserError where it is missing, truncated or no TensorFlow Lite file."""
     try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = _mapped(path)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
     except ValueError:  # an empty file cannot be mapped
@@ -51,6 +50,11 @@ def read(path: Path) -> schema.ModelT:
         raise UserError(
             f"{path} is not a whole TensorFlow Lite file ({len(data)} bytes: {error}); delete it and run `dvc repro`"
         ) from None
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def parse(data: bytes | mmap.mmap) -> schema.ModelT:
@@ -70,7 +74,7 @@ def parse(data: bytes | mmap.mmap) -> schema.ModelT:
 
 def buffers_inline(path: Path) -> bool:
     """Whether a file holds every buffer inside the flatbuffer, the only form that TFLite before 2.13 reads."""
-    packed = schema.Model.GetRootAs(path.read_bytes(), 0)
+    packed = schema.Model.GetRootAs(_mapped(path), 0)
     return all(packed.Buffers(i).Offset() <= 1 for i in range(packed.BuffersLength()))
 
 

@@ -18,6 +18,14 @@ def per_channel(tensor: schema.TensorT) -> bool:
     return scales is not None and len(scales) > 1
 
 
+_TYPES: dict[int, str] = {v: k for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
+
+
+def type_name(tensor: schema.TensorT) -> str:
+    """A tensor's type as the schema spells it."""
+    return _TYPES[tensor.type]
+
+
 def text(value: bytes | str | None) -> str:
     """A name of the object API, which hands out bytes, as text."""
     return value.decode() if isinstance(value, bytes) else (value or "")

@@ -7,7 +7,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from stages.tflite import flatbuffer, graph
 
-_TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
 _BUILTIN = {k for k in vars(schema.BuiltinOperator) if not k.startswith("_")}
 
 
@@ -46,4 +45,4 @@ def _signature(model: schema.ModelT, signature: schema.SignatureDefT) -> dict[st
 
 def _tensor(tensor: schema.TensorT) -> dict[str, Any]:
     shape = [] if tensor.shape is None else [int(n) for n in tensor.shape]
-    return {"shape": shape, "type": _TYPES[tensor.type]}
+    return {"shape": shape, "type": graph.type_name(tensor).lower()}

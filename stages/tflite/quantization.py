@@ -26,9 +26,9 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
     Raises:
       UserError: where the quantizer refuses the recipe.
     """
-    if not recipe:
-        return flatbuffer.read(path)
     given = flatbuffer.read(path)  # a damaged file is refused here, in one line
+    if not recipe:
+        return given
     try:
         with _quiet():
             work = quantizer.Quantizer(str(path))

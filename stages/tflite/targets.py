@@ -13,7 +13,6 @@ from stages.errors import UserError
 from stages.tflite import flatbuffer, graph
 
 _RULES = Path(__file__).with_name("targets.yaml")
-_TYPES = {v: k for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
 
 
 def check(path: Path) -> dict[str, dict[str, Any]]:
@@ -106,14 +105,14 @@ def _per_channel(model: schema.ModelT, _: bool) -> Iterator[str]:
 def _types(model: schema.ModelT, allowed: list[str]) -> Iterator[str]:
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            if _TYPES[tensor.type] not in allowed:
-                yield f"tensor {graph.text(tensor.name)} is {_TYPES[tensor.type]}"
+            if graph.type_name(tensor) not in allowed:
+                yield f"tensor {graph.text(tensor.name)} is {graph.type_name(tensor)}"
 
 
 def _input_types(model: schema.ModelT, allowed: list[str]) -> Iterator[str]:
     for signature in model.signatureDefs or []:
         for entry in signature.inputs:
-            kind = _TYPES[model.subgraphs[signature.subgraphIndex].tensors[entry.tensorIndex].type]
+            kind = graph.type_name(model.subgraphs[signature.subgraphIndex].tensors[entry.tensorIndex])
             if kind not in allowed:
                 yield f"input {graph.text(entry.name)} is {kind}"
 

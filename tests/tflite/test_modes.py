@@ -60,7 +60,7 @@ def test_full_integer_has_no_float_product(cores: Any, mode: str) -> None:
 def test_core_and_tokens_model_say_the_same(
     toy: Toy, cores: Any, tokens_driver: Any, tmp_path: Path, mode: str
 ) -> None:
-    """The core step by step through `step`, as the loop calls it; the contract's decode rounds in another order."""
+    """After a prompt; the core by its contract's decode, which rounds in another order than the loop's `step`."""
     generate = tokens.interpreted(
         runner.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
     )
