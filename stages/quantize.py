@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 Recipe = list[dict[str, Any]]
 PARTS = "parts"  # cores with all their signatures, which the shipped files were made from
+_TRIED = 2  # of the calibration's sequences: matrices differ by more than the error of two
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def _cores(
     if further:
         from stages.measure import sensitivity
 
-        choice = sensitivity.Choice(path, recipe, further.entry, statistics, sequences)
-        recipe, chosen = sensitivity.recipe_within(choice, further.size)
+        trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIED])
+        recipe, chosen = sensitivity.recipe_within(trial, further.entry, further.size)
         for part in chosen:
             print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
     core = quantization.quantize(path, recipe, statistics)
@@ -130,11 +131,11 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
             f"conf/quantize/{settings.mode}.yaml"
         )
-    documents = text.read_documents(Path(settings.calibration_text), "quantize.calibration_text")
+    documents = text.calibration(settings.calibration_text, chosen.seed)
     bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(read_json(AUTHOR / "model.json")["end_token_id"])
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
-    drawn = text.drawn(documents, chosen.seed)
-    return [[int(t) for t in w] for w in text.windows(drawn, bpe, end, length, chosen.sequences)]
+    found: list[list[int]] = text.windows(documents, bpe, end, length, chosen.sequences).tolist()
+    return found
 
 
 if __name__ == "__main__":

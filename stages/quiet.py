@@ -1,6 +1,8 @@
 """Hiding what native code says about itself, so that a stage's own lines are seen."""
 
+import atexit
 import contextlib
+import functools
 import os
 import sys
 import warnings
@@ -31,3 +33,10 @@ def quiet() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@functools.cache
+def quiet_exit() -> None:
+    """Drops what native code says when the process has ended, behind Python's last word."""
+    if not os.environ.get("AUTOCOMPLETE_TRACEBACK"):
+        atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))

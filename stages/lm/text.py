@@ -44,6 +44,11 @@ def _from_lines(path: Path, content: str) -> Iterator[str]:
             raise UserError(f'{path}:{number}: each line must be a JSON object with a key "text"') from None
 
 
+def calibration(path: str, seed: int) -> list[str]:
+    """The documents of quantize.calibration_text in an order that the seed gives."""
+    return drawn(read_documents(Path(path), "quantize.calibration_text"), seed)
+
+
 def drawn(documents: list[str], seed: int) -> list[str]:
     """The documents in an order that the seed gives."""
     order = np.random.default_rng(seed).permutation(len(documents))

@@ -11,7 +11,7 @@ from stages.lm import drivers, reference, sampler
 from stages.measure import completion, contract, quality, scoring
 from stages.measure.subject import Subject
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker, runner, tokens
+from stages.tflite import compiled, flatbuffer, linker, runner, tokens
 
 Metrics = dict[str, float | None]
 # Tokens that three words may take; what is not said by then does not count.
@@ -88,7 +88,7 @@ def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
     return _significant(completion.measure(suggest, places))
 
 
-def continue_greedily(session: runner.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
+def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
     """The likeliest tokens after a prompt, to the end token (included) or to sequence_length in all."""
     session.reset()
     session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])

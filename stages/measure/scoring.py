@@ -10,9 +10,9 @@ import numpy as np
 from stages.arrays import Array
 from stages.measure import quality
 from stages.progress import progress_bar
-from stages.tflite import runner
+from stages.tflite import compiled
 
-_sessions: list[runner.Session] = []  # of a worker process
+_sessions: list[compiled.Session] = []  # of a worker process
 
 
 def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[quality.Scores]]:
@@ -30,7 +30,7 @@ def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[q
 
 
 def _load(cores: Sequence[Path]) -> None:
-    _sessions.extend(runner.Session(runner.litert(core, threads=1)) for core in cores)
+    _sessions.extend(compiled.Session(compiled.load(core, threads=1)) for core in cores)
 
 
 def _score(window: Array) -> list[quality.Scores]:
@@ -38,7 +38,7 @@ def _score(window: Array) -> list[quality.Scores]:
     return [quality.score(p, predictions[0], window[1:]) for p in predictions]
 
 
-def logits(session: runner.Session, tokens: Array) -> Array:
+def logits(session: compiled.Session, tokens: Array) -> Array:
     """Logits `[n, vocab]` after each of the tokens `[n]`, decoded one by one."""
     session.reset()
     return np.stack([session.decode(int(t)) for t in tokens])

@@ -1,7 +1,10 @@
 """How much predictions suffer when one matrix is quantized further, and which matrices bear it."""
 
+import dataclasses
+import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,10 @@ from stages.arrays import Array
 from stages.errors import UserError
 from stages.measure import quality, scoring
 from stages.progress import progress_bar
-from stages.tflite import flatbuffer, graph, products, quantization, runner
+from stages.tflite import compiled, flatbuffer, graph, products, quantization
 from stages.tflite.calibration import Recipe, Statistics
 
-_SEQUENCES = 2  # of those for calibration: matrices differ by more than the error of two
+_PROCESSES = 2  # each holds a core and a copy of it, GPT-2 base's 3 GB
 
 
 @dataclass(frozen=True)
@@ -28,29 +31,31 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A float32 core under a recipe, the entry that quantizes further, and what matrices are judged by."""
+class Trial:
+    """A float32 core under a recipe, and the token sequences by which other recipes are judged."""
 
     core: Path
     recipe: Recipe
-    entry: Mapping[str, Any]
     statistics: Statistics | None
     sequences: Sequence[Sequence[int]]
 
-    def with_entry(self, roles: Sequence[str]) -> Recipe:
-        """The recipe with the entry for some products alone: the quantizer puts a semicolon behind each name."""
-        return [*self.recipe, {**self.entry, "regex": f"/({'|'.join(roles)});"}]
+    def with_entry(self, entry: Mapping[str, Any], roles: Sequence[str]) -> Recipe:
+        """The recipe with one more entry, for some products alone."""
+        return [*self.recipe, {**entry, "regex": f"/({'|'.join(roles)});"}]
 
 
-def recipe_within(choice: Choice, size: float) -> tuple[Recipe, list[Part]]:
+_trials: list[tuple[Trial, list[Array]]] = []  # of a worker process: the trial, and what float32 predicts
+
+
+def recipe_within(trial: Trial, entry: Mapping[str, Any], size: float) -> tuple[Recipe, list[Part]]:
     """The recipe with the entry for as many matrices as bring the core to that share of its size, and which these are.
 
     Raises:
       UserError: where all matrices together do not.
     """
-    whole = _shipped_size(quantization.quantize(choice.core, choice.recipe, choice.statistics))
+    whole = _shipped_size(quantization.quantize(trial.core, trial.recipe, trial.statistics))
     saved, chosen = 0, []
-    for part in ranking(choice):
+    for part in ranking(trial, entry):
         if whole - saved <= size * whole:
             break
         saved += part.saved
@@ -58,28 +63,45 @@ def recipe_within(choice: Choice, size: float) -> tuple[Recipe, list[Part]]:
     if whole - saved > size * whole:
         least = 1 - saved / whole
         raise UserError(f"quantize.further.size is {size}; allowed: at least {least:.3f}, with every layer's matrices")
-    return choice.with_entry([p.role for p in chosen]), chosen
+    return trial.with_entry(entry, [p.role for p in chosen]), chosen
 
 
-def ranking(choice: Choice) -> list[Part]:
+def ranking(trial: Trial, entry: Mapping[str, Any]) -> list[Part]:
     """Each matrix of the layers, alone quantized further, by the divergence that each saved byte costs."""
-    model = flatbuffer.read(choice.core)
-    found = [p for p in products.products(model) if p.signature == "decode"]
+    found = [p for p in products.products(flatbuffer.read(trial.core)) if p.signature == "decode"]
     roles = [p.role for p in found if len(p.activations) == 2 and p.role != products.LOGITS]
-    others = {graph.text(s.signatureKey) for s in model.signatureDefs} - {"decode"}
-    parts: list[Part] = []
-    with tempfile.TemporaryDirectory() as temporary, progress_bar("sensitivity", len(roles)) as show:
-        alone, path = Path(temporary) / "decode.tflite", Path(temporary) / "part.tflite"
-        flatbuffer.write(graph.without_signatures(model, others), alone)
-        sequences = choice.sequences[:_SEQUENCES]
-        reference = _predictions(alone, sequences)
-        size = len(flatbuffer.serialize(quantization.quantize(alone, choice.recipe, choice.statistics)))
-        for role in roles:
-            flatbuffer.write(quantization.quantize(alone, choice.with_entry([role]), choice.statistics), path)
-            divergence = _divergence(_predictions(path, sequences), reference)
-            parts.append(Part(role, divergence, size - path.stat().st_size))
-            show(len(parts), role)
+    parts = tried(trial, {role: trial.with_entry(entry, [role]) for role in roles})
     return sorted(parts, key=lambda part: part.divergence / part.saved)
+
+
+def tried(trial: Trial, recipes: Mapping[str, Recipe]) -> list[Part]:
+    """What each recipe, by the role that it is for, does to predictions and to the size that the trial's own gives."""
+    steps = {graph.text(s.signatureKey) for s in flatbuffer.read(trial.core).signatureDefs} - {"decode"}
+    parts: list[Part] = []
+    with tempfile.TemporaryDirectory() as temporary, progress_bar("sensitivity", len(recipes)) as show:
+        alone = Path(temporary) / "decode.tflite"
+        flatbuffer.write(graph.untied(graph.without_signatures(flatbuffer.read(trial.core), steps)), alone)
+        size = len(flatbuffer.serialize(quantization.quantize(alone, trial.recipe, trial.statistics)))
+        context = multiprocessing.get_context("spawn")
+        of_decode = dataclasses.replace(trial, core=alone)
+        with ProcessPoolExecutor(_PROCESSES, context, _load, (of_decode,)) as pool:
+            for role, (divergence, own) in zip(recipes, pool.map(_try, recipes.values()), strict=True):
+                parts.append(Part(role, divergence, size - own))
+                show(len(parts), role)
+    return parts
+
+
+def _load(trial: Trial) -> None:
+    _trials.append((trial, _predictions(trial.core, trial.sequences)))
+
+
+def _try(recipe: Recipe) -> tuple[float, int]:
+    """KL divergence in nats, and size in bytes."""
+    ((trial, reference),) = _trials
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        path = Path(file.name)
+        flatbuffer.write(quantization.quantize(trial.core, recipe, trial.statistics), path)
+        return _divergence(_predictions(path, trial.sequences), reference), path.stat().st_size
 
 
 def _shipped_size(core: Any) -> int:
@@ -89,7 +111,7 @@ def _shipped_size(core: Any) -> int:
 
 def _predictions(core: Path, sequences: Sequence[Sequence[int]]) -> list[Array]:
     """Log-probabilities `[n, vocab]` for each sequence."""
-    session = runner.Session(runner.litert(core, threads=1))
+    session = compiled.Session(compiled.load(core, threads=1))
     return [quality.log_softmax(scoring.logits(session, np.array(s, np.int32))) for s in sequences]
 
 

@@ -12,7 +12,7 @@ import tokenizers
 from stages.errors import UserError
 from stages.files import read_json
 from stages.lm import tokenizer
-from stages.tflite import flatbuffer, linker, runner, tokens
+from stages.tflite import compiled, flatbuffer, linker, runner, tokens
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Subject:
         """The shipped text model, loaded once for all checks."""
         return runner.complete(runner.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
 
-    def session(self, core: Path, threads: int | None = None) -> runner.Session:
+    def session(self, core: Path) -> compiled.Session:
         """A core in ai-edge-litert."""
-        return runner.Session(runner.litert(core, threads or self.threads))
+        return compiled.Session(compiled.load(core, self.threads))
 
 
 def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:

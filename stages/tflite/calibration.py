@@ -9,7 +9,7 @@ from ai_edge_quantizer import calibrator
 from ai_edge_quantizer.utils import qsv_utils
 
 from stages.tflite import flatbuffer, runner
-from stages.tflite.products import Product, products
+from stages.tflite.products import Product, products, restricted
 
 Recipe = list[dict[str, Any]]
 Statistics = dict[str, dict[str, Any]]  # by tensor, in ai-edge-quantizer's form
@@ -21,8 +21,9 @@ _DECODED = 4  # tokens at the end of each sequence that are read one by one
 def calibrate(core: Path, recipe: Recipe, sequences: Iterable[Sequence[int]]) -> Statistics:
     """Statistics of the activations of every signature, from token sequences read by the float32 core.
 
-    Each sequence, at most as long as the KV cache, goes through prefill and, its last tokens, through decode, with the
-    cache as it is then. decode tells only what prefill, which has no logits, leaves out.
+    Each sequence, at most as long as the KV cache, goes through prefill in whole chunks (padding is not text) and its
+    last tokens once more through decode, with the cache as it is then. decode tells only what prefill, which has no
+    logits, leaves out.
     """
     observed = calibrator.Calibrator(str(core), num_threads=2, mode=_MODE, qsv_update_func=_merged)
     found = list(products(flatbuffer.read(core)))
@@ -31,8 +32,10 @@ def calibrate(core: Path, recipe: Recipe, sequences: Iterable[Sequence[int]]) ->
     session = runner.Session(_Observed(observed, recipe, roles["decode"] - roles[longest]))
     for sequence in sequences:
         session.reset()
-        session.prefill(np.array(sequence[:-_DECODED], np.int32), session.chunks[-1])
-        for token in sequence[-_DECODED:]:
+        whole = len(sequence) // session.chunks[-1] * session.chunks[-1]
+        session.prefill(np.array(sequence[:whole], np.int32), session.chunks[-1])
+        session.position = whole - _DECODED
+        for token in sequence[session.position : whole]:
             session.decode(int(token))
     return pooled(found, observed.get_model_qsvs(), [longest, "decode"])
 
@@ -43,8 +46,7 @@ class _Observed:
     def __init__(self, observed: calibrator.Calibrator, recipe: Recipe, decoded: Collection[str]) -> None:
         self._observed = observed
         self._recipe = recipe
-        only = rf"^(?=.*/({'|'.join(sorted(decoded))});)"
-        self._of_decode = [{**entry, "regex": f"{only}.*(?:{entry['regex']})"} for entry in recipe]
+        self._of_decode = restricted(recipe, decoded)
 
     def get_signature_list(self) -> list[str]:
         return list(self._observed.get_signature_list())

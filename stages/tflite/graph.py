@@ -163,6 +163,31 @@ def share_buffers(model: schema.ModelT) -> schema.ModelT:
     return model
 
 
+def untied(model: schema.ModelT) -> schema.ModelT:
+    """Gives each operator that reads a constant of another one a copy, in place; returns the model.
+
+    ai-edge-quantizer 0.10 fails where only one of them is to be quantized in blocks.
+    """
+    for subgraph in model.subgraphs:
+        read: set[int] = set()
+        for operator in subgraph.operators:
+            operator.inputs = list(operator.inputs)
+            for place, index in enumerate(operator.inputs):
+                content = model.buffers[subgraph.tensors[index].buffer].data if index >= 0 else None
+                if index in read and content is not None:
+                    operator.inputs[place] = len(subgraph.tensors)
+                    subgraph.tensors.append(_copied(model, subgraph.tensors[index], len(subgraph.tensors)))
+                read.add(index)
+    return model
+
+
+def _copied(model: schema.ModelT, tensor: schema.TensorT, number: int) -> schema.TensorT:
+    new = copy.copy(tensor)
+    new.name, new.buffer = f"{text(tensor.name)}_{number}", len(model.buffers)
+    model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+    return new
+
+
 def _identity(content: Array | Deferred) -> object:
     """What two buffers of equal content share; one that is not made yet equals itself alone."""
     return id(content) if isinstance(content, Deferred) else hashlib.sha256(content.data).digest()

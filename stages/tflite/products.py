@@ -4,8 +4,9 @@ The quantizer's recipes choose operators by the names of their results, and cali
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -51,6 +52,18 @@ def products(model: schema.ModelT) -> Iterator[Product]:
         names = (graph.text(subgraph.tensors[int(i)].name) for i in (*read, operator.outputs[0]))
         signature, _, role = name.partition("/")
         yield Product(signature, role, tuple(names))
+
+
+def roles(model: schema.ModelT, signature: str) -> list[str]:
+    """The roles of a signature's products in the order of its graph, the embedding's lookup too."""
+    names = (name.partition("/") for _, _, name in _found(model))
+    return [role for key, _, role in names if key == signature]
+
+
+def restricted(recipe: Sequence[Mapping[str, Any]], roles: Collection[str]) -> list[dict[str, Any]]:
+    """The recipe for some roles' products alone: the quantizer matches results' names, a semicolon behind each."""
+    only = rf"^(?=.*/({'|'.join(sorted(roles))});)"
+    return [{**entry, "regex": f"{only}.*(?:{entry['regex']})"} for entry in recipe]
 
 
 def _found(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT, str]]:

@@ -3,9 +3,8 @@
 import contextlib
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import quantizer
@@ -30,7 +29,7 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
     if not recipe:
         return given
     try:
-        with _quiet():
+        with quiet():
             work = quantizer.Quantizer(str(path))
             work.load_quantization_recipe(recipe)
             content = bytes(work.quantize(statistics).quantized_model)
@@ -63,12 +62,12 @@ def needs_calibration(recipe: Recipe) -> bool:
 
 def calibrate(path: Path, recipe: Recipe, sequences: Sequence[Sequence[int]]) -> Statistics | None:
     """The statistics that a recipe asks for, from token sequences; None where it asks for none."""
-    with _quiet():
+    with quiet():
         return calibration.calibrate(path, recipe, sequences) if needs_calibration(recipe) else None
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def quiet() -> Iterator[None]:
     """Hides the quantizer's bars and its warnings about shared buffers, which are shared on purpose."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         previous = logging.root.manager.disable

@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def litert(path: Path, threads: int) -> Any:
     """An ai-edge-litert interpreter: built-in operators only."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with _refusals(path), quiet():
+    with refusals(path), quiet():
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     return interpreter
@@ -37,7 +37,7 @@ def tensorflow(path: Path, threads: int) -> Any:
         from tensorflow.lite.python import interpreter as runtime
 
         registerers = tensorflow_text.tflite_registrar.SELECT_TFTEXT_OPS
-        with _refusals(path):
+        with refusals(path):
             interpreter = runtime.InterpreterWithCustomOps(
                 model_path=str(path), custom_op_registerers=registerers, num_threads=threads
             )
@@ -46,7 +46,8 @@ def tensorflow(path: Path, threads: int) -> Any:
 
 
 @contextlib.contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def refusals(path: Path) -> Iterator[None]:
+    """Turns what a runtime says of a file that it does not load into a UserError."""
     flatbuffer.read(path)  # a damaged file would crash the interpreters, which check less
     try:
         yield
@@ -80,6 +81,27 @@ def complete(interpreter: Any) -> Callable[[bytes], bytes]:
     return call
 
 
+def chunks(signatures: Iterable[str]) -> list[int]:
+    """The lengths of a core's prefill signatures, rising."""
+    return sorted(int(n.removeprefix("prefill_")) for n in signatures if n.startswith("prefill_"))
+
+
+def padded(tokens: Array, chunk: int) -> Iterator[tuple[int, Array]]:
+    """Tokens `[n]` in chunks of equal length, the last one padded, with how many of each are meant."""
+    for first in range(0, len(tokens), chunk):
+        part = tokens[first : first + chunk]
+        values = np.zeros(chunk, np.int32)
+        values[: len(part)] = part
+        yield len(part), values
+
+
+def numbers(tokens: Array, position: int, slots: int) -> Arrays:
+    """What LiteRT-LM gives a core's signature beside the KV cache, for tokens `[n]` behind `position` others."""
+    positions = np.arange(position, position + len(tokens), dtype=np.int32)
+    mask = np.where(np.arange(slots) <= positions[:, None], np.float32(0), _MASKED)[None, None]
+    return {"tokens": tokens[None], "input_pos": positions, "mask": mask}
+
+
 class Session:
     """One sequence through a core's signatures: the KV cache, and how many tokens are in it."""
 
@@ -94,7 +116,7 @@ class Session:
     @property
     def chunks(self) -> list[int]:
         """The lengths of the prefill signatures, rising."""
-        return sorted(int(n.removeprefix("prefill_")) for n in self._signatures if n.startswith("prefill_"))
+        return chunks(self._signatures)
 
     def reset(self) -> None:
         """Begins a new sequence; old slots are masked until they are written again."""
@@ -102,12 +124,9 @@ class Session:
 
     def prefill(self, tokens: Array, chunk: int) -> None:
         """Reads tokens `[n]` in chunks of one signature, the last one padded."""
-        for first in range(0, len(tokens), chunk):
-            part = tokens[first : first + chunk]
-            padded = np.zeros(chunk, np.int32)
-            padded[: len(part)] = part
-            self._call(f"prefill_{chunk}", padded)
-            self.position += len(part)
+        for part, values in padded(tokens, chunk):
+            self._call(f"prefill_{chunk}", values)
+            self.position += part
 
     def decode(self, token: int) -> Array:
         """Reads one token; returns the next one's logits, `[vocab]`."""
@@ -116,10 +135,12 @@ class Session:
         logits: Array = outputs["logits"][0, 0]
         return logits
 
+    def inputs(self, tokens: Array) -> Arrays:
+        """What a signature is given to read the next tokens `[n]`."""
+        return numbers(tokens, self.position, self.slots) | self._cache
+
     def _call(self, signature: str, tokens: Array) -> Arrays:
-        positions = np.arange(self.position, self.position + len(tokens), dtype=np.int32)
-        mask = np.where(np.arange(self.slots) <= positions[:, None], np.float32(0), _MASKED)[None, None]
-        outputs: Arrays = self._runners[signature](tokens=tokens[None], input_pos=positions, mask=mask, **self._cache)
+        outputs: Arrays = self._runners[signature](**self.inputs(tokens))
         self._cache = {n: outputs[n] for n in self._cache}
         return outputs
 

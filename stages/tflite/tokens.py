@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,21 +37,8 @@ def interpreted(interpreter: Any) -> Generate:
     return generate
 
 
-def compiled(path: Path, threads: int, weight_cache: Path | None = None) -> Generate:
-    """A call of a CompiledModel, which can keep weights as XNNPACK packs them in a file.
-
-    Where that file is there already, the model's own weights are not read: memory holds them once, and the file's
-    pages are shared with other processes. It belongs to one model and one version of the runtime: name it after both.
-    """
-    from ai_edge_litert.compiled_model import CompiledModel
-    from ai_edge_litert.cpu_options import CpuOptions
-    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
-    from ai_edge_litert.options import Options
-
-    options = CpuOptions(num_threads=threads, xnnpack_weight_cache_path=str(weight_cache or ""))
-    model = CompiledModel.from_file(
-        str(path), options=Options(hardware_accelerators=HardwareAccelerator.CPU, cpu_options=options)
-    )
+def compiled(model: Any) -> Generate:
+    """A call of a CompiledModel (compiled.load)."""
     details = model.get_input_tensor_details(SIGNATURE)
     room = int(details["tokens"]["shape"][1])
     given = {name: model.create_input_buffer_by_name(SIGNATURE, name) for name in details}

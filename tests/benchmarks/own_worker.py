@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.quiet import quiet
-from stages.tflite import runner, tokens
+from stages.tflite import compiled, runner, tokens
 from tests.benchmarks.protocol import LENGTH, PROMPT, prompt_ids, serve
 
 TEXT = b"The weather in Paris is mild in the spring, so we walked by the river"  # 16 tokens of GPT-2's vocabulary
@@ -46,7 +46,7 @@ def load(interface: str, path: Path, threads: int) -> Any:
         if interface == "text":
             return runner.complete(runner.tensorflow(path, threads))
         if interface == "compiled":
-            return tokens.compiled(path, threads, Path(":memory"))
+            return tokens.compiled(compiled.load(path, threads, Path(":memory")))
         return tokens.interpreted(getattr(runner, interface)(path, threads))
 
 

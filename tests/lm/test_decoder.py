@@ -1,6 +1,7 @@
 """The re-authored decoder is Keras: same logits, same tokens, with and without the cache."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy
 
 from stages.lm import reference
 from stages.measure import checks
-from stages.tflite import runner
+from stages.tflite import compiled, runner
 
 
-@pytest.fixture(scope="module")
-def session(core_path: Path) -> runner.Session:
-    return runner.Session(runner.litert(core_path, 1))
+@pytest.fixture(scope="module", params=["interpreter", "compiled"])
+def session(request: pytest.FixtureRequest, core_path: Path) -> Any:
+    if request.param == "interpreter":
+        return runner.Session(runner.litert(core_path, 1))
+    return compiled.Session(compiled.load(core_path, 1))
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:
@@ -25,7 +28,7 @@ def random_ids(toy: Toy, count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("read_by_prefill", [0, 1, 5, CHUNK, CHUNK + 3, 32])
-def test_logits_equal_keras(toy: Toy, session: runner.Session, read_by_prefill: int) -> None:
+def test_logits_equal_keras(toy: Toy, session: Any, read_by_prefill: int) -> None:
     tokens = random_ids(toy, 40)
     expected = reference.logits(toy.model, tokens[None])[0]
     session.reset()
@@ -36,7 +39,7 @@ def test_logits_equal_keras(toy: Toy, session: runner.Session, read_by_prefill: 
     assert apart.mean() < 1e-5
 
 
-def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: runner.Session) -> None:
+def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, 29)
     after = []
     for chunk in session.chunks:
@@ -46,9 +49,7 @@ def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: runner.Sess
     assert np.abs(after[0] - after[1]).max() < 1e-5
 
 
-def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(
-    toy: Toy, session: runner.Session
-) -> None:
+def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, SLOTS)
     expected = reference.logits(toy.model, tokens[None])[0]
     session.reset()
@@ -58,7 +59,7 @@ def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(
     assert np.abs(session.decode(int(tokens[-1])) - expected[-1]).max() < 1e-4
 
 
-def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: runner.Session) -> None:
+def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, 12)
     session.reset()
     first = [session.decode(int(t)) for t in tokens]

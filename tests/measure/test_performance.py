@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from stages.measure import memory, performance
-from stages.tflite import runner
+from stages.tflite import compiled
 
 
 def test_only_answers_of_full_length_count() -> None:
@@ -26,7 +26,7 @@ def test_too_few_full_answers_are_no_figure() -> None:
 
 
 def test_a_core_has_every_speed(core_path: Path) -> None:
-    session = runner.Session(runner.litert(core_path, 1))
+    session = compiled.Session(compiled.load(core_path, 1))
     speed = performance.core_speed(session, np.arange(2, 12, dtype=np.int32), 5)
     assert all(v > 0 for v in speed.values())
     assert speed["decode_tokens_per_s_p90"] <= speed["decode_tokens_per_s"]

@@ -9,16 +9,17 @@ from stages.errors import UserError
 from stages.measure import sensitivity
 from stages.tflite import quantization
 
-
-@pytest.fixture(scope="module")
-def choice(core_path: Path) -> sensitivity.Choice:
-    entry = settings("int4_block32")["recipe"][0] | {"operation": "FULLY_CONNECTED"}
-    return sensitivity.Choice(core_path, settings("dynamic_range")["recipe"], entry, None, [list(range(2, 40))])
+ENTRY = settings("int4_block32")["recipe"][0] | {"operation": "FULLY_CONNECTED"}
 
 
 @pytest.fixture(scope="module")
-def ranked(choice: sensitivity.Choice) -> list[sensitivity.Part]:
-    return sensitivity.ranking(choice)
+def trial(core_path: Path) -> sensitivity.Trial:
+    return sensitivity.Trial(core_path, settings("dynamic_range")["recipe"], None, [list(range(2, 40))])
+
+
+@pytest.fixture(scope="module")
+def ranked(trial: sensitivity.Trial) -> list[sensitivity.Part]:
+    return sensitivity.ranking(trial, ENTRY)
 
 
 def test_every_matrix_of_the_layers_is_tried_by_itself(ranked: list[sensitivity.Part]) -> None:
@@ -30,13 +31,13 @@ def test_every_matrix_of_the_layers_is_tried_by_itself(ranked: list[sensitivity.
 
 
 def test_the_least_harmful_come_first_until_the_size_is_reached(
-    choice: sensitivity.Choice, ranked: list[sensitivity.Part]
+    trial: sensitivity.Trial, ranked: list[sensitivity.Part]
 ) -> None:
-    whole = sensitivity._shipped_size(quantization.quantize(choice.core, choice.recipe))
+    whole = sensitivity._shipped_size(quantization.quantize(trial.core, trial.recipe))
     size = 1 - sum(p.saved for p in ranked[:3]) / whole
-    recipe, chosen = sensitivity.recipe_within(choice, size + 1e-9)
+    recipe, chosen = sensitivity.recipe_within(trial, ENTRY, size + 1e-9)
     assert chosen == ranked[:3]
-    made = quantization.quantize(choice.core, recipe)
+    made = quantization.quantize(trial.core, recipe)
     assert sensitivity._shipped_size(made) <= 1.01 * size * whole
     blocks = {
         t.name.decode().rpartition("weight_")[2]
@@ -45,6 +46,6 @@ def test_the_least_harmful_come_first_until_the_size_is_reached(
     assert blocks == {p.role for p in chosen}
 
 
-def test_a_size_out_of_reach_is_one_line(choice: sensitivity.Choice) -> None:
+def test_a_size_out_of_reach_is_one_line(trial: sensitivity.Trial) -> None:
     with pytest.raises(UserError, match=r"quantize\.further\.size is 0\.1; allowed: at least 0\.\d+"):
-        sensitivity.recipe_within(choice, 0.1)
+        sensitivity.recipe_within(trial, ENTRY, 0.1)

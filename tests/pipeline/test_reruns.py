@@ -88,6 +88,7 @@ def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository
     made = Repository(folder)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     assert made.dvc("init", "-q").returncode == 0
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     return made
 
 
@@ -96,7 +97,7 @@ def modes(stage: str, *names: str) -> set[str]:
 
 
 def chain(*names: str) -> set[str]:
-    return modes("quantize", *names) | modes("validate", *names) | modes("package", *names)
+    return {name for stage in ("quantize", "layers", "validate", "package") for name in modes(stage, *names)}
 
 
 def test_everything_runs_once(repository: Repository) -> None:
@@ -148,6 +149,17 @@ def test_a_mode_added_runs_its_own_chain_only(repository: Repository) -> None:
     assert "| dynamic_range |" in (repository.folder / "artifacts/summary/summary.md").read_text()
 
 
+def test_dvc_shows_what_each_product_loses(repository: Repository) -> None:
+    done = repository.dvc("plots", "show", "-o", "plots")
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stderr
+    page = (repository.folder / "plots/index.html").read_text()
+    assert '"product": "layer_0_qkv", "snr_db": ' in page
+    names = {p.name for p in (repository.folder / "plots/static").iterdir()}
+    assert names == {f"workspace_artifacts_layers_{mode}_layers.png" for mode in ("float32", "dynamic_range")}
+    shutil.rmtree(repository.folder / "plots")
+
+
 def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) -> None:
     repository.edit("params.yaml", "  - dynamic_range\n", "  - dynamic_range\n  - int4_block32\n")
     assert repository.repro() == chain("int4_block32") | {"summary"}
@@ -167,7 +179,8 @@ def test_another_calibration_text_runs_what_it_changes(repository: Repository) -
     """All modes are quantized anew, as DVC cannot know which read it; the bytes tell that nothing else is to do."""
     path = repository.folder / "artifacts/presets/pydoc_gpt2/calibration.jsonl"
     path.write_text(path.read_text() + '{"text": "more"}\n')
-    assert repository.repro() == {"author"} | modes("quantize", "float32", "dynamic_range")
+    read = {name for stage in ("quantize", "layers") for name in modes(stage, "float32", "dynamic_range")}
+    assert repository.repro() == {"author"} | read
 
 
 def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(repository: Repository) -> None:

@@ -11,7 +11,7 @@ from conftest import settings
 from stages.lm import core, decoder, drivers, fixed_loop, gpt2, loop
 from stages.lm.decoder import Weights
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, linker, quantization, runner, tokens
+from stages.tflite import compiled, flatbuffer, graph, linker, quantization, runner, tokens
 
 LENGTHS = loop.Lengths(32, 16)
 BITS = {
@@ -108,7 +108,7 @@ def test_shared_packed_weights_change_nothing(files: Any, tmp_path: Path, mode: 
     plain = tokens.interpreted(runner.litert(path, 1))([5, 6, 7], 32, tokens.Sampling())
     for cache in (None, Path(":memory"), tmp_path / "packed", tmp_path / "packed"):
         with quiet():
-            generate = tokens.compiled(path, 1, cache)
+            generate = tokens.compiled(compiled.load(path, 1, cache))
             assert generate([5, 6, 7], 32, tokens.Sampling()) == plain
             sampling = tokens.Sampling(1.0, 5, 0.9, seed=3)
             assert generate([5, 6, 7], 32, sampling) == generate([5, 6, 7], 32, sampling)

@@ -1,0 +1,75 @@
+"""What each product of a mode loses."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import TEXT, Toy, settings
+
+from stages import layers as stage
+from stages.lm import text
+from stages.measure import layers
+from stages.tflite import flatbuffer, quantization
+
+MATRICES = ("qkv", "attention_output", "feedforward_up", "feedforward_down")
+LOOKUPS = ["embedding", "positions"]
+WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "logits"]
+
+
+def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layers.Loss]:
+    windows = text.windows(TEXT, toy.bpe, toy.vocabulary.end, 48, 1)
+    statistics = quantization.calibrate(core, recipe, windows.tolist())
+    shipped = folder / "shipped.tflite"
+    flatbuffer.write(quantization.quantize(core, recipe, statistics), shipped)
+    return {loss.product: loss for loss in layers.losses((core, shipped), recipe, statistics, windows)}
+
+
+def test_every_product_that_is_quantized_is_there(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    int8 = losses(toy, core_path, settings("dynamic_range")["recipe"], tmp_path)
+    assert list(int8) == WEIGHTED  # attention's own products stay as they are
+    int4 = losses(toy, core_path, settings("int4_block32_rtn")["recipe"], tmp_path)
+    assert list(int4) == WEIGHTED
+    for product in WEIGHTED:  # four bits less are 24 dB less
+        assert 15 < int8[product].snr_db - int4[product].snr_db < 35
+        assert 0 <= int8[product].kl_divergence < int4[product].kl_divergence
+
+
+def test_integer_activations_count_attention_s_products_too(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    found = losses(toy, core_path, settings("full_integer")["recipe"], tmp_path)
+    assert set(found) == {*WEIGHTED, *(f"layer_{i}_{p}" for i in range(2) for p in ("scores", "mix"))}
+
+
+def test_a_bad_layer_is_seen(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    coarse = settings("int4_block32_rtn")["recipe"][0] | {"regex": "layer_1_qkv", "operation": "FULLY_CONNECTED"}
+    fine = settings("float16")["recipe"]
+    good, bad = (losses(toy, core_path, recipe, tmp_path) for recipe in (fine, [*fine, coarse]))
+    assert max(bad.values(), key=lambda loss: loss.kl_divergence).product == "layer_1_qkv"
+    assert bad["layer_1_qkv"].snr_db < good["layer_1_qkv"].snr_db - 20
+    assert bad["layer_0_qkv"] == good["layer_0_qkv"]
+
+
+def test_noise_of_a_product_is_that_of_its_result() -> None:
+    clean = np.linspace(-1, 1, 1000)
+    assert layers._decibel(clean + 0.01 * np.sign(clean), clean) == pytest.approx(
+        10 * np.log10(np.mean(clean**2) / 1e-4), abs=1e-3
+    )
+
+
+def test_nothing_is_lost_by_float32(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    assert losses(toy, core_path, [], tmp_path) == {}
+    stage.plot("float32", [], tmp_path / "layers.png")
+    assert layers.comma_separated([]) == "product,snr_db,kl_divergence\n"
+
+
+def test_the_table_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [layers.Loss("layer_0_qkv", 40.0, 1e-5), layers.Loss("logits", 21.5, 0.0123456789)]
+    rows = list(csv.DictReader(io.StringIO(layers.comma_separated(found))))
+    assert rows[1] == {"product": "logits", "snr_db": "21.5", "kl_divergence": "0.0123457"}
+    stage.show("int4", found)
+    assert "layer_0_qkv" in capsys.readouterr().out
+    for name in ("one.png", "two.png"):
+        stage.plot("int4", found, tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
