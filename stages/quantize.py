@@ -33,9 +33,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Further:
-    """A recipe's entry for the matrices that bear it, as many as bring the core to this share of its size."""
+    """Entries for the matrices that bear them best, which bring the core to this share of its size."""
 
-    entry: dict[str, Any]
+    recipe: list[dict[str, Any]]
     size: float
 
 
@@ -91,7 +91,7 @@ def _cores(
 
     path, further = CONVERT / "core.tflite", settings.further
     # the first recipe that must be calibrated; the other shares its statistics
-    recipes = [[*recipe, *([further.entry] if further else [])], text_recipe or []]
+    recipes = [[*recipe, *(further.recipe if further else [])], text_recipe or []]
     asking = [r for r in recipes if quantization.needs_calibration(r)]
     sequences = _sequences(settings) if asking or further else []
     statistics = quantization.calibrate(path, asking[0], sequences) if asking else None
@@ -99,7 +99,7 @@ def _cores(
         from stages.measure import sensitivity
 
         trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIED])
-        recipe, chosen = sensitivity.recipe_within(trial, further.entry, further.size)
+        recipe, chosen = sensitivity.recipe_within(trial, further.recipe, further.size)
         for part in chosen:
             print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
     core = quantization.quantize(path, recipe, statistics)

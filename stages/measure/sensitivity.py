@@ -1,6 +1,7 @@
 """How much predictions suffer when one matrix is quantized further, and which matrices bear it."""
 
 import dataclasses
+import math
 import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -39,39 +40,51 @@ class Trial:
     statistics: Statistics | None
     sequences: Sequence[Sequence[int]]
 
-    def with_entry(self, entry: Mapping[str, Any], roles: Sequence[str]) -> Recipe:
-        """The recipe with one more entry, for some products alone."""
-        return [*self.recipe, {**entry, "regex": f"/({'|'.join(roles)});"}]
+    def with_further(self, entries: Recipe, roles: Sequence[str]) -> Recipe:
+        """The recipe with more entries, for some products alone."""
+        return [*self.recipe, *products.restricted(entries, roles)]
 
 
 _trials: list[tuple[Trial, list[Array]]] = []  # of a worker process: the trial, and what float32 predicts
 
 
-def recipe_within(trial: Trial, entry: Mapping[str, Any], size: float) -> tuple[Recipe, list[Part]]:
-    """The recipe with the entry for as many matrices as bring the core to that share of its size, and which these are.
+def recipe_within(trial: Trial, entries: Recipe, size: float) -> tuple[Recipe, list[Part]]:
+    """The recipe with more entries for matrices that bring the core to that share of its size, and which these are.
 
     Raises:
       UserError: where all matrices together do not.
     """
     whole = _shipped_size(quantization.quantize(trial.core, trial.recipe, trial.statistics))
-    saved, chosen = 0, []
-    for part in ranking(trial, entry):
-        if whole - saved <= size * whole:
-            break
-        saved += part.saved
-        chosen.append(part)
-    if whole - saved > size * whole:
-        least = 1 - saved / whole
+    parts = matrices(trial, entries)
+    least = 1 - sum(p.saved for p in parts) / whole
+    if size < least:
         raise UserError(f"quantize.further.size is {size}; allowed: at least {least:.3f}, with every layer's matrices")
-    return trial.with_entry(entry, [p.role for p in chosen]), chosen
+    chosen = cheapest(parts, math.ceil((1 - size) * whole))
+    return trial.with_further(entries, [p.role for p in chosen]), chosen
 
 
-def ranking(trial: Trial, entry: Mapping[str, Any]) -> list[Part]:
-    """Each matrix of the layers, alone quantized further, by the divergence that each saved byte costs."""
-    found = [p for p in products.products(flatbuffer.read(trial.core)) if p.signature == "decode"]
-    roles = [p.role for p in found if len(p.activations) == 2 and p.role != products.LOGITS]
-    parts = tried(trial, {role: trial.with_entry(entry, [role]) for role in roles})
-    return sorted(parts, key=lambda part: part.divergence / part.saved)
+def matrices(trial: Trial, entries: Recipe) -> list[Part]:
+    """Each matrix but the vocabulary's: the divergence that it alone adds, quantized further, and what it saves."""
+    roles = products.weights(flatbuffer.read(trial.core), "decode")
+    further = {role: trial.with_further(entries, [role]) for role in roles}
+    before, *parts = tried(trial, {"": trial.recipe} | further)
+    return [dataclasses.replace(p, divergence=max(p.divergence - before.divergence, 0.0)) for p in parts]
+
+
+def cheapest(parts: Sequence[Part], needed: int) -> list[Part]:
+    """The parts of least divergence in all, taken as additive, that together save the bytes needed.
+
+    By dynamic programming over what is saved (the knapsack problem, turned round), in units of a thousandth of it.
+    """
+    unit = max(needed // 1000, 1)
+    goal = math.ceil(needed / unit)
+    best: dict[int, tuple[float, list[Part]]] = {0: (0.0, [])}
+    for part in parts:
+        for saved, (divergence, chosen) in list(best.items()):
+            reached, cost = min(saved + part.saved // unit, goal), divergence + part.divergence
+            if reached not in best or cost < best[reached][0]:
+                best[reached] = (cost, [*chosen, part])
+    return best[max(best)][1]
 
 
 def tried(trial: Trial, recipes: Mapping[str, Recipe]) -> list[Part]:

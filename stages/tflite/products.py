@@ -60,6 +60,12 @@ def roles(model: schema.ModelT, signature: str) -> list[str]:
     return [role for key, _, role in names if key == signature]
 
 
+def weights(model: schema.ModelT, signature: str) -> list[str]:
+    """Of a signature's roles those with a weight of their own; the embedding is the head's as well."""
+    without = re.compile(rf"{LOGITS}|embedding|.*_(scores|mix)(_\d+)?")
+    return [role for role in roles(model, signature) if not without.fullmatch(role)]
+
+
 def restricted(recipe: Sequence[Mapping[str, Any]], roles: Collection[str]) -> list[dict[str, Any]]:
     """The recipe for some roles' products alone: the quantizer matches results' names, a semicolon behind each."""
     only = rf"^(?=.*/({'|'.join(sorted(roles))});)"

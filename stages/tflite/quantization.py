@@ -1,6 +1,7 @@
 """Quantizing a core by a recipe of ai-edge-quantizer."""
 
 import contextlib
+import copy
 import io
 import logging
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,8 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
         with quiet():
             work = quantizer.Quantizer(str(path))
             work.load_quantization_recipe(recipe)
-            content = bytes(work.quantize(statistics).quantized_model)
+            # a copy, as GPTQ of ai-edge-quantizer 0.10 damps the Hessians that it is given and does not undo it
+            content = bytes(work.quantize(copy.deepcopy(statistics)).quantized_model)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise UserError(f"ai-edge-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
     return graph.share_buffers(_with_outputs_of(given, flatbuffer.parse(content)))

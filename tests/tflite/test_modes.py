@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import MODES, PROMPTS, SEQUENCE, TEXT, Toy, quantized, steps
+from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, TEXT, Toy, quantized, settings, steps
 
-from stages.lm import drivers, loop
+from stages.lm import drivers, loop, text
 from stages.quiet import quiet
-from stages.tflite import calibration, flatbuffer, graph, linker, products, runner, tokens
+from stages.tflite import calibration, flatbuffer, graph, linker, products, quantization, runner, tokens
 
 INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
 
@@ -45,6 +45,23 @@ def types(model: Any, kinds: tuple[str, ...]) -> Counter[tuple[int, ...]]:
 @pytest.mark.parametrize("mode", MODES)
 def test_quantizing_twice_gives_the_same_bytes(toy: Toy, core_path: Path, cores: Any, mode: str) -> None:
     assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
+
+
+def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
+    recipe = settings("int4_block32")["recipe"]
+    windows = text.windows(TEXT, toy.bpe, toy.vocabulary.end, SLOTS, 2)
+    statistics = quantization.calibrate(core_path, recipe, windows.tolist())
+    first, second = (flatbuffer.serialize(quantization.quantize(core_path, recipe, statistics)) for _ in range(2))
+    assert first == second
+
+
+def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
+    """A sequence and its whole chunks tell the same; what is longer than these is not read."""
+    recipe = settings("full_integer")["recipe"]
+    tokens = text.windows(TEXT, toy.bpe, toy.vocabulary.end, 40, 1).tolist()
+    assert str(quantization.calibrate(core_path, recipe, tokens)) == str(
+        quantization.calibrate(core_path, recipe, [tokens[0][:32]])
+    )
 
 
 @pytest.mark.parametrize("mode", INTEGER)
