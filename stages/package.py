@@ -3,10 +3,14 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages import config
 from stages.errors import UserError
 from stages.files import read_json, replacing, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from stages.bundle import manifest
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 VALIDATE, OUT = Path("artifacts/validate"), Path("artifacts/package")
@@ -25,7 +29,7 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import card, manifest
+    from stages.bundle import card, checksums, manifest
     from stages.tflite import inspect
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
@@ -45,13 +49,35 @@ def run(settings: PackageSettings) -> None:
         models = sorted(shipped.glob("*.tflite"))
         for path in models:
             shutil.copyfile(path, folder / path.name)
-        shutil.copytree(AUTHOR / "assets/tokenizer", folder / "tokenizer", copy_function=shutil.copyfile)
+        _add_tokenizer(folder)
+        if facts.targets["core.tflite"]["litert_lm"]["fits"]:
+            _add_litert_lm(folder, facts)
         described = {p.name: inspect.describe(p) for p in models}
         content = manifest.build(settings.name, facts, described, folder)
         write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
-        write_json(folder / "manifest.json", content | {"files": manifest.files(folder)})
+        shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
+        content["files"] = manifest.files(folder)
+        manifest.check(content)
+        write_json(folder / manifest.FILE, content)
+        checksums.write(folder)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
+
+
+def _add_tokenizer(folder: Path) -> None:
+    """The vocabulary's two files as GPT-2 has them, and tokenizer.json, the form of Hugging Face's tokenizers."""
+    from stages.lm import tokenizer
+
+    shutil.copytree(AUTHOR / tokenizer.FOLDER, folder / "tokenizer", copy_function=shutil.copyfile)
+    write_bytes(folder / "tokenizer/tokenizer.json", tokenizer.load(AUTHOR / tokenizer.FOLDER).to_str().encode())
+
+
+def _add_litert_lm(folder: Path, facts: "manifest.Facts") -> None:
+    """autocomplete.litertlm: core, tokenizer and what LiteRT-LM must know beside them."""
+    from stages.bundle import litertlm, manifest
+
+    told = litertlm.Facts(**manifest.litert_lm(facts.model, facts.conversion))
+    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ METRICS = (
     "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
     "bits_per_byte", "top1_agreement", "kl_divergence", "kl_divergence_p99", "text_perplexity_ratio",
     "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
+    "context_words_p50", "context_words_p95",
     *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
       for error in ("", "_stderr")),
 )  # fmt: skip
@@ -94,7 +95,7 @@ def run(settings: ValidateSettings) -> None:
 
     with quiet():
         from stages.lm import presets, tokenizer
-        from stages.measure import checks, completion, performance
+        from stages.measure import checks, completion, context, performance
         from stages.measure.subject import Subject, text_core
         from stages.tflite import targets
 
@@ -104,6 +105,7 @@ def run(settings: ValidateSettings) -> None:
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
     metrics: dict[str, Any] = {"mode": settings.mode}
+    metrics |= context.words_that_fit(documents, bpe, converted["context_window"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         core = text_core(shipped, CONVERT, folder)

@@ -35,6 +35,7 @@ _ROWS = (
     ("answer of 100 tokens, tokens model", "performance", "tokens_latency_100_tokens_s", " s"),
     ("peak memory of the core above an empty interpreter", "performance", "peak_rss_mib", " MiB"),
 )
+_LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
 _REFUSED = "\n**Gates that failed:** {}. This bundle was made with `package.allow_failed_gates: true`.\n"
 
 
@@ -60,6 +61,7 @@ def render(manifest: Mapping[str, Any], title: str, language: str) -> str:
         signatures=", ".join(manifest["models"]["core.tflite"]["signatures"]),
         use=(_TEXT_USE if "autocomplete.tflite" in manifest["models"] else _TOKENS_USE).format(**manifest),
         measured="| metric | value |\n|---|---|\n" + "\n".join(_measured(manifest)),
+        litert_lm=_LITERT_LM if manifest["litert_lm"] else "",
         refused=_REFUSED.format(", ".join(manifest["failed_gates"])) if manifest["failed_gates"] else "",
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))

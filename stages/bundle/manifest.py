@@ -1,14 +1,23 @@
 """manifest.json: what a bundle holds, what its models take and give, and what was measured."""
 
 import importlib.metadata
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+
+from stages.bundle import checksums
+from stages.errors import UserError
 from stages.files import sha256
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SCHEMA = Path(__file__).with_name("manifest.schema.json")
+FILE, LITERT_LM = "manifest.json", "autocomplete.litertlm"
+NOT_LISTED = {FILE, checksums.FILE, checksums.SIGNATURE}
+_MOST_SAID = 300  # characters of a validator's message, which may quote the whole manifest
 TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
 
 
@@ -36,8 +45,10 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
         "mode": facts.recipe["mode"],
         "model": dict(facts.model),
         "lengths": lengths,
+        "context_window": context_window(conversion, facts.metrics),
         "sampler": sampler,
         "models": dict(models),
+        "litert_lm": litert_lm(facts.model, conversion) if (folder / LITERT_LM).exists() else None,
         "recipe": facts.recipe["recipe"],
         "text_recipe": facts.recipe["text_recipe"],
         "metrics": dict(facts.metrics),
@@ -49,7 +60,50 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
     }
 
 
+def context_window(conversion: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """How much of the text typed so far to hand over: the files read its last tokens, an app counts words.
+
+    In words: the default fills the window in half of the held-out texts, the maximum in 95 % of them; what is more, the
+    model leaves out by itself.
+    """
+    tokens, words = int(conversion["context_window"]), {p: int(metrics[f"context_words_p{p}"]) for p in ("50", "95")}
+    return {
+        "tokens": {"minimum": 1, "default": tokens, "maximum": tokens},
+        "words": {"minimum": 1, "default": max(words["50"], 1), "maximum": max(words["95"], 1)},
+    }
+
+
+def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[str, Any]:
+    """What autocomplete.litertlm tells LiteRT-LM."""
+    start = model["start_token_id"] if model["add_start_token"] else None
+    return {
+        "max_num_tokens": conversion["cache_length"],
+        "start_token_id": start,
+        "stop_token_ids": [model["end_token_id"]],
+    }
+
+
+def check(manifest: Any) -> None:
+    """Raises UserError with the first place where a manifest does not follow its schema."""
+    schema = json.loads(SCHEMA.read_bytes())
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(manifest):
+        said = " ".join(error.message.split())
+        raise UserError(f"{FILE}: {error.json_path}: {said[:_MOST_SAID]}")
+
+
+def check_files(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Raises UserError where the files of a folder are not those of its manifest."""
+    there = files(folder)
+    for name in sorted(there.keys() ^ manifest["files"].keys()):
+        place = "in the folder alone" if name in there else f"in {FILE} alone"
+        raise UserError(f"{folder / name} is {place}: fetch the bundle again")
+    for name, known in there.items():
+        if known != manifest["files"][name]:
+            raise UserError(f"{folder / name} is not the file that {FILE} describes: fetch the bundle again")
+
+
 def files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Hash and size of every file in a folder, by its path there."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): {"sha256": sha256(p), "bytes": p.stat().st_size} for p in paths}
+    """Hash and size of every file in a folder but the manifest and what is made of it, by its path there."""
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    names = sorted(paths.keys() - NOT_LISTED)
+    return {name: {"sha256": sha256(paths[name]), "bytes": paths[name].stat().st_size} for name in names}

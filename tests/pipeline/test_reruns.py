@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, TEXT, Toy
+from conftest import ROOT, TEXT, Toy, stage
 
 from stages import validate
 from stages.files import tree_sha256
@@ -108,6 +108,19 @@ def test_everything_runs_once(repository: Repository) -> None:
     assert manifest["metrics"]["text_greedy_match"] == 1.0
     assert not manifest["failed_gates"]
     assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates"}
+    names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
+    vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
+    assert names == {*models, *vocabulary, "manifest.json", "manifest.schema.json", "MODEL_CARD.md", "SHA256SUMS"}
+
+
+def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
+    bundle = repository.folder / "artifacts/package/float32"
+    done = stage("stages.verify", str(bundle))
+    assert done.returncode == 0, done.stderr
+    before = tree_sha256(bundle)
+    assert repository.dvc("repro", "--force", "--single-item", "package@float32").returncode == 0
+    assert tree_sha256(bundle) == before
 
 
 def test_a_second_run_is_quick_and_runs_nothing(repository: Repository) -> None:

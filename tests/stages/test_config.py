@@ -1,7 +1,7 @@
 """Settings: who wins, what a stage may see, and errors in one line."""
 
+import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,12 @@ def test_use_chooses_the_group_file_and_the_command_line_another(project: Path) 
     assert settings(project, "convert=default")["top_k"] == 5
 
 
+def processor_seconds() -> float:
+    """What ended child processes took: a busy machine makes them wait, not work."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 @pytest.mark.parametrize("text", ["plain", "it's \\ quoted", "a,b: {c} [d] $e"])
 def test_any_string_of_params_arrives_as_it_is(project: Path, text: str) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
@@ -117,9 +123,9 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
     ],
 )
 def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:
-    began = time.monotonic()
+    began = processor_seconds()
     line = failure(*arguments, cwd=ROOT)
-    assert time.monotonic() - began < 2
+    assert processor_seconds() - began < 2  # importing TensorFlow alone takes three
     for part in expected:
         assert part in line
     assert "hydra.conf" not in line
@@ -142,11 +148,13 @@ def test_bad_params_are_one_line(project: Path, old: str, new: str, expected: li
         assert part in line
 
 
-@pytest.mark.parametrize("name", ["author", "convert", "quantize", "validate", "package", "summary", "pretrain"])
+@pytest.mark.parametrize(
+    "name", ["author", "convert", "quantize", "validate", "layers", "package", "summary", "pretrain"]
+)
 def test_help_is_fast_and_shows_the_settings(name: str) -> None:
-    began = time.monotonic()
+    began = processor_seconds()
     done = stage(f"stages.{name}", "--help")
-    assert time.monotonic() - began < 2
+    assert processor_seconds() - began < 2
     assert done.returncode == 0, done.stderr
     assert f"python -m stages.{name}" in done.stdout
     assert f"{name}: " in done.stdout or name == "pretrain"

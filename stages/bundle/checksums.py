@@ -1,0 +1,65 @@
+"""SHA256SUMS: a bundle's files and their hashes, in the form that `sha256sum --check` reads."""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from stages.errors import UserError
+from stages.files import sha256, write_bytes
+
+FILE = "SHA256SUMS"
+SIGNATURE = "SHA256SUMS.sig"
+_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*)")
+
+
+def write(folder: Path) -> None:
+    """Writes the hashes of all files below a folder, sorted by path."""
+    lines = (f"{sha256(folder / name)}  {name}\n" for name in _names(folder))
+    write_bytes(folder / FILE, "".join(lines).encode())
+
+
+def parse(content: bytes) -> dict[str, str]:
+    """Path → hash, from a file that came from elsewhere.
+
+    Raises:
+      UserError: where a line is not `<hash>  <path>`, a path occurs twice, is absolute or leaves the folder.
+    """
+    lines = content.decode("ascii", errors="replace").split("\n")
+    if lines.pop() != "":
+        raise UserError(f"{FILE} does not end with a line's end: it was cut off or changed")
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        match = _LINE.fullmatch(line)
+        if match is None or ".." in PurePosixPath(match[2]).parts:
+            raise UserError(f"{FILE}:{number} is not `<sha256>  <path below the folder>`: it was changed")
+        if match[2] in found:
+            raise UserError(f"{FILE}:{number} names {match[2]} a second time")
+        found[match[2]] = match[1]
+    if not found:
+        raise UserError(f"{FILE} names no file")
+    return found
+
+
+def check(folder: Path) -> dict[str, str]:
+    """Path → hash of a folder in which every file is listed and equals its hash.
+
+    Raises:
+      UserError: with the first file that is missing, not listed, or of another content.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(f"{path} is missing: this is no bundle, or not all of it was copied")
+    listed, there = parse(path.read_bytes()), set(_names(folder))
+    for name in sorted(set(listed) - there):
+        raise UserError(f"{folder / name} is missing: fetch the bundle again")
+    for name in sorted(there - set(listed)):
+        raise UserError(f"{folder / name} is not listed in {FILE}: it does not belong to the bundle")
+    for name, wanted in listed.items():
+        if sha256(folder / name) != wanted:
+            raise UserError(f"{folder / name} is damaged or was changed (SHA-256 differs): fetch the bundle again")
+    return listed
+
+
+def _names(folder: Path) -> list[str]:
+    """The files of a bundle but this list and its signature; a link counts as a file, wherever it points."""
+    paths = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    return sorted(n for p in paths if (n := p.relative_to(folder).as_posix()) not in (FILE, SIGNATURE))

@@ -1,0 +1,247 @@
+"""verify: a sound bundle passes, and nothing else does."""
+
+import http.server
+import json
+import random
+import shutil
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from conftest import stage
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from stages import verify
+from stages.bundle import archives, checksums, manifest, signature
+from stages.errors import UserError
+from stages.files import write_json
+
+CORRUPTIONS = 1200
+
+
+def keys(folder: Path, name: str) -> tuple[Path, Path]:
+    """A pair of keys: private, public."""
+    key, private, public = Ed25519PrivateKey.generate(), folder / f"{name}.key", folder / f"{name}.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+def sign(bundle: Path, private: Path) -> None:
+    (bundle / checksums.SIGNATURE).write_bytes(signature.sign(private, (bundle / checksums.FILE).read_bytes()))
+
+
+def reseal(bundle: Path) -> None:
+    """What a forger does: a manifest and hashes that fit."""
+    described = json.loads((bundle / manifest.FILE).read_text())
+    write_json(bundle / manifest.FILE, described | {"files": manifest.files(bundle)})
+    checksums.write(bundle)
+
+
+@pytest.fixture(scope="module")
+def server(toy_bundle: Path) -> Iterator[str]:
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(toy_bundle.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, server: str) -> None:
+    for where in (str(toy_bundle), f"{server}/bundle/"):
+        done = stage("stages.verify", where)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.splitlines()
+        assert said[0] == "signature   none"
+        for name in ("core.tflite", "tokens.tflite", "autocomplete.tflite", "autocomplete.litertlm"):
+            assert any(line.startswith(name) for line in said)
+
+
+def test_a_signature_counts_only_by_the_right_key(bundle: Path, tmp_path: Path) -> None:
+    (mine, public), (theirs, other) = keys(tmp_path, "mine"), keys(tmp_path, "theirs")
+    with pytest.raises(UserError, match=r"SHA256SUMS\.sig is missing"):
+        verify.signed(bundle, public)
+    sign(bundle, mine)
+    assert verify.signed(bundle, public) == f"by the owner of {public}"
+    assert verify.signed(bundle, None).startswith("not checked: no key")
+    with pytest.raises(UserError, match="forged or damaged"):
+        verify.signed(bundle, other)
+    (bundle / "core.tflite").write_bytes(b"TFL3")
+    reseal(bundle)  # whole by its own account
+    verify.whole(bundle)
+    sign(bundle, theirs)
+    with pytest.raises(UserError, match="forged or damaged"):
+        verify.signed(bundle, public)
+
+
+def flip(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: chance.randrange(len(content))])
+
+
+def grow(path: Path, chance: random.Random) -> None:
+    path.write_bytes(path.read_bytes() + chance.randbytes(chance.randint(1, 9)))
+
+
+def remove(path: Path, _: random.Random) -> None:
+    path.unlink()
+
+
+def rename(path: Path, _: random.Random) -> None:
+    path.rename(path.with_name(f"{path.name}x"))
+
+
+def swap(path: Path, chance: random.Random) -> None:
+    others = [p for p in path.parent.rglob("*") if p.is_file() and p != path and p.read_bytes() != path.read_bytes()]
+    other = chance.choice(others)
+    mine = path.read_bytes()
+    path.write_bytes(other.read_bytes())
+    other.write_bytes(mine)
+
+
+def repeat(path: Path, _: random.Random) -> None:
+    shutil.copyfile(path, path.with_name(f"copy_{path.name}"))
+
+
+WAYS: tuple[Callable[[Path, random.Random], None], ...] = (flip, flip, flip, cut, grow, remove, rename, swap, repeat)
+
+
+def test_every_corruption_is_caught(bundle: Path, tmp_path: Path) -> None:
+    private, public = keys(tmp_path, "key")
+    sign(bundle, private)
+    chance = random.Random(11)
+    sound = {p.relative_to(bundle): p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
+    verify.signed(bundle, public), verify.whole(bundle)
+    for number in range(CORRUPTIONS):
+        path, way = bundle / chance.choice(sorted(sound)), chance.choice(WAYS)
+        way(path, chance)
+        with pytest.raises(UserError):
+            verify.signed(bundle, public), verify.whole(bundle)
+            pytest.fail(f"corruption {number}, {way.__name__} of {path.name}, was not caught")
+        for extra in [p for p in bundle.rglob("*") if p.is_file() and p.relative_to(bundle) not in sound]:
+            extra.unlink()
+        for name, content in sound.items():
+            if not (bundle / name).exists() or (bundle / name).read_bytes() != content:
+                (bundle / name).write_bytes(content)
+    verify.signed(bundle, public), verify.whole(bundle)
+
+
+BROKEN: list[dict[str, object]] = [
+    {"files": {"../evil": {"sha256": "0" * 64, "bytes": 1}}}, {"files": {}}, {"mode": "../x"}, {"schema_version": 1},
+    {"extra": 1}, {"lengths": {"sequence_length": "100"}}, {"models": {}}, {"context_window": {"tokens": 5}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", BROKEN)
+def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict[str, object]) -> None:
+    described = json.loads((bundle / manifest.FILE).read_text())
+    write_json(bundle / manifest.FILE, described | change)
+    checksums.write(bundle)
+    with pytest.raises(UserError, match=r"manifest\.json: \$"):
+        verify.whole(bundle)
+
+
+def test_a_model_that_is_not_as_described_or_does_not_load(bundle: Path) -> None:
+    shutil.copyfile(bundle / "tokens.tflite", bundle / "core.tflite")
+    reseal(bundle)
+    done = stage("stages.verify", str(bundle))
+    assert done.returncode == 1
+    assert "core.tflite has other signatures or operators than the manifest says" in done.stderr
+    (bundle / "core.tflite").write_bytes((bundle / "tokens.tflite").read_bytes()[:5000])
+    reseal(bundle)
+    done = stage("stages.verify", str(bundle))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def archive(path: Path, entries: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in entries.items():
+            made.writestr(name, content)
+    return path
+
+
+def test_archives_are_looked_into(tmp_path: Path) -> None:
+    archives.check(archive(tmp_path / "good.aar", {"assets/model": random.Random(1).randbytes(5000)}))
+    with pytest.raises(UserError, match="a bomb"):
+        archives.check(archive(tmp_path / "bomb.aar", {"a": bytes(50_000_000)}))
+    for name in ("../evil", "/etc/evil", "..\\evil"):
+        with pytest.raises(UserError, match="leads out of its folder"):
+            archives.check(archive(tmp_path / "out.aar", {name: b""}))
+    broken = bytearray((tmp_path / "good.aar").read_bytes())
+    broken[2000] ^= 1
+    (tmp_path / "broken.aar").write_bytes(broken)
+    with pytest.raises(UserError, match=r"damaged|no sound archive"):
+        archives.check(tmp_path / "broken.aar")
+
+
+def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
+    archive(bundle / "autocomplete.aar", {"a": bytes(50_000_000)})
+    reseal(bundle)
+    with pytest.raises(UserError, match="a bomb"):
+        verify.whole(bundle)
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("nowhere", "nowhere is no folder"), ("http://127.0.0.1:1/x", "cannot be read"), ("SERVER/none", "answers 404"),
+        ("", "is missing: this is no bundle"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(server: str, tmp_path: Path, where: str, said: str) -> None:
+    done = stage("stages.verify", where.replace("SERVER", server) or str(tmp_path))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_server_that_sends_too_much_is_cut_off(bundle: Path, toy_bundle: Path, tmp_path: Path) -> None:
+    (bundle / "core.tflite").write_bytes(bytes(3_000_000))  # more than the manifest says
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        done = stage("stages.verify", f"http://127.0.0.1:{running.server_port}")
+        running.shutdown()
+    assert done.returncode == 1
+    assert "sends more than the" in done.stderr
+
+
+def test_openssl_s_keys_and_signatures_are_ours(bundle: Path, tmp_path: Path) -> None:
+    """Whoever lacks this project checks with openssl."""
+    private, public = tmp_path / "k.pem", tmp_path / "p.pem"
+    run = partial(subprocess.run, check=True, capture_output=True)
+    run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(private)])
+    run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)])
+    sign(bundle, private)
+    verify.signed(bundle, public)
+    listed, signed = bundle / checksums.FILE, bundle / checksums.SIGNATURE
+    run(
+        [
+            "openssl",
+            "pkeyutl",
+            "-verify",
+            "-pubin",
+            "-inkey",
+            str(public),
+            "-rawin",
+            "-in",
+            str(listed),
+            "-sigfile",
+            str(signed),
+        ]
+    )
+    with pytest.raises(UserError, match="is no Ed25519 private key"):
+        signature.sign(public, b"")

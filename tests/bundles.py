@@ -1,0 +1,68 @@
+"""A toy bundle, complete but for what was measured, which is made up."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import SEQUENCE, SLOTS, WINDOW, Toy, steps
+
+from stages import validate
+from stages.bundle import card, checksums, litertlm, manifest
+from stages.files import write_json
+from stages.measure import performance
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, graph, inspect, linker, runner
+
+
+def facts(toy: Toy) -> manifest.Facts:
+    conversion = {
+        "sampler": "greedy", "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None, "sequence_length": SEQUENCE,
+        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788,
+    }  # fmt: skip
+    model = {
+        "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
+        "add_start_token": True, "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
+        "source": "toy", "license": "none",
+    }  # fmt: skip
+    metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": []}
+    speed = {"machine": performance.machine(), "runtime": runner.versions(), "threads": 1, "size_bytes": {}}
+    recipe: Mapping[str, Any] = {"mode": "float32", "recipe": [], "text_recipe": None}
+    fits = {name: {} for name in ("core.tflite", "tokens.tflite", "autocomplete.tflite")}
+    return manifest.Facts(model, conversion, recipe, metrics, speed, fits)
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(toy: Toy, core_path: Path, greedy_driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with all models, as package writes it."""
+    from stages.lm import drivers, loop
+
+    folder, known = tmp_path_factory.mktemp("bundle") / "bundle", facts(toy)
+    (folder / "tokenizer").mkdir(parents=True)
+    core = flatbuffer.read(core_path)
+    with quiet():
+        ids = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, 8, 4))
+    flatbuffer.write(graph.without_signatures(core, set(steps())), folder / "core.tflite")
+    flatbuffer.write(linker.link(ids, core), folder / "tokens.tflite")
+    flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
+    for name in ("vocabulary.json", "merges.txt"):
+        shutil.copyfile(toy.preset / "assets/tokenizer" / name, folder / "tokenizer" / name)
+    (folder / "tokenizer/tokenizer.json").write_text(toy.bpe.to_str())
+    told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion))
+    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
+    seal(folder, manifest.build("toy", known, {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}, folder))
+    return folder
+
+
+def seal(folder: Path, content: dict[str, Any]) -> None:
+    """Card, manifest and hashes, last of all."""
+    (folder / "MODEL_CARD.md").write_text(card.render(content, "Toy", "en"))
+    write_json(folder / manifest.FILE, content | {"files": manifest.files(folder)})
+    checksums.write(folder)
+
+
+@pytest.fixture
+def bundle(toy_bundle: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(toy_bundle, tmp_path / "bundle"))
