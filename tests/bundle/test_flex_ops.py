@@ -1,0 +1,43 @@
+"""The page on operators that are not built into TensorFlow Lite."""
+
+from pathlib import Path
+from typing import Any
+
+from stages.bundle import android
+from stages.tflite import flatbuffer, inspect, linker
+
+
+def rows(page: str) -> dict[str, str]:
+    """The page's table of operators."""
+    cells = (line.split("|") for line in page.splitlines() if line.startswith("| `"))
+    return {operator.strip(" `"): kind.strip() for _, operator, kind, _ in cells}
+
+
+def test_page_of_operators_is_the_models(greedy_driver: Any, core_path: Path, tmp_path: Path) -> None:
+    model = tmp_path / "autocomplete.tflite"
+    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), model)
+    page = android.select_operators(inspect.describe(model))
+    assert set(rows(page)) == {name.removeprefix("Flex") for name in _operators(model) if name.startswith("Flex")}
+    assert set(rows(page).values()) == {"TensorFlow's, by Select TF"}
+    assert "`tensorflow-lite-select-tf-ops` is enough" in page
+    assert "{" not in page.replace("android { defaultConfig { ndk { abiFilters", "")
+    assert android.select_operators(inspect.describe(core_path)) == ""
+
+
+def _operators(model: Path) -> set[str]:
+    """Of a file, as TensorFlow's own code lists them."""
+    from tensorflow.lite.python.interpreter import Interpreter, OpResolverType
+
+    # without delegates, which would put an operator of their own in place of those that they take
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    return {d["op_name"] for d in Interpreter(str(model), experimental_op_resolver_type=kind)._get_ops_details()}
+
+
+def test_page_tells_of_operators_that_no_public_archive_holds() -> None:
+    described = {"select_tf_operators": ["RegexSplitWithOffsets", "Substr"], "custom_operators": ["Mine"]}
+    page = android.select_operators(described)
+    assert rows(page) == {
+        "RegexSplitWithOffsets": "TF Text's, by Select TF", "Substr": "TensorFlow's, by Select TF", "Mine": "custom",
+    }  # fmt: skip
+    assert "**`Mine`, `RegexSplitWithOffsets` are not in `tensorflow-lite-select-tf-ops`**" in page
+    assert "is enough" not in page
