@@ -1,18 +1,18 @@
 """Constant tables with which a graph of integer operations encodes text as GPT-2's byte-level BPE does."""
 
 import sys
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from tokenizers import Regex, normalizers
 
 from stages.arrays import Array
 from stages.lm.tokenizer import byte_characters
 
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
-# The code points with the property White_Space (Unicode PropList.txt), which `\s` of GPT-2's pattern means.
-_WHITE_SPACE = (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)  # fmt: skip # noqa: E501
+# In GPT-2's pattern, of which every character that matches none of these is the rest.
+_PATTERNS = {LETTER: r"\p{L}", NUMBER: r"\p{N}", SPACE: r"\s"}
 _PAGE = 256
 # Numbers tried as multipliers: the primes below the largest that keeps every product within int32.
 _MULTIPLIERS = 24
@@ -43,10 +43,17 @@ class MergeTable:
 
 
 def character_classes() -> CharacterClasses:
-    """The class of each code point by Python's Unicode database: letters L*, numbers N*, white space, others."""
-    kinds = {"L": LETTER, "N": NUMBER}
-    classes = np.array([kinds.get(unicodedata.category(chr(c))[0], OTHER) for c in range(sys.maxunicode + 1)], np.uint8)
-    classes[list(_WHITE_SPACE)] = SPACE
+    """The class of each code point: letters, numbers, white space, others.
+
+    By the Unicode of `tokenizers`, which learned the vocabulary and reads tokenizer.json: Python 3.11's is older, and
+    takes the letters and digits that came since for others.
+    """
+    points = np.array([c for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000], np.uint32)
+    text = points.tobytes().decode("utf-32-le")
+    classes = np.full(sys.maxunicode + 1, OTHER, np.uint8)
+    for kind, pattern in _PATTERNS.items():
+        rest = normalizers.Replace(Regex(pattern), "").normalize_str(text)
+        classes[np.setdiff1d(points, np.frombuffer(rest.encode("utf-32-le"), np.uint32))] = kind
     pages, page_of = np.unique(classes.reshape(-1, _PAGE), axis=0, return_inverse=True)
     return CharacterClasses(page_of.reshape(-1).astype(np.uint8), pages.astype(np.uint8))
 

@@ -96,18 +96,11 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
     """
     size = limits.max_output_bytes
     strings = tf.constant(tokenizer.token_bytes(vocabulary.ids), tf.string)
-    byte_ids = bpe_tables.byte_ids(vocabulary.ids)
-    classes = bpe_tables.character_classes()
-    merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="prompt")], autograph=False)
     def serving_default(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         prompt = tf.reshape(prompt, [])  # the original recipe passes shape [1], the Android app a scalar
-        raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
-        length = tf.size(raw)
-        text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
-        text = tf.reshape(text, [size])
-        ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, classes, merges)
+        ids, count, length = read_prompt(prompt, size, vocabulary)
         tokens, count = _window(ids, count, vocabulary, limits)
         uniform = sampler.draws(limits.loop.sequence, rule.seed)
 
@@ -125,6 +118,22 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         return {"text": tf.strings.join([prompt, cut])}
 
     return serving_default.get_concrete_function()
+
+
+def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Tokens of a string's first `size` bytes.
+
+    Returns:
+      int32 `[size]` ids; int32 `[]`, how many of them count; int32 `[]`, how many bytes the whole string has.
+    """
+    byte_ids, classes = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.character_classes()
+    merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
+    length = tf.size(raw)
+    text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
+    text = tf.reshape(text, [size])
+    ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, classes, merges)
+    return ids, count, length
 
 
 def _window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,12 +1,14 @@
 """Tokens in the graph equal those of the `tokenizers` library and of KerasHub."""
 
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tokenizers
 from conftest import PROMPTS, Toy
 
 from stages.lm import bpe_graph, bpe_tables, tokenizer
@@ -60,8 +62,28 @@ def test_random_texts(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
     assert [encode(t.encode()) for t in texts] == [toy.bpe.encode(t).ids for t in texts]
 
 
+def test_every_code_point_begins_and_ends_words_as_in_tokenizers() -> None:
+    """Beside a letter, a digit and another sign; ids alone would hide most of it.
+
+    All of the first two planes, and a sample of the others, which hold long ranges of one class.
+    """
+    classes, wrong, size = bpe_tables.character_classes(), [], 4096
+    split = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    whole = [c for c in range(sys.maxunicode + 1) if c < 0x20000 or c % 16 == 0]
+    points = [chr(c) for c in whole if not 0xD800 <= c < 0xE000]
+    for first in range(0, len(points), size):
+        text = "".join(f"a{c}7{c}!" for c in points[first : first + size])
+        words = split.pre_tokenize_str(text)  # in one character for each byte
+        expected = np.cumsum([0, *(len(word) for word, _ in words[:-1])])
+        data = tf.constant(np.frombuffer(text.encode(), np.uint8).astype(np.int32))
+        starts = np.flatnonzero(bpe_graph.word_starts(data, tf.ones(data.shape, tf.bool), classes))
+        if not np.array_equal(starts, expected):
+            wrong.append(hex(ord(points[first])))
+    assert wrong == []
+
+
 def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
-    """On prose only: KerasHub 0.31 splits runs of blanks and of digits by Llama 3's pattern, not by GPT-2's."""
+    """On prose only: KerasHub 0.31 takes a text for one word (tests/clients/test_tokenizer_parity.py)."""
     keras = toy.model.preprocessor.tokenizer
     prompts = [p for p in PROMPTS if "  " not in p] + ["The quick brown fox jumps over the lazy dog; isn't it?"]
     assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]
@@ -86,8 +108,6 @@ def test_gpt2_vocabulary() -> None:
     ids = json.loads((folder / "encoder.json").read_text())
     lines = (folder / "vocab.bpe").read_text().split("\n")[1:]
     vocabulary = tokenizer.Vocabulary(ids, [tuple(x.split(" ")) for x in lines if x], 50256, 50256)  # type: ignore[misc]
-    import tokenizers
-
     expected = tokenizers.ByteLevelBPETokenizer(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
     encode = encoder(vocabulary)
     texts = CASES + PROMPTS + fuzz(300, seed=2)
