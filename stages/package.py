@@ -29,7 +29,7 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import card, checksums, manifest
+    from stages.bundle import android, card, checksums, manifest
     from stages.tflite import inspect
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
@@ -49,10 +49,12 @@ def run(settings: PackageSettings) -> None:
         models = sorted(shipped.glob("*.tflite"))
         for path in models:
             shutil.copyfile(path, folder / path.name)
+        described = {p.name: inspect.describe(p) for p in models}
         _add_tokenizer(folder)
         if facts.targets["core.tflite"]["litert_lm"]["fits"]:
             _add_litert_lm(folder, facts)
-        described = {p.name: inspect.describe(p) for p in models}
+        if text := described.get("autocomplete.tflite"):
+            write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
         content = manifest.build(settings.name, facts, described, folder)
         write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)

@@ -111,7 +111,8 @@ def test_everything_runs_once(repository: Repository) -> None:
     names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
-    assert names == {*models, *vocabulary, "manifest.json", "manifest.schema.json", "MODEL_CARD.md", "SHA256SUMS"}
+    told = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
+    assert names == {*models, *vocabulary, *told}
 
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
