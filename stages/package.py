@@ -25,7 +25,7 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import card, manifest
+    from stages.bundle import card, manifest, usage
     from stages.tflite import inspect
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
@@ -49,6 +49,7 @@ def run(settings: PackageSettings) -> None:
         described = {p.name: inspect.describe(p) for p in models}
         content = manifest.build(settings.name, facts, described, folder)
         write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
+        usage.write(content, folder)
         write_json(folder / "manifest.json", content | {"files": manifest.files(folder)})
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
