@@ -68,18 +68,14 @@ class Session {
     }
   }
 
-  /** Reads all tokens but the last. */
+  /** Reads all tokens but the last, in padded passes: the next pass writes over what padding left in the cache. */
   async prefill(tokens) {
     while (this.position < tokens.length - 1) {
       const rest = tokens.slice(this.position, -1);
       const length = PREFILL.find((n) => n >= rest.length) ?? PREFILL.at(-1);
-      if (this.position + length > SLOTS) { // a padded pass would not fit
-        await this.decode(rest[0]);
-      } else {
-        const part = rest.slice(0, length);
-        await this.run('prefill_' + length, [...part, ...Array(length - part.length).fill(0)]);
-        this.position += part.length;
-      }
+      const part = rest.slice(0, length);
+      await this.run('prefill_' + length, [...part, ...Array(length - part.length).fill(0)]);
+      this.position += part.length;
     }
   }
 
