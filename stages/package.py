@@ -1,9 +1,10 @@
 """package: puts together what an app team pulls, unless a gate of validate refused the mode."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages import config
 from stages.errors import UserError
@@ -29,8 +30,7 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import android, card, checksums, manifest
-    from stages.tflite import inspect
+    from stages.bundle import card, checksums, manifest, usage
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
     facts = manifest.Facts(
@@ -38,24 +38,13 @@ def run(settings: PackageSettings) -> None:
         read_json(validated / "metrics.json"), read_json(validated / "performance.json"),
         read_json(validated / "targets.json"),
     )  # fmt: skip
-    failed = [g for g in facts.metrics["gates"] if not g["passed"]]
-    if failed and not settings.allow_failed_gates:
-        reasons = "; ".join(f"{g['name']} is {g['value']:g}, wanted {g['threshold']}" for g in failed)
-        raise UserError(
-            f"mode {settings.mode} is not packaged, a gate failed: {reasons}. Mend the mode, change the gate in "
-            "conf/validate/, or set package.allow_failed_gates to true in conf/package/"
-        )
+    _refuse_failed(settings, facts.metrics["gates"])
     with replacing(OUT / settings.mode) as folder:
-        models = sorted(shipped.glob("*.tflite"))
-        for path in models:
-            shutil.copyfile(path, folder / path.name)
-        described = {p.name: inspect.describe(p) for p in models}
         _add_tokenizer(folder)
-        if facts.targets["core.tflite"]["litert_lm"]["fits"]:
-            _add_litert_lm(folder, facts)
-        if text := described.get("autocomplete.tflite"):
-            write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
+        described = _add_models(shipped, folder, facts)
         content = manifest.build(settings.name, facts, described, folder)
+        usage.write(content, folder)
+        # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
         content["files"] = manifest.files(folder)
@@ -64,6 +53,32 @@ def run(settings: PackageSettings) -> None:
         checksums.write(folder)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
+
+
+def _refuse_failed(settings: PackageSettings, gates: Sequence[Mapping[str, Any]]) -> None:
+    failed = [g for g in gates if not g["passed"]]
+    if failed and not settings.allow_failed_gates:
+        reasons = "; ".join(f"{g['name']} is {g['value']:g}, wanted {g['threshold']}" for g in failed)
+        raise UserError(
+            f"mode {settings.mode} is not packaged, a gate failed: {reasons}. Mend the mode, change the gate in "
+            "conf/validate/, or set package.allow_failed_gates to true in conf/package/"
+        )
+
+
+def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[str, Any]:
+    """The .tflite files, and what is made of them; returns what each takes, gives and needs."""
+    from stages.bundle import android
+    from stages.tflite import inspect
+
+    models = sorted(shipped.glob("*.tflite"))
+    for path in models:
+        shutil.copyfile(path, folder / path.name)
+    described = {path.name: inspect.describe(path) for path in models}
+    if facts.targets["core.tflite"]["litert_lm"]["fits"]:
+        _add_litert_lm(folder, facts)
+    if text := described.get("autocomplete.tflite"):
+        write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
+    return described
 
 
 def _add_tokenizer(folder: Path) -> None:

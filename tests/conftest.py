@@ -8,11 +8,12 @@ import doctest
 import heapq
 import json
 import optparse
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -122,6 +123,11 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
     recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
     windows = documents.windows(TEXT, toy.bpe, toy.vocabulary.end, SLOTS, 4)
     return quantization.quantize(core, recipe, quantization.calibrate(core, recipe, windows.tolist()))
+
+
+def absent(message: str) -> NoReturn:
+    """Skips a test that lacks a program; in the gate, which installs them all, that is a failure."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
 
 
 def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, PROMPTS, Toy, quantized, settings
+from conftest import MODES, PROMPTS, Toy, absent, quantized, settings
 
 from stages.measure import contract
 from stages.tflite import flatbuffer, linker, runner
@@ -21,7 +21,7 @@ PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "n
 def old_runtime() -> list[str]:
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
-        pytest.skip("uv is absent: it makes the environment of TF 2.12.1 (run the tests by `uv run pytest`)")
+        absent("uv is absent: it makes the environment of TF 2.12.1 (run the tests by `uv run pytest`)")
     packages = [part for p in PACKAGES for part in ("--with", p)]
     return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", "3.11", *packages, "python"]
 

@@ -112,7 +112,8 @@ def test_everything_runs_once(repository: Repository) -> None:
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
     told = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
-    assert names == {*models, *vocabulary, *told}
+    clients = {f"usage/{n}" for n in ("complete.py", "complete.mjs", "complete.cc", "Autocomplete.kt", "README.md")}
+    assert names == {*models, *vocabulary, *told, *clients}
 
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:

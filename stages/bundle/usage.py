@@ -1,0 +1,74 @@
+"""usage/: a short client in each of four languages, written for the bundle that it lies in."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from stages.files import write_bytes
+from stages.lm import bpe_tables
+from stages.lm.tokenizer import END_OF_TEXT, PADDING
+
+_CLIENTS = Path(__file__).with_name("clients")
+LITERTJS = "2.5.3"  # its wasm is not the bundle's LiteRT, and is loaded in Node in a way that a version may change
+_SAME = ("complete.py", "complete.mjs", "complete.cc", "README.md")
+_TEXT = {
+    "kotlin": "AutocompleteText.kt", "android": "android_text.md",
+    "kotlin_model": "`autocomplete.tflite`", "kotlin_tokenizer": "in the model",
+}  # fmt: skip
+_TOKENS = {
+    "kotlin": "AutocompleteTokens.kt", "android": "android_tokens.md",
+    "kotlin_model": "`tokens.tflite`", "kotlin_tokenizer": "its own, 50 lines",
+}  # fmt: skip
+
+
+def write(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Writes `usage/` into a bundle: complete.py, complete.mjs, complete.cc, Autocomplete.kt and README.md.
+
+    Args:
+      manifest: the bundle's manifest; its `files` are not read.
+      folder: the bundle's folder, which holds `tokenizer/vocabulary.json` already.
+    """
+    android = _TEXT if "autocomplete.tflite" in manifest["models"] else _TOKENS
+    values = _values(manifest, folder / "tokenizer") | android
+    values["android"] = _filled(android["android"], values).strip()
+    for name, template in ({n: n for n in _SAME} | {"Autocomplete.kt": android["kotlin"]}).items():
+        write_bytes(folder / "usage" / name, _filled(template, values).encode())
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    return Template((_CLIENTS / template).read_text()).substitute(values)
+
+
+def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
+    """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
+    model, versions = manifest["model"], manifest["versions"]
+    signatures = manifest["models"]["core.tflite"]["signatures"]
+    ids = json.loads((tokenizer / "vocabulary.json").read_text())
+    start = [model["start_token_id"]] if model["add_start_token"] else []
+    no_text = [ids[token] for token in (END_OF_TEXT, PADDING) if token in ids]
+    return {
+        **manifest["lengths"],
+        "name": manifest["name"], "mode": manifest["mode"],
+        "start": start, "start_items": _items(start),
+        "end": model["end_token_id"],
+        "no_text": no_text, "no_text_items": _items(no_text),
+        "prefill_lengths": sorted(int(n.removeprefix("prefill_")) for n in signatures if n.startswith("prefill_")),
+        "litert": versions["ai-edge-litert"], "tokenizers": versions["tokenizers"], "litertjs": LITERTJS,
+        "letters": _ranges(bpe_tables.LETTER), "numbers": _ranges(bpe_tables.NUMBER),
+    }  # fmt: skip
+
+
+def _items(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _ranges(kind: int) -> str:
+    """The code points of a class, for C++, whose library has no Unicode: `{0x41, 0x5a}, …`."""
+    classes = bpe_tables.character_classes()
+    points = np.flatnonzero(classes.pages[classes.page_of].reshape(-1) == kind)
+    runs = np.split(points, np.flatnonzero(np.diff(points) > 1) + 1)
+    return ", ".join(f"{{{run[0]:#x}, {run[-1]:#x}}}" for run in runs)

@@ -1,0 +1,99 @@
+"""The clients of a bundle's usage/, run as an app team does: in environments of their own, from the bundle alone."""
+
+import shutil
+from pathlib import Path
+
+import ai_edge_litert
+import pytest
+from conftest import Toy
+from toy_bundle import FORMS, Bundle, done, made, python, run, tool
+
+from stages.bundle import usage
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return made(toy, FORMS[request.param], tmp_path_factory.mktemp("bundle") / "a folder")
+
+
+def python_client(folder: Path) -> list[str | Path]:
+    return [*python(), folder / "usage/complete.py"]
+
+
+def javascript_client(folder: Path) -> list[str | Path]:
+    node, npm = (tool(name, "it runs the JavaScript client") for name in ("node", "npm"))
+    installed = f"@litertjs/core@{usage.LITERTJS}"
+    done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder / "usage", installed], cwd=folder)
+    return [node, folder / "usage/complete.mjs"]
+
+
+def cpp_client(folder: Path) -> list[str | Path]:
+    compiler, library = tool("g++", "it compiles the C++ client"), Path(ai_edge_litert.__file__).parent
+    options = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-Wl,-rpath,{library}"]
+    program = folder / "usage/complete"
+    done([compiler, *options, folder / "usage/complete.cc", library / "libLiteRt.so", "-o", program])
+    return [program]
+
+
+CLIENTS = {"Python": python_client, "JavaScript": javascript_client, "C++": cpp_client}
+
+
+@pytest.mark.parametrize("language", CLIENTS)
+def test_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: Path) -> None:
+    command: list[str | Path] = CLIENTS[language](bundle.folder)
+    end_of_options = ["--"] if language == "Python" else []
+    for prompt in bundle.prompts:  # in a folder of no meaning: a client finds its bundle by itself
+        said = done([*command, *end_of_options, prompt], cwd=tmp_path)
+        assert said == bundle.expected[prompt] + "\n", prompt
+
+
+@pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
+@pytest.mark.parametrize("language", CLIENTS)
+def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle.folder, folder, symlinks=True)
+    command: list[str | Path] = CLIENTS[language](folder)
+
+    def complaint(*arguments: str | bytes) -> str:
+        finished = run([*command, *arguments])
+        assert finished.returncode not in (0, 1), finished.stderr  # 1: an exception nobody caught
+        assert finished.stdout == ""
+        (line,) = finished.stderr.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    assert "prompt" in complaint()
+    assert complaint("one", "two")
+    if language != "JavaScript":  # Node hands on what is no UTF-8 as U+FFFD
+        assert "not UTF-8" in complaint(b"a\xff")
+    model = "core.tflite" if language == "JavaScript" else "tokens.tflite"
+    for name in (model, "tokenizer/merges.txt"):
+        (folder / name).rename(folder / "elsewhere")
+        assert name in complaint("a")
+        (folder / "elsewhere").rename(folder / name)
+    assert run([*command, "a"]).returncode == 0
+
+
+@pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
+def test_a_missing_package_is_one_clear_line(bundle: Bundle, tmp_path: Path) -> None:
+    shutil.copytree(bundle.folder, tmp_path / "bundle", ignore=shutil.ignore_patterns("node_modules"))
+    node, usage_folder = tool("node", "it runs the JavaScript client"), tmp_path / "bundle/usage"
+    python_alone = [*python(), "-S", usage_folder / "complete.py"]
+    for command, package in ((python_alone, "numpy"), ([node, usage_folder / "complete.mjs"], "@litertjs/core")):
+        finished = run([*command, "a"])
+        assert (finished.returncode, finished.stdout) == (2, "")
+        (line,) = finished.stderr.splitlines()
+        assert line.startswith("error: ") and package in line
+
+
+def test_python_needs_neither_tensorflow_nor_this_project(tmp_path: Path) -> None:
+    code = "import importlib.util as u; print([n for n in ('tensorflow', 'keras', 'stages') if u.find_spec(n)])"
+    assert done([*python(), "-c", code], cwd=tmp_path).strip() == "[]"
+
+
+@pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
+def test_python_draws_by_seed(bundle: Bundle) -> None:
+    command = [*python_client(bundle.folder), "--temperature", "1", "--top-k", "20", "Returns the", "--seed"]
+    first, again, other = (done([*command, seed]) for seed in "112")
+    assert first == again
+    assert len({first, other, bundle.expected["Returns the"] + "\n"}) == 3

@@ -1,0 +1,91 @@
+"""The Kotlin clients of a bundle's usage/: compiled, and run on a stand-in for the interpreter, which needs Android."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROMPTS, Toy
+from toy_bundle import FORMS, Bundle, described, done, made, python, tool
+
+from stages.bundle import usage
+
+KOTLIN = Path(__file__).with_name("kotlin")
+COMPILER = "kotlin-compiler@2.4.20"
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return made(toy, FORMS[request.param], tmp_path_factory.mktemp("bundle") / "a folder")
+
+
+@pytest.fixture(scope="module")
+def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Compiles sources and runs their main with the compiler that npm has."""
+    java, npm = (tool(name, "it compiles the Kotlin client") for name in ("java", "npm"))
+    folder = tmp_path_factory.mktemp("kotlin")
+    done([npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, COMPILER])
+    jars = folder / "node_modules/kotlin-compiler/lib"
+    compiler = [java, "-cp", jars / "kotlin-compiler.jar", "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
+
+    def compiled(out: Path, main: str, *sources: Path) -> list[str | Path]:
+        done([*compiler, "-kotlin-home", jars.parent, "-Werror", *sources, "-d", out])
+        return [java, "-cp", f"{out}:{jars / 'kotlin-stdlib.jar'}", main]
+
+    return compiled
+
+
+def with_text_model(toy: Toy, bundle: Bundle, folder: Path) -> Path:
+    """The clients of a bundle that has a text model."""
+    facts = described(toy, FORMS["with a start token"], bundle.folder)
+    facts["models"] = facts["models"] | {"autocomplete.tflite": {}}
+    shutil.copytree(bundle.folder / "tokenizer", folder / "tokenizer")
+    usage.write(facts, folder)
+    return folder
+
+
+def kotlin_answers(
+    command: Sequence[str | Path], prompts: Sequence[str], answers: dict[str, str], folder: Path
+) -> list[str]:
+    (folder / "answers").write_text("".join(f"{given}|{made}\n" for given, made in answers.items()))
+    given = "".join(p.encode().hex() + "\n" for p in prompts)
+    return [
+        bytes.fromhex(a).decode()
+        for a in done(command, input=given, env={"ANSWERS": str(folder / "answers")}).splitlines()
+    ]
+
+
+def test_kotlin_for_tokens(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
+    """The client's own tokenizer and decoding; a stand-in for the interpreter answers what the model does."""
+    sources = [bundle.folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainTokens.kt"]
+    command = [*kotlinc(tmp_path / "out", "MainTokensKt", *sources), bundle.folder / "tokenizer"]
+    answers = {" ".join(map(str, ids)): " ".join(map(str, made)) for ids, made in bundle.spoken.values()}
+    assert kotlin_answers(command, bundle.prompts, answers, tmp_path) == list(bundle.expected.values())
+
+
+@pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
+def test_kotlin_for_text(toy: Toy, bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
+    """The client's reading of a raw string tensor, the way the Android demo app calls the model."""
+    folder = with_text_model(toy, bundle, tmp_path)
+    sources = [folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainText.kt"]
+    command = kotlinc(tmp_path / "out", "MainTextKt", *sources)
+    full = "é" * (788 // 2)
+    made = {p: p + " – naïve 👍" for p in PROMPTS} | {full: full}
+    answers = {p.encode().hex(): a.encode().hex() for p, a in made.items()}
+    longer = full + "a"  # never asked of the model, whose answer the buffer could not hold
+    assert kotlin_answers(command, [*made, longer], answers, tmp_path) == [*made.values(), longer]
+
+
+@pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
+def test_kotlin_parses(toy: Toy, bundle: Bundle, tmp_path: Path) -> None:
+    """All that can be said of it where there is no Java."""
+    text = with_text_model(toy, bundle, tmp_path) / "usage/Autocomplete.kt"
+    broken = tmp_path / "broken.kt"
+    broken.write_text(text.read_text().replace("}", "", 1))
+    code = (
+        "import sys, tree_sitter as t, tree_sitter_kotlin as k; parse = t.Parser(t.Language(k.language())).parse\n"
+        "print([parse(open(f, 'rb').read()).root_node.has_error for f in sys.argv[1:]])"
+    )
+    command = [*python()[:-1], "--with", "tree-sitter", "--with", "tree-sitter-kotlin", "python", "-c", code]
+    assert done([*command, text, bundle.folder / "usage/Autocomplete.kt", broken]).strip() == "[False, False, True]"

@@ -1,0 +1,120 @@
+"""A bundle of the toy with its usage/, what its clients must say, and how they are run."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent
+
+from stages.bundle import manifest, usage
+from stages.lm import core, drivers, loop, tokenizer
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, graph, inspect, linker, runner, tokens
+
+ODD = [
+    "", "a\n", " ", "x \t\n y\u3000\u00a0 z\u0085 ", "½ 12३ 3rd", "e\u0301\u200d👍🏽", "<|endoftext|>b",
+    "We'll 'REally'm", '"quoted\\" {}', "-a", "\ufeff\u001c\u180e",
+]  # fmt: skip
+LONG = " ".join(TEXT[1].split()[:120])
+
+
+@dataclass(frozen=True)
+class Form:
+    """A kind of bundle: with a start token or not, how much a prefill reads, lengths."""
+
+    start: bool
+    prefill: Sequence[int]
+    sequence: int
+    window: int
+
+
+# in the second form the third pass over 24 tokens goes past the 64 slots of the cache
+FORMS = {"with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW), "without": Form(False, [24], 63, 55)}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle of the toy and what its clients must say."""
+
+    folder: Path
+    prompts: Sequence[str]
+    expected: dict[str, str]
+    spoken: dict[str, tuple[list[int], list[int]]]  # prompt → ids that the model reads, ids it answers
+
+
+def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
+    """The parts of a manifest that the clients are written from."""
+    models = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
+    lengths = {"sequence_length": form.sequence, "context_window": form.window, "cache_length": SLOTS}
+    end = toy.vocabulary.end
+    return {
+        "name": "toy", "mode": "float32", "lengths": lengths | {"max_output_bytes": 788}, "models": models,
+        "model": {"add_start_token": form.start, "start_token_id": end, "end_token_id": end},
+        "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
+    }  # fmt: skip
+
+
+def write(toy: Toy, form: Form, folder: Path) -> None:
+    """A bundle as package makes it, less what the clients do not read."""
+    with quiet():
+        built = core.build(toy.weights, SLOTS, form.prefill, {core.STEP: None})
+        lengths = loop.Lengths(form.sequence, CHUNK, 4)
+        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+    flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
+    flatbuffer.write(graph.without_signatures(built, [core.STEP]), folder / "core.tflite")
+    shutil.copytree(toy.preset / tokenizer.FOLDER, folder / "tokenizer")
+    usage.write(described(toy, form, folder), folder)
+
+
+def made(toy: Toy, form: Form, folder: Path) -> Bundle:
+    """A bundle in a new folder, and what is right for many prompts, by our own call of the tokens model."""
+    folder.mkdir()
+    write(toy, form, folder)
+    generate = tokens.interpreted(runner.litert(folder / "tokens.tflite", 1))
+    strings = tokenizer.token_bytes(toy.vocabulary.ids)
+    prompts, expected, spoken = [*PROMPTS, *ODD, LONG], {}, {}
+    for prompt in prompts:
+        ids = toy.bpe.encode(prompt).ids[-form.window :]
+        ids = [toy.vocabulary.end, *ids] if form.start or not ids else ids
+        answer = generate(ids, form.sequence, tokens.Sampling())
+        added = b"".join(strings[i] for i in answer[len(ids) :])
+        expected[prompt], spoken[prompt] = prompt + added.decode(errors="ignore"), (ids, answer)
+    assert len(toy.bpe.encode(LONG).ids) > form.window
+    assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(prompts) - 2
+    assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(prompts) / 2
+    return Bundle(folder, prompts, expected, spoken)
+
+
+def tool(name: str, why: str) -> str:
+    """The path of a program that no package index has."""
+    found = (os.environ.get("UV") if name == "uv" else None) or shutil.which(name)
+    if found is None:
+        absent(f"{name} is absent: {why}")
+    return found
+
+
+def run(command: Sequence[str | Path], **more: Any) -> subprocess.CompletedProcess[str]:
+    """A command in an environment without this project's packages."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600,
+        env=environment | more.pop("env", {}), **more,
+    )  # fmt: skip
+
+
+def done(command: Sequence[str | Path], **more: Any) -> str:
+    """What a command that must succeed writes to standard output."""
+    finished = run(command, **more)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    return finished.stdout
+
+
+def python() -> list[str]:
+    packages = [f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy"]
+    uv = tool("uv", "it makes the client's environment (run the tests by `uv run pytest`)")
+    return [uv, "run", "--quiet", "--no-project", "--isolated", *(p for n in packages for p in ("--with", n)), "python"]
