@@ -113,6 +113,7 @@ def test_the_card_names_failed_gates() -> None:
         "name": "autocomplete", "mode": "float16", "failed_gates": ["perplexity_ratio"],
         "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
         "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
+        "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}}, "litert_lm": None,
         "sampler": {"sampler": "top_k"}, "metrics": METRICS,
         "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
         "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
@@ -121,6 +122,9 @@ def test_the_card_names_failed_gates() -> None:
     text = card.render(manifest, "Title", "en")
     assert text.startswith("---\n")
     assert "**Gates that failed:** perplexity_ratio" in text
+    assert "21\nwords" in text or "21 words" in text
+    assert "LiteRT-LM" not in text
+    assert "LiteRT-LM" in card.render(manifest | {"litert_lm": {"max_num_tokens": 256}}, "Title", "en")
     assert "Gates that failed" not in card.render(manifest | {"failed_gates": []}, "Title", "en")
 
 
