@@ -86,8 +86,4 @@ def run(request: Request) -> None:
 
 
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:2]):
-        print((__doc__ or "").strip())
-    else:
-        with config.user_errors():
-            run(parse(sys.argv[1:]))
+    config.command(lambda arguments: run(parse(arguments)))

@@ -53,6 +53,15 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
         job()
 
 
+def command(run: Callable[[list[str]], None]) -> None:
+    """Runs a verb that reads its command line itself; `--help` prints what its module says of it."""
+    if {"-h", "--help"} & set(sys.argv[1:2]):
+        print((sys.modules["__main__"].__doc__ or "").strip())
+        return
+    with user_errors():
+        run(sys.argv[1:])
+
+
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Turns a user's mistake into one line on standard error and exit status 1."""

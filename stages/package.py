@@ -47,10 +47,10 @@ def run(settings: PackageSettings) -> None:
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
-        content["files"] = manifest.files(folder)
+        content["files"] = manifest.files(folder, content["files"])
         manifest.check(content)
         write_json(folder / manifest.FILE, content)
-        checksums.write(folder)
+        checksums.write(folder, {name: known["sha256"] for name, known in content["files"].items()})
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
 

@@ -3,15 +3,13 @@
 `python -m stages.summary` prints it at any time.
 """
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages import config
-from stages.files import read_json, replacing
+from stages.files import csv_text, read_json, replacing
 
 VALIDATE, OUT = Path("artifacts/validate"), Path("artifacts/summary")
 
@@ -87,11 +85,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
     """The table with full precision, for programs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["mode", *(c.key for c in COLUMNS), "gates"])
-    writer.writerows([r["mode"], *(r[c.key] for c in COLUMNS), r["gates"]] for r in rows)
-    return text.getvalue()
+    lines = ([r["mode"], *(r[c.key] for c in COLUMNS), r["gates"]] for r in rows)
+    return csv_text(["mode", *(c.key for c in COLUMNS), "gates"], lines)
 
 
 def headings() -> list[str]:

@@ -22,7 +22,6 @@ from pathlib import Path
 from stages import config
 from stages.errors import UserError
 from stages.files import read_json
-from stages.progress import progress_bar
 
 KEY = Path("keys/release.pem")
 _ANSWER_S = 600
@@ -64,8 +63,8 @@ def run(request: Request) -> None:
         return
     from stages.bundle import download
 
-    with tempfile.TemporaryDirectory() as temporary, progress_bar("download", 0) as show:
-        download.fetch(request.bundle, Path(temporary), show)
+    with tempfile.TemporaryDirectory() as temporary:
+        download.fetch(request.bundle, Path(temporary))
         check(Path(temporary), request.key)
 
 
@@ -109,7 +108,7 @@ def whole(folder: Path) -> str:
         raise UserError(f"{folder / manifest.FILE} is missing: this is no bundle of this project")
     described = read_json(folder / manifest.FILE)
     manifest.check(described)
-    manifest.check_files(described, folder)
+    manifest.check_files(described, folder, listed)
     for name in listed:
         if name.endswith(archives.SUFFIXES):
             archives.check(folder / name)
@@ -117,8 +116,4 @@ def whole(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    if {"-h", "--help"} & set(sys.argv[1:2]):
-        print((__doc__ or "").strip())
-    else:
-        with config.user_errors():
-            run(parse(sys.argv[1:]))
+    config.command(lambda arguments: run(parse(arguments)))

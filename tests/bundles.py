@@ -12,7 +12,6 @@ from stages import validate
 from stages.bundle import card, checksums, litertlm, manifest
 from stages.files import write_json
 from stages.measure import performance
-from stages.quiet import quiet
 from stages.tflite import flatbuffer, graph, inspect, linker, runner
 
 
@@ -34,17 +33,15 @@ def facts(toy: Toy) -> manifest.Facts:
 
 
 @pytest.fixture(scope="session")
-def toy_bundle(toy: Toy, core_path: Path, greedy_driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_bundle(
+    toy: Toy, core_path: Path, greedy_driver: Any, tokens_driver: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A bundle with all models, as package writes it."""
-    from stages.lm import drivers, loop
-
     folder, known = tmp_path_factory.mktemp("bundle") / "bundle", facts(toy)
     (folder / "tokenizer").mkdir(parents=True)
     core = flatbuffer.read(core_path)
-    with quiet():
-        ids = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, 8, 4))
     flatbuffer.write(graph.without_signatures(core, set(steps())), folder / "core.tflite")
-    flatbuffer.write(linker.link(ids, core), folder / "tokens.tflite")
+    flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
     for name in ("vocabulary.json", "merges.txt"):
         shutil.copyfile(toy.preset / "assets/tokenizer" / name, folder / "tokenizer" / name)

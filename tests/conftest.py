@@ -9,6 +9,7 @@ import heapq
 import json
 import optparse
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -106,6 +107,15 @@ def greedy_driver(toy: Toy) -> Any:
     return driver(toy)
 
 
+@pytest.fixture(scope="session")
+def tokens_driver(toy: Toy) -> Any:
+    """The tokens driver for the toy."""
+    from stages.lm import drivers, loop
+
+    with quiet():
+        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+
+
 MODES = sorted(p.stem for p in Path("conf/quantize").glob("*.yaml"))
 
 
@@ -128,6 +138,15 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
 def absent(message: str) -> NoReturn:
     """Skips a test that lacks a program; in the gate, which installs them all, that is a failure."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
+def isolated(*packages: str) -> list[str]:
+    """The command of a Python 3.11 with these packages alone, none of this project's."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        absent("uv is absent: it makes environments of their own (run the tests by `uv run pytest`)")
+    wanted = [part for package in packages for part in ("--with", package)]
+    return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", "3.11", *wanted, "python"]
 
 
 def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

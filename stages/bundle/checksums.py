@@ -1,6 +1,7 @@
 """SHA256SUMS: a bundle's files and their hashes, in the form that `sha256sum --check` reads."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from stages.errors import UserError
@@ -11,9 +12,9 @@ SIGNATURE = "SHA256SUMS.sig"
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*)")
 
 
-def write(folder: Path) -> None:
-    """Writes the hashes of all files below a folder, sorted by path."""
-    lines = (f"{sha256(folder / name)}  {name}\n" for name in _names(folder))
+def write(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Writes the hashes of all files below a folder, sorted by path; those that are known are taken as they are."""
+    lines = (f"{(known or {}).get(name) or sha256(folder / name)}  {name}\n" for name in _names(folder))
     write_bytes(folder / FILE, "".join(lines).encode())
 
 

@@ -1,6 +1,5 @@
 """A bundle's files from an HTTP(S) address, never more of them than the bundle itself declares."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -8,14 +7,15 @@ import requests
 from stages.bundle import checksums, manifest
 from stages.errors import UserError
 from stages.files import read_json, sha256
+from stages.progress import progress_bar
 
 _TIMEOUT_S = (10, 60)  # to connect, and between two parts
 _SMALL = 1 << 22  # bytes that a list, a signature or a manifest may have
 _PART = 1 << 20
 
 
-def fetch(url: str, folder: Path, show: Callable[[int, str], None]) -> None:
-    """Downloads the bundle at an address into an empty folder; `show(bytes so far, name)` tells of progress.
+def fetch(url: str, folder: Path) -> None:
+    """Downloads the bundle at an address into an empty folder.
 
     Raises:
       UserError: where the address does not answer, lacks a file, or sends more than the manifest says.
@@ -31,14 +31,17 @@ def fetch(url: str, folder: Path, show: Callable[[int, str], None]) -> None:
         raise UserError(f"{base}/{manifest.FILE} is damaged or was changed (SHA-256 differs)")
     described = read_json(folder / manifest.FILE)
     manifest.check(described)
-    done = 0
-    for name in sorted(set(listed) - {manifest.FILE}):
-        if name not in described["files"]:
+    sizes = {name: int(known["bytes"]) for name, known in described["files"].items()}
+    names = sorted(set(listed) - {manifest.FILE})
+    for name in names:
+        if name not in sizes:
             raise UserError(f"{base}/{checksums.FILE} lists {name}, {manifest.FILE} does not")
-        show(done, name)
-        _get(f"{base}/{name}", folder / name, described["files"][name]["bytes"])
-        done += described["files"][name]["bytes"]
-    show(done, "")
+    with progress_bar("download", sum(sizes[name] for name in names)) as show:
+        done = 0
+        for name in names:
+            _get(f"{base}/{name}", folder / name, sizes[name])
+            done += sizes[name]
+            show(done, name)
 
 
 def _get(url: str, path: Path, most: int, *, optional: bool = False) -> None:

@@ -91,9 +91,9 @@ def check(manifest: Any) -> None:
         raise UserError(f"{FILE}: {error.json_path}: {said[:_MOST_SAID]}")
 
 
-def check_files(manifest: Mapping[str, Any], folder: Path) -> None:
-    """Raises UserError where the files of a folder are not those of its manifest."""
-    there = files(folder)
+def check_files(manifest: Mapping[str, Any], folder: Path, hashes: Mapping[str, str]) -> None:
+    """Raises UserError where the files of a folder, whose hashes are known, are not those of its manifest."""
+    there = {name: _file(folder / name, known) for name, known in hashes.items() if name not in NOT_LISTED}
     for name in sorted(there.keys() ^ manifest["files"].keys()):
         place = "in the folder alone" if name in there else f"in {FILE} alone"
         raise UserError(f"{folder / name} is {place}: fetch the bundle again")
@@ -102,8 +102,15 @@ def check_files(manifest: Mapping[str, Any], folder: Path) -> None:
             raise UserError(f"{folder / name} is not the file that {FILE} describes: fetch the bundle again")
 
 
-def files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Hash and size of every file in a folder but the manifest and what is made of it, by its path there."""
+def files(folder: Path, known: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Hash and size of every file in a folder but the manifest and what is made of it, by its path there.
+
+    What is known of a file already is taken as it is.
+    """
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     names = sorted(paths.keys() - NOT_LISTED)
-    return {name: {"sha256": sha256(paths[name]), "bytes": paths[name].stat().st_size} for name in names}
+    return {name: (known or {}).get(name) or _file(paths[name], sha256(paths[name])) for name in names}
+
+
+def _file(path: Path, digest: str) -> dict[str, Any]:
+    return {"sha256": digest, "bytes": path.stat().st_size}

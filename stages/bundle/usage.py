@@ -50,6 +50,7 @@ def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
     ids = json.loads((tokenizer / "vocabulary.json").read_text())
     start = [model["start_token_id"]] if model["add_start_token"] else []
     no_text = [ids[token] for token in (END_OF_TEXT, PADDING) if token in ids]
+    classes = bpe_tables.character_classes()
     return {
         **manifest["lengths"],
         "name": manifest["name"], "mode": manifest["mode"],
@@ -58,7 +59,7 @@ def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
         "no_text": no_text, "no_text_items": _items(no_text),
         "prefill_lengths": sorted(int(n.removeprefix("prefill_")) for n in signatures if n.startswith("prefill_")),
         "litert": versions["ai-edge-litert"], "tokenizers": versions["tokenizers"], "litertjs": LITERTJS,
-        "letters": _ranges(bpe_tables.LETTER), "numbers": _ranges(bpe_tables.NUMBER),
+        "letters": _ranges(classes, bpe_tables.LETTER), "numbers": _ranges(classes, bpe_tables.NUMBER),
     }  # fmt: skip
 
 
@@ -66,9 +67,8 @@ def _items(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _ranges(kind: int) -> str:
+def _ranges(classes: bpe_tables.CharacterClasses, kind: int) -> str:
     """The code points of a class, for C++, whose library has no Unicode: `{0x41, 0x5a}, …`."""
-    classes = bpe_tables.character_classes()
     points = np.flatnonzero(classes.pages[classes.page_of].reshape(-1) == kind)
     runs = np.split(points, np.flatnonzero(np.diff(points) > 1) + 1)
     return ", ".join(f"{{{run[0]:#x}, {run[-1]:#x}}}" for run in runs)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stages import config
+from stages.bundle import manifest as bundle
 from stages.errors import UserError
 from stages.files import read_json
 from stages.quiet import quiet
@@ -63,13 +64,13 @@ def litert_lm(path: Path, _: dict[str, Any]) -> str:
 
 
 CHECKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
-    "core.tflite": core, "tokens.tflite": generate, "autocomplete.tflite": text, "autocomplete.litertlm": litert_lm,
+    "core.tflite": core, "tokens.tflite": generate, "autocomplete.tflite": text, bundle.LITERT_LM: litert_lm,
 }  # fmt: skip
 
 
 def main(folder: Path) -> None:
     """Prints what each model answers, or ends at the first that does not."""
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_json(folder / bundle.FILE)
     for name, answer in CHECKS.items():
         path = folder / name
         if not path.exists():

@@ -1,7 +1,5 @@
 """How much each product of a quantized core loses: the noise in its result, and what it alone does to predictions."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from ai_edge_quantizer import model_validator
 from ai_edge_quantizer.utils import validation_utils
 
 from stages.arrays import Array
+from stages.files import csv_text
 from stages.measure import sensitivity
 from stages.tflite import flatbuffer, products, quantization, runner
 from stages.tflite.calibration import Recipe, Statistics
@@ -48,10 +47,10 @@ def losses(cores: tuple[Path, Path], recipe: Recipe, statistics: Statistics | No
     float32, shipped = cores
     roles = products.roles(flatbuffer.read(float32), "decode")
     alone = {role: products.restricted(recipe, [role]) for role in roles}
-    parts = sensitivity.tried(sensitivity.Trial(float32, [], statistics, windows.tolist()), alone)
+    found = sensitivity.tried(sensitivity.Trial(float32, [], statistics, windows.tolist()), alone)
     ratios = signal_to_noise(float32, shipped, samples(runner.Session(runner.litert(float32, 1)), windows))
     # where a recipe leaves a product as it is, nothing changes at all
-    return [Loss(p.role, ratios[f"decode/{p.role}"], p.divergence) for p in parts if p.divergence != 0]
+    return [Loss(role, ratios[f"decode/{role}"], nats) for role, (nats, _) in found.items() if nats != 0]
 
 
 def samples(session: runner.Session, windows: Array) -> Iterator[dict[str, Array]]:
@@ -80,8 +79,5 @@ def _decibel(noisy: Any, clean: Any) -> float:
 
 def comma_separated(found: Sequence[Loss]) -> str:
     """The table with six significant digits, for programs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["product", "snr_db", "kl_divergence"])
-    writer.writerows([loss.product, f"{loss.snr_db:.6g}", f"{loss.kl_divergence:.6g}"] for loss in found)
-    return text.getvalue()
+    rows = ([loss.product, f"{loss.snr_db:.6g}", f"{loss.kl_divergence:.6g}"] for loss in found)
+    return csv_text(["product", "snr_db", "kl_divergence"], rows)

@@ -67,8 +67,9 @@ def matrices(trial: Trial, entries: Recipe) -> list[Part]:
     """Each matrix but the vocabulary's: the divergence that it alone adds, quantized further, and what it saves."""
     roles = products.weights(flatbuffer.read(trial.core), "decode")
     further = {role: trial.with_further(entries, [role]) for role in roles}
-    before, *parts = tried(trial, {"": trial.recipe} | further)
-    return [dataclasses.replace(p, divergence=max(p.divergence - before.divergence, 0.0)) for p in parts]
+    found = tried(trial, {"": trial.recipe} | further)
+    before, size = found.pop("")
+    return [Part(role, max(divergence - before, 0.0), size - own) for role, (divergence, own) in found.items()]
 
 
 def cheapest(parts: Sequence[Part], needed: int) -> list[Part]:
@@ -87,21 +88,20 @@ def cheapest(parts: Sequence[Part], needed: int) -> list[Part]:
     return best[max(best)][1]
 
 
-def tried(trial: Trial, recipes: Mapping[str, Recipe]) -> list[Part]:
-    """What each recipe, by the role that it is for, does to predictions and to the size that the trial's own gives."""
-    steps = {graph.text(s.signatureKey) for s in flatbuffer.read(trial.core).signatureDefs} - {"decode"}
-    parts: list[Part] = []
+def tried(trial: Trial, recipes: Mapping[str, Recipe]) -> dict[str, tuple[float, int]]:
+    """What each recipe, by its name, makes of decode: KL divergence from float32 in nats, and size in bytes."""
+    model, found = flatbuffer.read(trial.core), {}
+    others = {graph.text(s.signatureKey) for s in model.signatureDefs} - {"decode"}
     with tempfile.TemporaryDirectory() as temporary, progress_bar("sensitivity", len(recipes)) as show:
         alone = Path(temporary) / "decode.tflite"
-        flatbuffer.write(graph.untied(graph.without_signatures(flatbuffer.read(trial.core), steps)), alone)
-        size = len(flatbuffer.serialize(quantization.quantize(alone, trial.recipe, trial.statistics)))
+        flatbuffer.write(graph.untied(graph.without_signatures(model, others)), alone)
         context = multiprocessing.get_context("spawn")
         of_decode = dataclasses.replace(trial, core=alone)
         with ProcessPoolExecutor(_PROCESSES, context, _load, (of_decode,)) as pool:
-            for role, (divergence, own) in zip(recipes, pool.map(_try, recipes.values()), strict=True):
-                parts.append(Part(role, divergence, size - own))
-                show(len(parts), role)
-    return parts
+            for name, measured in zip(recipes, pool.map(_try, recipes.values()), strict=True):
+                found[name] = measured
+                show(len(found), name)
+    return found
 
 
 def _load(trial: Trial) -> None:

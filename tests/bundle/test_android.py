@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Toy, absent
+from conftest import absent
 
 from stages.bundle import android, manifest
 from stages.errors import UserError
 from stages.files import tree_sha256
-from stages.tflite import flatbuffer, linker
 
 # Debian's packages of what the tests call or read (.ci/run installs them).
 PACKAGES = {
@@ -43,12 +42,10 @@ class Bundle:
 
 
 @pytest.fixture(scope="module")
-def bundle(toy: Toy, greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp("bundle")
-    model = folder / "autocomplete.tflite"
-    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), model)
-    shutil.copytree(toy.preset / "assets/tokenizer", folder / "tokenizer")
-    return Bundle((model, folder / "tokenizer"), manifest.files(folder))
+def bundle(toy_bundle: Path) -> Bundle:
+    models = (toy_bundle / "autocomplete.tflite", toy_bundle / "tokenizer")
+    known = manifest.files(toy_bundle)
+    return Bundle(models, {n: f for n, f in known.items() if n.split("/")[0] in {m.name for m in models}})
 
 
 @pytest.fixture

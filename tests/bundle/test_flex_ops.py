@@ -1,10 +1,9 @@
 """The page on operators that are not built into TensorFlow Lite."""
 
 from pathlib import Path
-from typing import Any
 
 from stages.bundle import android
-from stages.tflite import flatbuffer, inspect, linker
+from stages.tflite import inspect
 
 
 def rows(page: str) -> dict[str, str]:
@@ -13,9 +12,8 @@ def rows(page: str) -> dict[str, str]:
     return {operator.strip(" `"): kind.strip() for _, operator, kind, _ in cells}
 
 
-def test_page_of_operators_is_the_models(greedy_driver: Any, core_path: Path, tmp_path: Path) -> None:
-    model = tmp_path / "autocomplete.tflite"
-    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), model)
+def test_page_of_operators_is_the_models(toy_bundle: Path, core_path: Path) -> None:
+    model = toy_bundle / "autocomplete.tflite"
     page = android.select_operators(inspect.describe(model))
     assert set(rows(page)) == {name.removeprefix("Flex") for name in _operators(model) if name.startswith("Flex")}
     assert set(rows(page).values()) == {"TensorFlow's, by Select TF"}

@@ -2,28 +2,19 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, PROMPTS, Toy, absent, quantized, settings
+from conftest import MODES, PROMPTS, Toy, isolated, quantized, settings
 
 from stages.measure import contract
 from stages.tflite import flatbuffer, linker, runner
 
 # setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
 PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")
-
-
-def old_runtime() -> list[str]:
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if uv is None:
-        absent("uv is absent: it makes the environment of TF 2.12.1 (run the tests by `uv run pytest`)")
-    packages = [part for p in PACKAGES for part in ("--with", p)]
-    return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", "3.11", *packages, "python"]
 
 
 TOKENS = [1, 40, 99, 200, 7, 150, 33]
@@ -33,7 +24,7 @@ def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
     script = Path(__file__).with_name("android_runtime.py")
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [*old_runtime(), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
+        [*isolated(*PACKAGES), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -87,5 +87,5 @@ def test_kotlin_parses(toy: Toy, bundle: Bundle, tmp_path: Path) -> None:
         "import sys, tree_sitter as t, tree_sitter_kotlin as k; parse = t.Parser(t.Language(k.language())).parse\n"
         "print([parse(open(f, 'rb').read()).root_node.has_error for f in sys.argv[1:]])"
     )
-    command = [*python()[:-1], "--with", "tree-sitter", "--with", "tree-sitter-kotlin", "python", "-c", code]
+    command = [*python("tree-sitter", "tree-sitter-kotlin"), "-c", code]
     assert done([*command, text, bundle.folder / "usage/Autocomplete.kt", broken]).strip() == "[False, False, True]"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated
 
 from stages.bundle import manifest, usage
 from stages.lm import core, drivers, loop, tokenizer
@@ -92,7 +92,7 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
 
 def tool(name: str, why: str) -> str:
     """The path of a program that no package index has."""
-    found = (os.environ.get("UV") if name == "uv" else None) or shutil.which(name)
+    found = shutil.which(name)
     if found is None:
         absent(f"{name} is absent: {why}")
     return found
@@ -114,7 +114,6 @@ def done(command: Sequence[str | Path], **more: Any) -> str:
     return finished.stdout
 
 
-def python() -> list[str]:
-    packages = [f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy"]
-    uv = tool("uv", "it makes the client's environment (run the tests by `uv run pytest`)")
-    return [uv, "run", "--quiet", "--no-project", "--isolated", *(p for n in packages for p in ("--with", n)), "python"]
+def python(*more: str) -> list[str]:
+    """A Python with what the bundle's client needs."""
+    return isolated(f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy", *more)

@@ -16,11 +16,9 @@ Generate = Callable[..., tuple[list[int], int]]
 
 
 @pytest.fixture(scope="module")
-def tokens_model(toy: Toy, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with quiet():
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+def tokens_model(tokens_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokens") / "tokens.tflite"
-    flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), path)
+    flatbuffer.write(linker.link(tokens_driver, flatbuffer.read(core_path)), path)
     return path
 
 

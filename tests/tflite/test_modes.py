@@ -9,8 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, TEXT, Toy, quantized, settings, steps
 
-from stages.lm import drivers, loop, text
-from stages.quiet import quiet
+from stages.lm import text
 from stages.tflite import calibration, flatbuffer, graph, linker, products, quantization, runner, tokens
 
 INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
@@ -19,13 +18,6 @@ INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activatio
 @pytest.fixture(scope="module")
 def cores(toy: Toy, core_path: Path) -> dict[str, Any]:
     return {mode: quantized(toy, core_path, mode) for mode in MODES}
-
-
-@pytest.fixture(scope="module")
-def tokens_driver(toy: Toy) -> Any:
-    with quiet():
-        lengths = loop.Lengths(SEQUENCE, 8, 4)
-        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
 
 
 def written(model: Any, path: Path) -> Path:

@@ -5,26 +5,24 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import SEQUENCE, Toy, quantized
+from conftest import Toy, quantized
 
 from stages.errors import UserError
-from stages.lm import drivers, loop
-from stages.quiet import quiet
 from stages.tflite import flatbuffer, linker, targets
 
 
 @pytest.fixture(scope="module")
-def files(toy: Toy, core_path: Path, greedy_driver: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(
+    toy: Toy, core_path: Path, greedy_driver: Any, tokens_driver: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("targets")
-    with quiet():
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, 8, 4))
     cores = {
         "float": flatbuffer.read(core_path),
         "channels": quantized(toy, core_path, "dynamic_range"),
         "blocks": quantized(toy, core_path, "int4_block32"),
     }
     models = {f"core {n}": c for n, c in cores.items()}
-    models |= {"tokens": linker.link(driver, cores["float"])}
+    models |= {"tokens": linker.link(tokens_driver, cores["float"])}
     models |= {f"text {n}": linker.link(greedy_driver, cores[n]) for n in ("float", "channels")}
     paths = {name: folder / f"{name}.tflite" for name in models}
     for name, model in models.items():
