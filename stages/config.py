@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from stages.errors import UserError
 
 Settings = TypeVar("Settings")
+HELP = ("-h", "--help")
 
 
 def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
@@ -30,7 +31,7 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
 
     `-m` runs it once for each combination of values (Hydra's multirun).
     """
-    arguments = [a for a in sys.argv[1:] if a not in ("-h", "--help")]
+    arguments = [a for a in sys.argv[1:] if a not in HELP]
     helping = len(arguments) < len(sys.argv) - 1
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions to us instead of printing them
     with user_errors():
@@ -46,16 +47,28 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
             with user_errors():
                 visible = _visible(stage, config)
                 if helping:
-                    _print_help(stage, visible)
+                    _print_help(stage, visible, f"params.yaml and conf/; `{stage}.key=value`")
                 else:
                     run(_typed(stage, settings, visible))
 
         job()
 
 
+def verb(name: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
+    """Runs a verb that is no stage of dvc.yaml: its settings are conf/<name>.yaml and the command line."""
+    overrides = [a for a in sys.argv[1:] if a not in HELP]
+    with user_errors():
+        with hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
+            config = hydra.compose(name, overrides)
+        if len(overrides) < len(sys.argv) - 1:
+            _print_help(name, config, f"conf/{name}.yaml; `key=value`")
+        else:
+            run(_typed(name, settings, config))
+
+
 def command(run: Callable[[list[str]], None]) -> None:
     """Runs a verb that reads its command line itself; `--help` prints what its module says of it."""
-    if {"-h", "--help"} & set(sys.argv[1:2]):
+    if set(HELP) & set(sys.argv[1:2]):
         print((sys.modules["__main__"].__doc__ or "").strip())
         return
     with user_errors():
@@ -175,8 +188,8 @@ def _one_line(error: Exception) -> str:
     return re.sub(r" Config search path:.*", "", " ".join(lines)) or type(error).__name__
 
 
-def _print_help(stage: str, visible: DictConfig) -> None:
+def _print_help(stage: str, visible: DictConfig, source: str) -> None:
     module = sys.modules["__main__"]
     print(f"{(module.__doc__ or '').strip()}\n\nUsage: python -m stages.{stage} [key=value …] [-m]\n")
-    print(f"Settings now (from params.yaml and conf/; `{stage}.key=value` on the command line wins):\n")
+    print(f"Settings now (from {source} on the command line wins):\n")
     print(OmegaConf.to_yaml(visible))
