@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages import config
 from stages.errors import UserError
-from stages.files import read_json, replacing, write_bytes, write_json
+from stages.files import read_json, replacing, write_bytes
 
 if TYPE_CHECKING:
     from stages.bundle import manifest
@@ -30,7 +30,7 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import card, checksums, manifest, usage
+    from stages.bundle import card, manifest, usage
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
     facts = manifest.Facts(
@@ -42,15 +42,13 @@ def run(settings: PackageSettings) -> None:
     with replacing(OUT / settings.mode) as folder:
         _add_tokenizer(folder)
         described = _add_models(shipped, folder, facts)
-        content = manifest.build(settings.name, facts, described, folder)
+        names = manifest.Names(settings.name, settings.title, settings.language)
+        content = manifest.build(names, facts, described, folder)
         usage.write(content, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
-        write_bytes(folder / "MODEL_CARD.md", card.render(content, settings.title, settings.language).encode())
+        write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
-        content["files"] = manifest.files(folder, content["files"])
-        manifest.check(content)
-        write_json(folder / manifest.FILE, content)
-        checksums.write(folder, {name: known["sha256"] for name, known in content["files"].items()})
+        manifest.seal(content, folder, known=content["files"])
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
 

@@ -42,6 +42,19 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]
 
 
 @contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    """Tells of work that has no count: a sign that turns on a terminal, a plain line elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(title, highlight=False)
+        yield
+        return
+    with console.status(title):
+        yield
+    console.print(f"{title}: done", highlight=False)
+
+
+@contextlib.contextmanager
 def training_progress() -> Iterator[Callable[[Any], None]]:
     """Yields `show(progress)` for stages.lm.training: loss (smoothed), tokens/s and time left."""
     smooth: float | None = None

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages import config
+from stages.bundle import signature
 from stages.errors import UserError
 from stages.files import read_json
 
-KEY = Path("keys/release.pem")
 _ANSWER_S = 600
 
 
@@ -51,8 +51,8 @@ def parse(arguments: Sequence[str]) -> Request:
         del rest[place : place + 2]
     if len(rest) != 1 or rest[0].startswith("-"):
         raise UserError("verify takes one folder or address (--help says more)")
-    if key is None and KEY.is_file():
-        key = KEY
+    if key is None and signature.PUBLIC.is_file():
+        key = signature.PUBLIC
     return Request(rest[0], key)
 
 
@@ -86,7 +86,7 @@ def check(folder: Path, key: Path | None) -> None:
 
 def signed(folder: Path, key: Path | None) -> str:
     """What is known of the bundle's maker; raises UserError where the signature is missing or wrong."""
-    from stages.bundle import checksums, signature
+    from stages.bundle import checksums
 
     path, listed = folder / checksums.SIGNATURE, folder / checksums.FILE
     if not listed.is_file():

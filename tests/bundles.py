@@ -9,8 +9,7 @@ import pytest
 from conftest import SEQUENCE, SLOTS, WINDOW, Toy, steps
 
 from stages import validate
-from stages.bundle import card, checksums, litertlm, manifest
-from stages.files import write_json
+from stages.bundle import card, litertlm, manifest
 from stages.measure import performance
 from stages.tflite import flatbuffer, graph, inspect, linker, runner
 
@@ -48,15 +47,15 @@ def toy_bundle(
     (folder / "tokenizer/tokenizer.json").write_text(toy.bpe.to_str())
     told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion))
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
-    seal(folder, manifest.build("toy", known, {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}, folder))
+    described = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
+    seal(folder, manifest.build(manifest.Names("toy", "Toy", "en"), known, described, folder))
     return folder
 
 
 def seal(folder: Path, content: dict[str, Any]) -> None:
     """Card, manifest and hashes, last of all."""
-    (folder / "MODEL_CARD.md").write_text(card.render(content, "Toy", "en"))
-    write_json(folder / manifest.FILE, content | {"files": manifest.files(folder)})
-    checksums.write(folder)
+    (folder / manifest.CARD).write_text(card.render(content))
+    manifest.seal(content, folder, known={})
 
 
 @pytest.fixture

@@ -36,10 +36,11 @@ _ROWS = (
     ("peak memory of the core above an empty interpreter", "performance", "peak_rss_mib", " MiB"),
 )
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
+_RELEASE = "Version {version}, made from revision `{revision}`.\n\n"
 _REFUSED = "\n**Gates that failed:** {}. This bundle was made with `package.allow_failed_gates: true`.\n"
 
 
-def render(manifest: Mapping[str, Any], title: str, language: str) -> str:
+def render(manifest: Mapping[str, Any]) -> str:
     """The card of a bundle, filled from its manifest."""
     metrics = manifest["metrics"]
     name = f"{manifest['name']}-{manifest['mode']}"
@@ -51,12 +52,12 @@ def render(manifest: Mapping[str, Any], title: str, language: str) -> str:
         for metric in ("perplexity", "bits_per_byte")
     ]  # fmt: skip
     data = ModelCardData(
-        language=language, license="other", license_name="see-card", library_name="litert",
+        language=manifest["language"], license="other", license_name="see-card", library_name="litert",
         tags=["autocomplete", "tflite", manifest["mode"]], model_name=name, eval_results=results,
     )  # fmt: skip
     body = _TEMPLATE.read_text().format(
         m=manifest,
-        title=title,
+        release=_RELEASE.format(**manifest["release"]) if manifest["release"] else "",
         files="\n".join(_row(path, model, manifest) for path, model in manifest["models"].items()),
         signatures=", ".join(manifest["models"]["core.tflite"]["signatures"]),
         use=(_TEXT_USE if "autocomplete.tflite" in manifest["models"] else _TOKENS_USE).format(**manifest),

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import jsonschema
 
 from stages.bundle import checksums
 from stages.errors import UserError
-from stages.files import sha256
+from stages.files import sha256, write_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
-FILE, LITERT_LM = "manifest.json", "autocomplete.litertlm"
+FILE, CARD, LITERT_LM = "manifest.json", "MODEL_CARD.md", "autocomplete.litertlm"
 NOT_LISTED = {FILE, checksums.FILE, checksums.SIGNATURE}
 _MOST_SAID = 300  # characters of a validator's message, which may quote the whole manifest
 TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
@@ -33,7 +33,16 @@ class Facts:
     targets: Mapping[str, Any]
 
 
-def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Names:
+    """What a bundle is called: the name in paths, the title for people, and the language of its text."""
+
+    name: str
+    title: str
+    language: str
+
+
+def build(names: Names, facts: Facts, models: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The manifest of a bundle whose other files are in `folder`; `models` describes each .tflite file."""
     conversion = facts.conversion
     sampler = {k: conversion[k] for k in ("sampler", "top_k", "top_p", "temperature", "seed")}
@@ -41,7 +50,8 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
     refused = [g["name"] for g in facts.metrics["gates"] if not g["passed"]]
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": name,
+        **asdict(names),
+        "release": None,
         "mode": facts.recipe["mode"],
         "model": dict(facts.model),
         "lengths": lengths,
@@ -110,6 +120,14 @@ def files(folder: Path, known: Mapping[str, Any] | None = None) -> dict[str, dic
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     names = sorted(paths.keys() - NOT_LISTED)
     return {name: (known or {}).get(name) or _file(paths[name], sha256(paths[name])) for name in names}
+
+
+def seal(content: dict[str, Any], folder: Path, known: Mapping[str, Any]) -> None:
+    """Writes what is made of a bundle's other files: manifest.json and SHA256SUMS; some files are known already."""
+    content["files"] = files(folder, known)
+    check(content)
+    write_json(folder / FILE, content)
+    checksums.write(folder, {name: file["sha256"] for name, file in content["files"].items()})
 
 
 def _file(path: Path, digest: str) -> dict[str, Any]:

@@ -265,24 +265,3 @@ def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: st
     assert repository.pending("convert") == {"convert"}
     repository.edit("params.yaml", "sequence_length: 44", "sequence_length: 48")
     assert repository.repro() == set()  # earlier results come back from the cache
-
-
-def test_an_app_team_pulls_a_version_and_a_stage(repository: Repository, tmp_path: Path) -> None:
-    """From a repository and a remote in folders, by DVC alone, without an account."""
-    store = tmp_path / "remote"
-    steps = [
-        ["dvc", "remote", "add", "--default", "store", str(store)], ["git", "add", "--all"],
-        ["git", "commit", "--quiet", "--message", "release"], ["dvc", "push"],
-        ["gto", "register", "autocomplete-float32", "--version", "v1.2.0"],
-        ["gto", "assign", "autocomplete-float32", "--version", "v1.2.0", "--stage", "prod"],
-    ]  # fmt: skip
-    identity = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    for step in steps:
-        subprocess.run(step, cwd=repository.folder, env=repository.environment | identity, check=True)
-    wanted = tree_sha256(repository.folder / "artifacts/package/float32")
-    for choice in (["--rev", "v1.2.0"], ["--stage", "prod"]):
-        place = tmp_path / choice[0].strip("-")
-        get = ["dvc", "artifacts", "get", str(repository.folder), "autocomplete-float32", *choice, "--out", str(place)]
-        subprocess.run(get, cwd=tmp_path, env=repository.environment, check=True)
-        assert tree_sha256(place) == wanted
-        assert stage("stages.verify", str(place)).returncode == 0

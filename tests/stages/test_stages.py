@@ -110,7 +110,8 @@ def test_the_picture_is_drawn_without_timings(tmp_path: Any) -> None:
 
 def test_the_card_names_failed_gates() -> None:
     manifest: dict[str, Any] = {
-        "name": "autocomplete", "mode": "float16", "failed_gates": ["perplexity_ratio"],
+        "name": "autocomplete", "title": "Title", "language": "en", "release": None, "mode": "float16",
+        "failed_gates": ["perplexity_ratio"],
         "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
         "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
         "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}}, "litert_lm": None,
@@ -119,13 +120,13 @@ def test_the_card_names_failed_gates() -> None:
         "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
         "files": {"core.tflite": {"bytes": 1500000}}, "targets": {"core.tflite": {"litert": {"fits": True}}},
     }  # fmt: skip
-    text = card.render(manifest, "Title", "en")
+    text = card.render(manifest)
     assert text.startswith("---\n")
     assert "**Gates that failed:** perplexity_ratio" in text
     assert "21\nwords" in text or "21 words" in text
     assert "LiteRT-LM" not in text
-    assert "LiteRT-LM" in card.render(manifest | {"litert_lm": {"max_num_tokens": 256}}, "Title", "en")
-    assert "Gates that failed" not in card.render(manifest | {"failed_gates": []}, "Title", "en")
+    assert "LiteRT-LM" in card.render(manifest | {"litert_lm": {"max_num_tokens": 256}})
+    assert "Gates that failed" not in card.render(manifest | {"failed_gates": []})
 
 
 def test_a_gate_on_the_text_model_does_not_hold_without_one() -> None:

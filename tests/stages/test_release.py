@@ -1,0 +1,238 @@
+"""release: what is out is whole, signed and named; what fails on the way is not seen, and the same command ends it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, stage
+from releases import MODES, Project, keys
+
+from stages import release, verify
+from stages.bundle import record, signature
+from stages.errors import UserError
+from stages.files import read_json, tree_sha256
+
+
+def visible(project: Project) -> tuple[set[str], dict[str, object]]:
+    """What others see: the tags at the git remote, and the index."""
+    tags = project.run("git", "ls-remote", "--tags", "--refs", str(project.origin)).split()[1::2]
+    index = project.prefix / "releases/autocomplete/index.json"
+    return {t.removeprefix("refs/tags/") for t in tags}, read_json(index) if index.is_file() else {}
+
+
+def failure(project: Project, *arguments: str) -> str:
+    """The one line of a release that is refused, which leaves commits and others' view as they were."""
+    before = project.run("git", "rev-parse", "HEAD"), visible(project)
+    done = project.release(*arguments)
+    assert done.returncode == 1, done.stdout
+    assert "Traceback" not in done.stderr
+    assert (project.run("git", "rev-parse", "HEAD"), visible(project)) == before
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.stderr.splitlines()[-1] == line
+    return line
+
+
+def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_path: Path) -> None:
+    revision = fresh.run("git", "rev-parse", "HEAD").strip()
+    done = fresh.release("version=1.2.0", "stages=[staging]")
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in MODES.values())
+    assert fresh.run("git", "status", "--porcelain") == ""
+
+    tags, index = visible(fresh)
+    assert tags == {f"{name}{kind}" for name in MODES.values() for kind in ("@v1.2.0", "#staging#1")}
+    known = json.loads(fresh.run("git", "show", "origin/main:releases/1.2.0.json"))
+    record.check(known, fresh.folder / "keys/release.pem")
+    assert known["revision"] == revision
+    assert index["versions"] == {"1.2.0": {"revision": revision, "modes": known["modes"]}}
+    assert index["stages"] == {"staging": dict.fromkeys(sorted(MODES), "1.2.0")}
+
+    for mode, name in MODES.items():
+        plain = fresh.prefix / "releases/autocomplete" / known["modes"][mode]["path"]
+        checked = stage("stages.verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
+        assert checked.returncode == 0, checked.stderr
+        assert read_json(plain / "manifest.json")["release"] == {"version": "1.2.0", "revision": revision}
+        assert f"Version 1.2.0, made from revision `{revision}`" in (plain / "MODEL_CARD.md").read_text()
+        (archive,) = plain.glob(f"android/org/example/autocomplete/{name}/1.2.0/*.aar")
+        with zipfile.ZipFile(archive) as opened:
+            assert opened.read("assets/autocomplete.tflite") == (plain / "autocomplete.tflite").read_bytes()
+    for choice in (["--rev", "v1.2.0"], ["--stage", "staging"]):
+        pulled = tmp_path / choice[0]
+        fresh.run("dvc", "artifacts", "get", str(fresh.origin), name, *choice, "--out", str(pulled))
+        assert tree_sha256(pulled) == tree_sha256(plain)  # of the last mode
+
+
+def test_the_same_command_again_changes_nothing(fresh: Project) -> None:
+    assert fresh.release("version=1.0.0").returncode == 0
+    before = fresh.run("git", "rev-parse", "HEAD"), visible(fresh), tree_sha256(fresh.prefix)
+    assert fresh.release("version=1.0.0").returncode == 0
+    assert (fresh.run("git", "rev-parse", "HEAD"), visible(fresh), tree_sha256(fresh.prefix)) == before
+
+
+def test_a_version_that_is_out_takes_a_stage_and_a_newer_one_takes_it_over(fresh: Project) -> None:
+    assert fresh.release("version=1.0.0").returncode == 0
+    (fresh.folder / "notes.txt").write_text("the branch goes on\n")
+    fresh.commit("notes")
+    done = fresh.release("version=1.0.0", "stages=[prod]")
+    assert done.returncode == 0, done.stderr
+    assert visible(fresh)[1]["stages"] == {"prod": dict.fromkeys(sorted(MODES), "1.0.0")}
+    fresh.package("float32", language="de")
+    fresh.run("dvc", "repro", "--quiet")
+    fresh.commit("another float32")
+    assert fresh.release("version=1.10.0", "stages=[prod]").returncode == 0
+    tags, index = visible(fresh)
+    assert index["stages"] == {"prod": dict.fromkeys(sorted(MODES), "1.10.0")}
+    assert list(index["versions"]) == ["1.0.0", "1.10.0"]
+    assert "autocomplete-float32@v1.0.0" in tags
+
+
+# What fails, how it is mended, and what is told.
+def no_store(project: Project) -> Path:
+    shutil.rmtree(project.store, ignore_errors=True)
+    project.store.write_text("a file where a folder should be")
+    return project.store
+
+
+def no_prefix(project: Project) -> Path:
+    project.prefix.write_text("a file where a folder should be")
+    return project.prefix
+
+
+def no_index(project: Project) -> Path:
+    place = project.prefix / "releases/autocomplete/index.json"
+    place.mkdir(parents=True)
+    return place
+
+
+def no_origin(project: Project) -> Path:
+    hook = project.origin / "hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
+    hook.chmod(0o755)
+    return hook
+
+
+@pytest.mark.parametrize(("spoil", "told"), [
+    (no_store, "dvc push failed"), (no_prefix, "cannot be reached or written"), (no_origin, "git push failed"),
+    (no_index, "cannot be reached or written"),
+])  # fmt: skip
+def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spoil: object, told: str) -> None:
+    spoilt = spoil(fresh)  # type: ignore[operator]
+    done = fresh.release("version=2.0.0", "stages=[prod]")
+    assert done.returncode == 1
+    assert told in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    tags, index = visible(fresh)
+    assert index == {} if spoil is not no_index else tags  # all but the index is there then
+    if spoil is not no_index:
+        assert tags == set()
+    (shutil.rmtree if spoilt.is_dir() else os.unlink)(spoilt)
+    assert fresh.release("version=2.0.0", "stages=[prod]").returncode == 0
+    tags, index = visible(fresh)
+    assert len(tags) == 2 * len(MODES)
+    assert list(index["versions"]) == ["2.0.0"]
+    assert fresh.run("git", "rev-list", "--count", "HEAD").strip() == "3"
+
+
+@pytest.mark.parametrize("moment", ["adding", "pushing data", "writing"])
+def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: str) -> None:
+    process = subprocess.Popen(
+        fresh.command("version=2.0.0"), cwd=fresh.folder, env=fresh.environment, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    while not (line := process.stderr.readline()).startswith(moment):
+        assert line, "it ended before that"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert visible(fresh)[1] == {}
+    done = fresh.release("version=2.0.0")
+    assert done.returncode == 0, done.stderr
+    tags, index = visible(fresh)
+    assert tags == {f"{name}@v2.0.0" for name in MODES.values()}
+    place = fresh.prefix / "releases/autocomplete"
+    for mode in MODES:
+        folder = place / index["versions"]["2.0.0"]["modes"][mode]["path"]
+        assert verify.signed(folder, fresh.folder / "keys/release.pem")
+        assert verify.whole(folder)
+    assert fresh.run("git", "rev-list", "--count", "HEAD").strip() == "3"
+
+
+def test_only_a_clean_tree_is_released(fresh: Project) -> None:
+    (fresh.folder / "stages/new.py").write_text("")
+    assert "git's tree is not clean: stages/new.py; commit or stash" in failure(fresh, "version=1.0.0")
+
+
+def test_only_what_the_lock_describes_is_released(fresh: Project) -> None:
+    fresh.package("float32", language="de")
+    fresh.commit("edited, not run")
+    assert "dvc.lock is behind at package@float32: run `dvc repro`" in failure(fresh, "version=1.0.0")
+
+
+def test_what_a_gate_refused_is_not_released(fresh: Project) -> None:
+    fresh.package("dynamic_range", failed_gates=["perplexity_ratio"])
+    fresh.run("dvc", "repro", "--quiet")
+    fresh.commit("packaged in spite of a gate")
+    assert "perplexity_ratio did not pass" in failure(fresh, "version=1.0.0")
+
+
+@pytest.mark.parametrize(("changed", "told"), [
+    ({"version": None}, "version is None; say version=1.2.0"),
+    ({"version": "1.2"}, "version is 1.2; say version=1.2.0"),
+    ({"maven_group": "a b"}, "group 'a b' is no Maven group"),
+])  # fmt: skip
+def test_settings_that_contradict_are_refused(changed: dict[str, str], told: str) -> None:
+    settings = yaml.safe_load((ROOT / "conf/release.yaml").read_text()) | {"version": "1.2.0"}
+    release.ReleaseSettings(**settings)
+    with pytest.raises(UserError, match=re.escape(told)):
+        release.ReleaseSettings(**settings | changed)
+
+
+def test_mistakes_are_one_line(fresh: Project) -> None:
+    assert "version is None; say version=1.2.0" in failure(fresh)
+    assert "git fetch failed" in failure(fresh, "version=1.2.0", "git_remote=nobody")
+
+
+def test_the_key_is_the_maker_s_and_stays_outside(fresh: Project, tmp_path: Path) -> None:
+    other, _ = keys(tmp_path, "other")
+    with pytest.raises(UserError, match="say key=<path of an Ed25519 private key>"):
+        signature.private_key(None, fresh.folder)
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        signature.private_key("nowhere", fresh.folder)
+    assert "keys/release.pem does not belong to" in failure(fresh, "version=1.0.0", f"key={other}")
+    inside = fresh.folder / "made/release.key"
+    shutil.copyfile(fresh.key, inside)
+    assert "lies in the repository" in failure(fresh, "version=1.0.0", f"key={inside}")
+
+
+def test_a_version_never_changes(fresh: Project) -> None:
+    assert fresh.release("version=1.0.0", "git_remote=null").returncode == 0
+    fresh.run("git", "tag", "--delete", "autocomplete-float32@v1.0.0")  # as if it had been stopped before
+    fresh.package("float32", language="de")
+    fresh.run("dvc", "repro", "--quiet")
+    fresh.commit("another float32")
+    assert "a version never changes" in failure(fresh, "version=1.0.0", "git_remote=null")
+
+
+def test_a_version_of_another_branch_is_not_made_again(fresh: Project) -> None:
+    before = fresh.run("git", "rev-parse", "HEAD").strip()
+    assert fresh.release("version=1.0.0").returncode == 0
+    fresh.run("git", "checkout", "--quiet", "-b", "other", before)
+    fresh.run("dvc", "checkout", "--quiet")
+    assert "version 1.0.0 is out" in failure(fresh, "version=1.0.0")
+
+
+def test_a_record_that_was_changed_is_not_the_maker_s(fresh: Project) -> None:
+    assert fresh.release("version=1.0.0", "git_remote=null").returncode == 0
+    known, public = read_json(fresh.folder / "releases/1.0.0.json"), fresh.folder / "keys/release.pem"
+    record.check(known, public)
+    with pytest.raises(UserError, match="forged or damaged"):
+        record.check(known | {"version": "1.0.1"}, public)
+    with pytest.raises(UserError, match="has no signature"):
+        record.check({k: v for k, v in known.items() if k != "signature"}, public)
