@@ -1,8 +1,9 @@
-"""A fresh process that runs one core and prints its peak resident memory in MiB.
+"""A fresh process that runs one model and prints its peak resident memory, above what imports left, in MiB.
 
 Usage: python -m stages.measure.memory FILE
 
-An empty name measures an interpreter with an empty model: what the runtime itself takes.
+A core runs in LiteRT; an empty name measures its interpreter with an empty model, what the runtime itself takes.
+autocomplete.tflite runs in TensorFlow's interpreter, with Select TF.
 """
 
 import contextlib
@@ -38,6 +39,15 @@ def exercise(path: str) -> None:
             runner(**inputs)
 
 
+def answer(path: Path) -> None:
+    """Loads a text model and lets it answer."""
+    from stages.tflite import runner
+
+    complete = runner.complete(runner.tensorflow(path, 2))
+    for prompt in (b"Returns the", b"a", b"of the " * 60):
+        complete(prompt)
+
+
 def forget_imports() -> None:
     """Resets the kernel's high-water mark (proc(5), clear_refs), which loading Python packages has raised."""
     with contextlib.suppress(OSError):  # not Linux, or not allowed: the mark then counts the imports, in both processes
@@ -46,17 +56,28 @@ def forget_imports() -> None:
 
 def peak_mib() -> float:
     """The high-water mark of resident memory."""
+    return _status_mib("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _status_mib(field: str) -> float:
+    """A field of the kernel's account of this process; 0 where there is none."""
     with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        if found:
+        if found := re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text()):
             return int(found[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return 0.0
 
 
 if __name__ == "__main__":
+    model = Path(sys.argv[1])
+    is_text = model.name == "autocomplete.tflite"
+    if is_text:
+        import tensorflow_text  # noqa: F401  (hundreds of MiB of imports, which are no app's)
     forget_imports()
-    if sys.argv[1]:
+    before = _status_mib("VmRSS")
+    if is_text:
+        answer(model)
+    elif sys.argv[1]:
         exercise(sys.argv[1])
     else:
         Interpreter(model_content=empty_model(), num_threads=2).allocate_tensors()
-    print(peak_mib())
+    print(peak_mib() - before)
