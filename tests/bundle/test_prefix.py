@@ -1,0 +1,72 @@
+"""A place for teams without DVC: what is put there, in which order, and what is told where that fails."""
+
+import json
+import uuid
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from stages.bundle import prefix
+from stages.errors import UserError
+
+
+@pytest.fixture(params=["folder", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "web") if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[list[Path], Path]:
+    """Two bundles of two files each, and a record."""
+    bundles = [tmp_path / "made" / mode for mode in ("float16", "float32")]
+    for bundle in bundles:
+        (bundle / "usage").mkdir(parents=True)
+        (bundle / "SHA256SUMS").write_text(bundle.name)
+        (bundle / "usage/complete.py").write_text("print()")
+    record = tmp_path / "1.0.0.json"
+    record.write_text("{}")
+    return bundles, record
+
+
+def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], Path]) -> None:
+    place = prefix.home(f"{url}/", "autocomplete")
+    assert place == f"{url}/releases/autocomplete"
+    assert not prefix.has(place, "1.0.0")
+    prefix.publish(place, "1.0.0", *made)
+    assert prefix.has(place, "1.0.0")
+    assert not prefix.has(place, "1.0.1")
+    with fsspec.open(f"{place}/1.0.0/float16/SHA256SUMS") as file:
+        assert file.read() == b"float16"
+    with fsspec.open(f"{place}/1.0.0/float32/usage/complete.py") as file:
+        assert file.read() == b"print()"
+
+
+def test_a_version_that_broke_off_is_not_there(
+    url: str, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, put = prefix.home(url, "autocomplete"), prefix._put
+
+    def breaking(path: Path, target: str) -> None:
+        if target.endswith("float32/usage/complete.py"):  # the last of the bundles' files
+            raise UserError("the line is cut")
+        put(path, target)
+
+    monkeypatch.setattr(prefix, "_put", breaking)
+    with pytest.raises(UserError, match="the line is cut"):
+        prefix.publish(place, "1.0.0", *made)
+    assert not prefix.has(place, "1.0.0")
+
+
+def test_the_index_is_replaced(url: str) -> None:
+    place = prefix.home(url, "autocomplete")
+    for versions in ({"1.0.0": {}}, {"1.0.0": {}, "1.0.1": {}}):
+        prefix.point(place, {"versions": versions})
+        with fsspec.open(f"{place}/index.json") as file:
+            assert json.load(file) == {"versions": versions}
+
+
+def test_a_place_that_nothing_reaches_is_one_line(made: tuple[list[Path], Path]) -> None:
+    with pytest.raises(UserError, match="nosuch://place") as caught:
+        prefix.publish("nosuch://place", "1.0.0", *made)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,40 @@
+"""What a version is made of, and the index of versions."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.bundle import record
+from stages.errors import UserError
+
+BUNDLES = Path("releases/bundles")
+
+
+def build(version: str) -> dict[str, Any]:
+    return record.build("autocomplete", version, "a" * 40, {"float32": "1" * 64, "dynamic_range": "2" * 64})
+
+
+def test_artifacts_are_named_after_name_and_mode() -> None:
+    listed = {"my-app-float32": BUNDLES / "float32", "my-app-dynamic-range": BUNDLES / "dynamic_range"}
+    assert record.listed(listed) == ("my-app", ["dynamic_range", "float32"])
+
+
+@pytest.mark.parametrize("listed", [
+    {"autocomplete-float32": BUNDLES / "float16"},
+    {"autocomplete-float32": Path("artifacts/package/float32")},
+    {"autocomplete-float32": BUNDLES / "float32", "other-float16": BUNDLES / "float16"},
+    {"autocomplete-dynamic_range": BUNDLES / "dynamic_range"},
+    {},
+])  # fmt: skip
+def test_other_artifacts_are_refused(listed: dict[str, Path]) -> None:
+    with pytest.raises(UserError, match=r"dvc\.yaml"):
+        record.listed(listed)
+
+
+def test_the_index_names_stages_of_versions_that_are_there() -> None:
+    stages = {"float32": {"prod": "1.0.0", "staging": "2.0.0"}, "dynamic_range": {"prod": "0.9.0"}}
+    index = record.index({"1.0.0": build("1.0.0"), "2.0.0": build("2.0.0")}, stages)
+    assert index["stages"] == {"prod": {"float32": "1.0.0"}, "staging": {"float32": "2.0.0"}}
+    assert index["versions"]["2.0.0"]["modes"]["float32"] == {"path": "2.0.0/float32", "sha256sums": "1" * 64}
+    assert index["name"] == "autocomplete"
