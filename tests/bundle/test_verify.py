@@ -16,7 +16,7 @@ from conftest import stage
 from releases import keys
 
 from stages import verify
-from stages.bundle import archives, checksums, manifest, signature
+from stages.bundle import archives, checksums, manifest, signature, stamp
 from stages.errors import UserError
 from stages.files import write_json
 
@@ -108,9 +108,9 @@ def repeat(path: Path, _: random.Random) -> None:
 WAYS: tuple[Callable[[Path, random.Random], None], ...] = (flip, flip, flip, cut, grow, remove, rename, swap, repeat)
 
 
-def test_every_corruption_is_caught(bundle: Path, tmp_path: Path) -> None:
-    private, public = keys(tmp_path, "key")
-    sign(bundle, private)
+def test_every_corruption_of_a_released_bundle_is_caught(toy_bundle: Path, tmp_path: Path) -> None:
+    (private, public), bundle = keys(tmp_path, "key"), tmp_path / "released"
+    stamp.write(toy_bundle, stamp.Stamp("1.0.0", "a" * 40, "org.example"), private, bundle)
     chance = random.Random(11)
     sound = {p.relative_to(bundle): p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
     verify.signed(bundle, public), verify.whole(bundle)
