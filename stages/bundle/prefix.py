@@ -58,7 +58,8 @@ def _put(path: Path, url: str) -> None:
         elif "http" in files.protocol:
             files.put_file(str(path), target, method="put")  # fsspec's own choice is POST
         else:
-            files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            if "ssh" in files.protocol:  # an object store has no folders, and s3fs would make a bucket
+                files.makedirs(target.rpartition("/")[0], exist_ok=True)
             files.put_file(str(path), target)
 
 
