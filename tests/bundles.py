@@ -18,7 +18,7 @@ from stages.tflite import flatbuffer, graph, inspect, linker, runner
 def facts(toy: Toy) -> manifest.Facts:
     conversion = {
         "sampler": "greedy", "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None, "sequence_length": SEQUENCE,
-        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788,
+        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788, "suppress_tokens": [],
     }  # fmt: skip
     model = {
         "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,

@@ -13,7 +13,7 @@ from stages.bundle import checksums
 from stages.errors import UserError
 from stages.files import sha256
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 FILE, LITERT_LM = "manifest.json", "autocomplete.litertlm"
 NOT_LISTED = {FILE, checksums.FILE, checksums.SIGNATURE}
@@ -47,6 +47,7 @@ def build(name: str, facts: Facts, models: Mapping[str, Any], folder: Path) -> d
         "lengths": lengths,
         "context_window": context_window(conversion, facts.metrics),
         "sampler": sampler,
+        "suppress_tokens": list(conversion["suppress_tokens"]),
         "models": dict(models),
         "litert_lm": litert_lm(facts.model, conversion) if (folder / LITERT_LM).exists() else None,
         "recipe": facts.recipe["recipe"],
@@ -80,6 +81,7 @@ def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[s
         "max_num_tokens": conversion["cache_length"],
         "start_token_id": start,
         "stop_token_ids": [model["end_token_id"]],
+        "suppress_token_ids": list(conversion["suppress_tokens"]),
     }
 
 

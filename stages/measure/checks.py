@@ -48,7 +48,8 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
     said = [continue_greedily(session, i, subject) for i in ids]
     generated = [subject.generate(i, longest, tokens.Sampling())[len(i) :] for i in ids]
     matches = {"greedy_match": said, "tokens_greedy_match": generated}
-    return _significant({n: float(np.mean(reference.greedy_matches(keras, ids, m))) for n, m in matches.items()})
+    equal = {n: reference.greedy_matches(keras, ids, m, subject.suppressed) for n, m in matches.items()}
+    return _significant({n: float(np.mean(e)) for n, e in equal.items()})
 
 
 def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metrics:
@@ -60,7 +61,7 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
         return {"text_greedy_match": None}
     path = subject.shipped / "autocomplete.tflite"
     if subject.settings["sampler"] != "greedy":
-        greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None)
+        greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
         with quiet():
             twin = drivers.text_driver_for(subject.preset, subject.model, subject.settings, greedy)
         path = folder / "greedy.tflite"
@@ -89,12 +90,12 @@ def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
 
 
 def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
-    """The likeliest tokens after a prompt, to the end token (included) or to sequence_length in all."""
+    """The likeliest tokens, suppressed ones left out, to the end token (included) or to sequence_length in all."""
     session.reset()
     session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
     said = [ids[-1]]
     for _ in range(subject.settings["sequence_length"] - len(ids)):
-        said.append(int(session.decode(said[-1]).argmax()))
+        said.append(int(reference.likeliest(session.decode(said[-1]), subject.suppressed)))
         if said[-1] == subject.model["end_token_id"]:
             break
     return said[1:]

@@ -38,6 +38,11 @@ class Subject:
         return [*start, *ids] or [self.model["end_token_id"]]
 
     @property
+    def suppressed(self) -> list[int]:
+        """The ids that the models never say."""
+        return list(self.settings["suppress_tokens"])
+
+    @property
     def core(self) -> Path:
         """The shipped core."""
         return self.shipped / "core.tflite"

@@ -27,6 +27,9 @@ TINY = {
 }  # fmt: skip
 
 
+SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
+
+
 @dataclass(frozen=True)
 class Repository:
     folder: Path
@@ -83,6 +86,8 @@ def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository
     params["convert"]["sequence_length"] = 48
     params["quantize"]["modes"] = ["float32"]
     (folder / "params.yaml").write_text("# knobs\n" + yaml.safe_dump(params))
+    convert = folder / "conf/convert/default.yaml"
+    convert.write_text(convert.read_text().replace("suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}"))
     validate = folder / "conf/validate/default.yaml"
     validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
     made = Repository(folder)

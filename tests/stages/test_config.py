@@ -115,6 +115,8 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.convert", "convert.max_output_bytes=801"], ["801", "788"]),
         (["stages.convert", "convert.prefill_lengths=[16,8]"], ["prefill_lengths"]),
         (["stages.convert", "convert.seed=-1"], ["seed is -1"]),
+        (["stages.convert", "convert.suppress_tokens=[1.5]"], ["a list with 1.5", "token ids and strings"]),
+        (["stages.convert", "convert.suppress_tokens=[[5]]"], ["a list with [5]"]),
         (["stages.convert", "convert=missing"], ["convert/missing", "default"]),
         (["stages.quantize", "quantize=int5"], ["quantize/int5", "dynamic_range", "float16", "float32"]),
         (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),

@@ -4,11 +4,13 @@ import csv
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from conftest import Toy
 
 from stages import author, convert, quantize, summary, validate
 from stages.bundle import card
@@ -19,6 +21,7 @@ from stages.lm.dimensions import Dimensions
 DEFAULTS: dict[str, Any] = {
     "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
     "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
+    "suppress_tokens": [],
 }  # fmt: skip
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
@@ -50,6 +53,27 @@ def test_a_prefill_longer_than_the_cache_is_left_out() -> None:
 def test_contradictions_with_the_model(context: int, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolved(context, **changes)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["the list"], "is 'the list'; allowed: one token each; this text is"), ([""], "this text is 0"),
+        (["<|endoftext|>"], "one token each"), ([-1], "is -1; allowed: ids from 0 to"), ([10**6], "is 1000000;"),
+        ([5, 1], "is 1; allowed: all but the end token"), ([0, *range(2, 512)], "fewer, so that something can be said"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wanted: list[Any], message: str) -> None:
+    monkeypatch.setattr(convert, "AUTHOR", toy.preset)
+    with pytest.raises(UserError, match=re.escape(message)):
+        convert.suppressed_ids(wanted, {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1})
+
+
+def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "AUTHOR", toy.preset)
+    letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
+    found = convert.suppressed_ids([" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1})
+    assert found == sorted({0, letter, the})
 
 
 METRICS: dict[str, Any] = {
