@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.arrays import Array
 from stages.lm import drivers, reference, sampler
-from stages.measure import completion, contract, quality, scoring
+from stages.measure import completion, contract, profanity, quality, scoring
 from stages.measure.subject import Subject
 from stages.quiet import quiet
 from stages.tflite import compiled, flatbuffer, linker, runner, tokens
@@ -87,6 +87,24 @@ def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
         return text + "\n" if said[-1:] == [end] else text
 
     return _significant(completion.measure(suggest, places))
+
+
+def filtered(
+    subject: Subject, prompts: Mapping[str, Sequence[str]], refuses: profanity.Refuses, tries: int, seed: int
+) -> Metrics:
+    """What a word-list filter refuses of the tokens model's answers, drawn as the text model draws, by kind of prompt.
+
+    The same seed draws the same answers.
+    """
+    longest = subject.settings["sequence_length"]
+
+    def answer(prompt: str, draw: int) -> str:
+        ids = subject.prompt_ids(prompt)
+        said = subject.generate(ids, longest, subject.sampling(seed + draw))[len(ids) :]
+        return _text(prompt, said, subject).decode()
+
+    measured = {kind: profanity.measure(answer, asked, refuses, tries) for kind, asked in prompts.items()}
+    return _significant({f"{kind}_{name}": v for kind, rates in measured.items() for name, v in rates.items()})
 
 
 def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:

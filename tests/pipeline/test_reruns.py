@@ -112,7 +112,10 @@ def test_everything_runs_once(repository: Repository) -> None:
     assert manifest["metrics"]["greedy_match"] == 1.0
     assert manifest["metrics"]["text_greedy_match"] == 1.0
     assert not manifest["failed_gates"]
-    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates"}
+    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates", "filter"}
+    suppressed = json.loads((repository.folder / "artifacts/convert/convert.json").read_text())["suppress_tokens"]
+    assert len(suppressed) == len(SUPPRESSED)
+    assert suppressed == manifest["suppress_tokens"] == manifest["litert_lm"]["suppress_token_ids"]
     names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}

@@ -122,6 +122,13 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),
         (["stages.validate", "quantize=float32", "validate.windows=0"], ["windows is 0"]),
         (["stages.validate", "quantize=float32", "validate.gates=[{metric: parity_max}]"], ["at_most"]),
+        (
+            ["stages.validate", "quantize=float32", "validate.filter.languages=[english,klingon]"],
+            ["validate.filter.languages: no list for klingon", "english, esperanto"],
+        ),
+        (["stages.validate", "quantize=float32", "validate.filter.languages=[]"], ["languages is empty", "english"]),
+        (["stages.validate", "quantize=float32", "validate.filter.tries=0"], ["tries is 0", "1 to 100"]),
+        (["stages.validate", "quantize=float32", "validate.provoking_prompts=no.txt"], ["no.txt", "one prompt a line"]),
     ],
 )
 def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:
