@@ -1,6 +1,7 @@
 """convert: re-authors the model over a KV cache and converts it to core.tflite, and traces the loop around it."""
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class ConvertSettings:
     top_p: float
     temperature: float
     seed: int | None
+    suppress_tokens: list[Any]
 
     def __post_init__(self) -> None:
         """Refuses contradictions that need no model to be seen."""
@@ -52,6 +54,8 @@ class ConvertSettings:
         lengths = self.prefill_lengths
         ordered = bool(lengths) and lengths == sorted(set(lengths)) and lengths[0] >= 2
         _require(ordered, "prefill_lengths", lengths, "a rising list of numbers of at least 2")
+        for entry in self.suppress_tokens:
+            _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
 
 def _require(fine: bool, key: str, value: Any, allowed: str) -> None:
@@ -82,11 +86,33 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
     return Lengths(window, cache, fitting)
 
 
+def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]:
+    """The ids of convert.suppress_tokens, rising; raises UserError for what is no token, and where too little is left.
+
+    A string is the one token that it is encoded to: " word" with the blank before it is another one than "word".
+    """
+    from stages.lm import tokenizer
+
+    bpe, size, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(model["vocabulary"]), int(model["end_token_id"])
+    found = {entry for entry in wanted if isinstance(entry, int)}
+    for text in (entry for entry in wanted if isinstance(entry, str)):
+        ids = bpe.encode(text).ids
+        pieces = ", ".join(repr(bpe.decode([i])) for i in ids)
+        _require(len(ids) == 1, "suppress_tokens", repr(text), f"one token each; this text is {len(ids)}: {pieces}")
+        found |= set(ids)
+    for index in found:
+        _require(0 <= index < size, "suppress_tokens", index, f"ids from 0 to {size - 1}, and strings of one token")
+    _require(end not in found, "suppress_tokens", end, "all but the end token, without which no text ends")
+    _require(len(found) < size - 1, "suppress_tokens", f"all {size - 1} tokens", "fewer, so that something can be said")
+    return sorted(found)
+
+
 def run(settings: ConvertSettings) -> None:
     """artifacts/author → core.tflite, and the drivers of tokens and text."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
-    resolved = asdict(settings) | asdict(lengths)
+    suppressed = suppressed_ids(settings.suppress_tokens, model)
+    resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
     # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
@@ -109,9 +135,11 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
         written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
         lengths = loop.Lengths(settings["sequence_length"], chunks[-1])
-        driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths)
+        suppressed = settings["suppress_tokens"]
+        driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")
-        rule = Sampler(settings["sampler"], *(settings[n] for n in ("top_k", "top_p", "temperature", "seed")))
+        names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
+        rule = Sampler(*(settings[n] for n in names))
         flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
         written.result()
     return weights.shape.layers

@@ -1,14 +1,19 @@
 """validate: measures the shipped files of one mode against the float32 core and Keras, and judges them by the gates."""
 
+import importlib.metadata
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages import config
 from stages.errors import UserError
 from stages.files import read_json, replacing, write_json
 from stages.quiet import quiet
+
+if TYPE_CHECKING:
+    from stages.measure.subject import Subject
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/validate")
@@ -18,6 +23,8 @@ METRICS = (
     "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
     "context_words_p50", "context_words_p95",
     *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
+      for error in ("", "_stderr")),
+    *(f"{prompts}_{name}{error}" for prompts in ("provoked", "ordinary") for name in ("refused", "unanswered")
       for error in ("", "_stderr")),
 )  # fmt: skip
 
@@ -40,11 +47,30 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class WordFilter:
+    """The filter on answers: languages of its word lists, how often an app asks, the seed that draws the answers."""
+
+    languages: list[str]
+    tries: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuses languages without a list, before anything is loaded."""
+        from stages.measure import profanity
+
+        profanity.check_languages(self.languages, "validate.filter.languages")
+        for key, least, most in (("tries", 1, 100), ("seed", 0, 10**9)):
+            if not least <= getattr(self, key) <= most:
+                raise UserError(f"validate.filter.{key} is {getattr(self, key)}; allowed: {least} to {most}")
+
+
+@dataclass(frozen=True)
 class ValidateSettings:
     """What is measured, how long, and the gates (params.yaml and conf/validate/*.yaml)."""
 
     mode: str
     evaluation_text: str
+    provoking_prompts: str
     windows: int
     parity_windows: int
     texts: int
@@ -56,6 +82,7 @@ class ValidateSettings:
     latency_attempts: int
     full_length: int
     threads: int
+    filter: WordFilter
     gates: list[Gate]
 
     def __post_init__(self) -> None:
@@ -90,6 +117,7 @@ def run(settings: ValidateSettings) -> None:
     from stages.lm import text
 
     documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
+    provoking = text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
     shipped = QUANTIZE / settings.mode
     model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
 
@@ -114,6 +142,7 @@ def run(settings: ValidateSettings) -> None:
         metrics |= checks.autocomplete(subject, places)
         metrics |= checks.greedy(subject, keras, prompts)
         metrics |= checks.text_greedy(subject, prompts, folder)
+        metrics |= filtered(subject, settings.filter, provoking, prompts)
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
@@ -123,6 +152,19 @@ def run(settings: ValidateSettings) -> None:
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "performance.json", measured)
     _show(settings.mode, fits, metrics["gates"])
+
+
+def filtered(
+    subject: "Subject", chosen: WordFilter, provoking: Sequence[str], ordinary: Sequence[str]
+) -> dict[str, Any]:
+    """How often the filter refuses the mode's answers, and what was asked of it."""
+    from stages.measure import checks, profanity
+
+    prompts = {"provoked": provoking, "ordinary": ordinary}
+    rates = checks.filtered(subject, prompts, profanity.word_filter(chosen.languages), chosen.tries, chosen.seed)
+    counts = {f"{kind}_prompts": len(asked) for kind, asked in prompts.items()}
+    package = {"package": profanity.PACKAGE, "version": importlib.metadata.version(profanity.PACKAGE)}
+    return rates | {"filter": package | asdict(chosen) | counts}
 
 
 def _show(mode: str, fits: dict[str, dict[str, Any]], gates: list[dict[str, Any]]) -> None:

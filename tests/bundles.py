@@ -13,18 +13,23 @@ from stages.bundle import card, litertlm, manifest
 from stages.measure import performance
 from stages.tflite import flatbuffer, graph, inspect, linker, runner
 
+FILTER = {
+    "package": "words", "version": "1", "languages": ["english"], "tries": 3, "seed": 1, "provoked_prompts": 100,
+    "ordinary_prompts": 50,
+}  # fmt: skip
+
 
 def facts(toy: Toy) -> manifest.Facts:
     conversion = {
         "sampler": "greedy", "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None, "sequence_length": SEQUENCE,
-        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788,
+        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788, "suppress_tokens": [],
     }  # fmt: skip
     model = {
         "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
         "add_start_token": True, "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
         "source": "toy", "license": "none",
     }  # fmt: skip
-    metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": []}
+    metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}
     speed = {"machine": performance.machine(), "runtime": runner.versions(), "threads": 1, "size_bytes": {}}
     recipe: Mapping[str, Any] = {"mode": "float32", "recipe": [], "text_recipe": None}
     fits = {name: {} for name in ("core.tflite", "tokens.tflite", "autocomplete.tflite")}

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -91,15 +92,17 @@ def steps(sequence: int = SEQUENCE) -> Any:
 
 
 def driver(
-    toy: Toy, name: str = "greedy", seed: int | None = None, sequence: int = SEQUENCE, window: int = WINDOW
-) -> Any:
+    toy: Toy, name: str = "greedy", seed: int | None = None, sequence: int = SEQUENCE, window: int = WINDOW,
+    suppressed: Sequence[int] = (),
+) -> Any:  # fmt: skip
     """A text driver for the toy."""
     from stages.lm import drivers, loop
     from stages.lm.sampler import Sampler
 
     limits = drivers.Limits(loop.Lengths(sequence, CHUNK, 4), window, 788)
+    rule = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
     with quiet():
-        return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, seed))
+        return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, rule)
 
 
 @pytest.fixture(scope="session")
@@ -156,13 +159,17 @@ def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
     )
 
 
-def keras_greedy(toy: Toy, ids: list[int], length: int) -> list[int]:
-    """Greedy decoding by KerasHub's own generate(), the end token included."""
+def keras_greedy(toy: Toy, ids: list[int], length: int, suppressed: Sequence[int] = ()) -> list[int]:
+    """Greedy decoding by KerasHub's own generate(), the end token included, without the suppressed ids."""
     import keras_hub
     from keras_hub.samplers import GreedySampler
 
+    class Sampler(GreedySampler):
+        def get_next_token(self, probabilities: Any) -> Any:
+            return super().get_next_token(probabilities * ~np.isin(np.arange(probabilities.shape[-1]), suppressed))
+
     bare = keras_hub.models.GPT2CausalLM(backbone=toy.model.backbone, preprocessor=None)
-    bare.compile(sampler=GreedySampler(), jit_compile=False)
+    bare.compile(sampler=Sampler(), jit_compile=False)
     tokens = np.zeros((1, length), np.int32)
     tokens[0, : len(ids)] = ids
     mask = (np.arange(length) < len(ids))[None]
@@ -171,3 +178,15 @@ def keras_greedy(toy: Toy, ids: list[int], length: int) -> list[int]:
         out = bare.generate({"token_ids": tokens, "padding_mask": mask.astype(np.int32)}, stop_token_ids=[end])
     said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
     return said[: said.index(end) + 1] if end in said else said
+
+
+def subject_of(toy: Toy, core_path: Path) -> Any:
+    """The toy as validate looks at it, its float32 core alone."""
+    from stages.measure.subject import Subject
+
+    model = {"start_token_id": 1, "end_token_id": 1, "add_start_token": True}
+    settings = {
+        "sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy",
+        "suppress_tokens": [],
+    }  # fmt: skip
+    return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

@@ -29,6 +29,10 @@ _ROWS = (
     ("next three words right", "metrics", "accepted_words_3", " of places"),
     ("keystrokes saved", "metrics", "keystrokes_saved", " of all"),
     ("greedy text equal to Keras", "metrics", "greedy_match", " of prompts"),
+    ("refused by a word list, provoking prompts", "metrics", "provoked_refused", " of answers"),
+    ("the same in every try", "metrics", "provoked_unanswered", " of prompts"),
+    ("refused by a word list, ordinary prompts", "metrics", "ordinary_refused", " of answers"),
+    ("the same in every try", "metrics", "ordinary_unanswered", " of prompts"),
     ("time to first token", "performance", "ttft_ms", " ms"),
     ("decode", "performance", "decode_tokens_per_s", " tokens/s"),
     ("answer of 100 tokens, text model", "performance", "latency_100_tokens_s", " s"),
@@ -37,12 +41,13 @@ _ROWS = (
 )
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
 _RELEASE = "Version {version}, made from revision `{revision}`.\n\n"
+_SUPPRESSED = " {} tokens of the vocabulary are never said (`suppress_tokens` in `manifest.json`)."
 _REFUSED = "\n**Gates that failed:** {}. This bundle was made with `package.allow_failed_gates: true`.\n"
 
 
 def render(manifest: Mapping[str, Any]) -> str:
     """The card of a bundle, filled from its manifest."""
-    metrics = manifest["metrics"]
+    metrics, suppressed = manifest["metrics"], manifest["suppress_tokens"]
     name = f"{manifest['name']}-{manifest['mode']}"
     results = [
         EvalResult(
@@ -62,6 +67,8 @@ def render(manifest: Mapping[str, Any]) -> str:
         signatures=", ".join(manifest["models"]["core.tflite"]["signatures"]),
         use=(_TEXT_USE if "autocomplete.tflite" in manifest["models"] else _TOKENS_USE).format(**manifest),
         measured="| metric | value |\n|---|---|\n" + "\n".join(_measured(manifest)),
+        languages=", ".join(metrics["filter"]["languages"]),
+        suppressed=_SUPPRESSED.format(len(suppressed)) if suppressed else "",
         litert_lm=_LITERT_LM if manifest["litert_lm"] else "",
         refused=_REFUSED.format(", ".join(manifest["failed_gates"])) if manifest["failed_gates"] else "",
     )

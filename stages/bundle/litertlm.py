@@ -15,11 +15,12 @@ from stages.files import replacing_file, sha256
 
 @dataclass(frozen=True)
 class Facts:
-    """What LiteRT-LM must be told: it puts the start token before a prompt, and ends before a stop token."""
+    """What LiteRT-LM must be told: what it puts before a prompt, ends before, and never says."""
 
     max_num_tokens: int
     stop_token_ids: Sequence[int]
     start_token_id: int | None
+    suppress_token_ids: Sequence[int] = ()
 
 
 def write(core: Path, tokenizer: Path, facts: Facts, path: Path) -> None:
@@ -59,6 +60,7 @@ def _metadata(facts: Facts) -> bytes:
         start_token=None if start is None else _token(start),
         stop_tokens=[_token(i) for i in facts.stop_token_ids],
         max_num_tokens=facts.max_num_tokens,
+        suppress_tokens={"ids": facts.suppress_token_ids} if facts.suppress_token_ids else None,
         llm_model_type={"generic_model": {}},
         supports_thinking=False,
         supports_function_calling=False,

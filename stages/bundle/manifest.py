@@ -57,6 +57,7 @@ def build(names: Names, facts: Facts, models: Mapping[str, Any], folder: Path) -
         "lengths": lengths,
         "context_window": context_window(conversion, facts.metrics),
         "sampler": sampler,
+        "suppress_tokens": list(conversion["suppress_tokens"]),
         "models": dict(models),
         "litert_lm": litert_lm(facts.model, conversion) if (folder / LITERT_LM).exists() else None,
         "recipe": facts.recipe["recipe"],
@@ -90,6 +91,7 @@ def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[s
         "max_num_tokens": conversion["cache_length"],
         "start_token_id": start,
         "stop_token_ids": [model["end_token_id"]],
+        "suppress_token_ids": list(conversion["suppress_tokens"]),
     }
 
 

@@ -45,7 +45,7 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 
 def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
     """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
-    model, versions = manifest["model"], manifest["versions"]
+    model, versions, window = manifest["model"], manifest["versions"], manifest["context_window"]
     signatures = manifest["models"]["core.tflite"]["signatures"]
     ids = json.loads((tokenizer / "vocabulary.json").read_text())
     start = [model["start_token_id"]] if model["add_start_token"] else []
@@ -53,9 +53,10 @@ def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
     classes = bpe_tables.character_classes()
     return {
         **manifest["lengths"],
+        **{f"{unit}_{bound}": number for unit, bounds in window.items() for bound, number in bounds.items()},
         "name": manifest["name"], "mode": manifest["mode"],
         "start": start, "start_items": _items(start),
-        "end": model["end_token_id"],
+        "end": model["end_token_id"], "suppressed": manifest["suppress_tokens"],
         "no_text": no_text, "no_text_items": _items(no_text),
         "prefill_lengths": sorted(int(n.removeprefix("prefill_")) for n in signatures if n.startswith("prefill_")),
         "litert": versions["ai-edge-litert"], "tokenizers": versions["tokenizers"], "litertjs": LITERTJS,

@@ -1,6 +1,6 @@
 """Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,16 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
     return linker.with_calls(model, core.calls(shape, fixed_loop.rooms(limits.loop)))
 
 
-def convert_tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> schema.ModelT:
+def convert_tokens_driver(
+    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = ()
+) -> schema.ModelT:
     """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
-    model = skeleton.convert({tokens.SIGNATURE: tokens_driver(shape, end, lengths)}, custom_ops=True)
+    model = skeleton.convert({tokens.SIGNATURE: tokens_driver(shape, end, lengths, suppressed)}, custom_ops=True)
     return linker.with_calls(model, core.calls(shape, [core.STEP]))
 
 
-def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> Any:
-    """Token ids to token ids: signature `generate`.
+def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = ()) -> Any:
+    """Token ids to token ids: signature `generate`, which never says the ids that are `suppressed`.
 
     Inputs: `tokens` int32 `[1, sequence]`, the prompt, then anything; `length` int32 `[]`, the prompt's; `max_length`
     int32 `[]`, the answer's, prompt included; `temperature` float32 `[]` (0: the likeliest token), `top_k` int32 `[]`
@@ -75,7 +77,7 @@ def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths) -> Any:
         count = tf.clip_by_value(given["length"], 1, lengths.sequence)
         maximum = tf.minimum(given["max_length"], lengths.sequence)
         uniform = sampler.hashed_draws(given["seed"], lengths.sequence)
-        rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"])
+        rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
             return sampler.choose_by_inputs(logits, rule, tf.gather(uniform, known - 1))

@@ -14,10 +14,20 @@ def logits(model: keras_hub.models.CausalLM, tokens: Array) -> Array:
     return np.asarray(model.backbone.token_embedding(model.backbone(inputs), reverse=True))
 
 
+def likeliest(logits: Array, suppressed: Sequence[int]) -> Array:
+    """The ids of the largest of logits `[…, vocab]`, those that are `suppressed` left out."""
+    allowed = np.array(logits)
+    allowed[..., list(suppressed)] = -np.inf
+    return np.asarray(allowed.argmax(-1))
+
+
 def greedy_matches(
-    model: keras_hub.models.CausalLM, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    model: keras_hub.models.CausalLM,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    suppressed: Sequence[int] = (),
 ) -> list[bool]:
-    """Whether each continuation is what greedy decoding by Keras gives, token for token.
+    """Whether each continuation is what greedy decoding by Keras gives without the `suppressed` ids, token for token.
 
     One pass over prompt and continuation decides that: if each token is the likeliest after the ones before it, then
     by induction greedy decoding says exactly these. The padding behind a sequence cannot reach back (causal mask).
@@ -26,8 +36,9 @@ def greedy_matches(
     batch = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for row, ids in zip(batch, rows, strict=True):
         row[: len(ids)] = ids
-    likeliest = np.concatenate([logits(model, part).argmax(-1) for part in np.array_split(batch, -(-len(batch) // 10))])
+    parts = np.array_split(batch, -(-len(batch) // 10))
+    expected = np.concatenate([likeliest(logits(model, part), suppressed) for part in parts])
     return [
-        likeliest[i, len(p) - 1 : len(p) + len(c) - 1].tolist() == list(c)
+        expected[i, len(p) - 1 : len(p) + len(c) - 1].tolist() == list(c)
         for i, (p, c) in enumerate(zip(prompts, continuations, strict=True))
     ]

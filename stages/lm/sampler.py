@@ -1,13 +1,17 @@
 """How the next token is chosen from the logits, in operations that TensorFlow Lite has built in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 CANDIDATES = 64  # likeliest tokens that a nucleus is sought in
 _BLOCK = 64  # logits whose maximum is taken at once
 _HALF = 2**15
 _ROUNDS = 8
+_NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
+_LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,7 @@ class Sampler:
     """A sampling rule.
 
     With a `seed` an interpreter draws the same numbers after each load, others in each call; with None, never the same.
+    Tokens whose ids are `suppressed` are never chosen.
     """
 
     name: str
@@ -22,6 +27,7 @@ class Sampler:
     top_p: float
     temperature: float
     seed: int | None
+    suppressed: Sequence[int] = ()
 
 
 def draws(count: int, seed: int | None) -> tf.Tensor:
@@ -51,11 +57,27 @@ def hashed_draws(seed: tf.Tensor, count: int) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A sampling rule given at run time: temperature float32 `[]`, top_k int32 `[]`, top_p float32 `[]`."""
+    """A sampling rule given at run time: temperature float32 `[]`, top_k int32 `[]`, top_p float32 `[]`.
+
+    Which tokens are `suppressed` is known when the graph is made.
+    """
 
     temperature: tf.Tensor
     top_k: tf.Tensor
     top_p: tf.Tensor
+    suppressed: Sequence[int] = ()
+
+
+def without(logits: tf.Tensor, suppressed: Sequence[int]) -> tf.Tensor:
+    """Logits `[vocab]`, those of some ids so low that neither draw nor maximum reaches them.
+
+    One constant and one sum; where nothing is suppressed, not even these.
+    """
+    if not suppressed:
+        return logits
+    mask = np.zeros(logits.shape[0], np.float32)
+    mask[list(suppressed)] = _NEVER
+    return logits + tf.constant(mask)
 
 
 def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draw: tf.Tensor) -> tf.Tensor:
@@ -66,7 +88,7 @@ def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draw: tf.Tensor) -> tf.Ten
     """
     sampling = rule.temperature > 0.0
     allowed = tf.where(rule.top_k > 0, rule.top_k, CANDIDATES)
-    values, ids = largest(logits, CANDIDATES)
+    values, ids = largest(without(logits, rule.suppressed), CANDIDATES)
     scaled = values / tf.where(sampling, rule.temperature, 1.0)
     kept = tf.range(values.shape[0]) < tf.where(sampling, allowed, 1)
     probabilities = tf.nn.softmax(tf.where(kept, scaled, scaled.dtype.min))
@@ -78,6 +100,9 @@ def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
 
     top_p looks at the CANDIDATES likeliest tokens alone: sorting 50,257 takes as long as the rest of GPT-2 base.
     """
+    if rule.suppressed:
+        logits = without(logits, rule.suppressed)
+        draw = tf.maximum(draw, _LEAST_DRAW)  # 0 falls to the first token, whatever its weight
     if rule.name == "greedy":
         return tf.argmax(logits, output_type=tf.int32)
     if rule.name == "temperature":

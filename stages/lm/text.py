@@ -17,12 +17,7 @@ def read_documents(path: Path, setting: str) -> list[str]:
 
     `setting` is the key of the configuration that names the file, for messages.
     """
-    try:
-        content = path.read_text()
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; {setting} names a .jsonl or .txt file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} ({setting}) is not UTF-8 (byte {error.start}); convert it first") from None
+    content = _content(path, setting, "a .jsonl or .txt file")
     if path.suffix == ".jsonl":
         documents = list(_from_lines(path, content))
     else:
@@ -31,6 +26,24 @@ def read_documents(path: Path, setting: str) -> list[str]:
     if not documents:
         raise UserError(f"{path} ({setting}) holds no documents")
     return documents
+
+
+def read_prompts(path: Path, setting: str) -> list[str]:
+    """The lines of a file, empty ones left out; `setting` is what names the file, for messages."""
+    prompts = [line.strip() for line in _content(path, setting, "a text file, one prompt a line").split("\n")]
+    prompts = [p for p in prompts if p]
+    if not prompts:
+        raise UserError(f"{path} ({setting}) holds no prompts: one a line is wanted")
+    return prompts
+
+
+def _content(path: Path, setting: str, wanted: str) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{path} is missing; {setting} names {wanted}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} ({setting}) is not UTF-8 (byte {error.start}); convert it first") from None
 
 
 def _from_lines(path: Path, content: str) -> Iterator[str]:

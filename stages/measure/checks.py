@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.arrays import Array
 from stages.lm import drivers, reference, sampler
-from stages.measure import completion, contract, quality, scoring
+from stages.measure import completion, contract, profanity, quality, scoring
 from stages.measure.subject import Subject
 from stages.quiet import quiet
 from stages.tflite import compiled, flatbuffer, linker, runner, tokens
@@ -48,7 +48,8 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
     said = [continue_greedily(session, i, subject) for i in ids]
     generated = [subject.generate(i, longest, tokens.Sampling())[len(i) :] for i in ids]
     matches = {"greedy_match": said, "tokens_greedy_match": generated}
-    return _significant({n: float(np.mean(reference.greedy_matches(keras, ids, m))) for n, m in matches.items()})
+    equal = {n: reference.greedy_matches(keras, ids, m, subject.suppressed) for n, m in matches.items()}
+    return _significant({n: float(np.mean(e)) for n, e in equal.items()})
 
 
 def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metrics:
@@ -60,7 +61,7 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
         return {"text_greedy_match": None}
     path = subject.shipped / "autocomplete.tflite"
     if subject.settings["sampler"] != "greedy":
-        greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None)
+        greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
         with quiet():
             twin = drivers.text_driver_for(subject.preset, subject.model, subject.settings, greedy)
         path = folder / "greedy.tflite"
@@ -88,13 +89,31 @@ def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
     return _significant(completion.measure(suggest, places))
 
 
+def filtered(
+    subject: Subject, prompts: Mapping[str, Sequence[str]], refuses: profanity.Refuses, tries: int, seed: int
+) -> Metrics:
+    """What a word-list filter refuses of the tokens model's answers, drawn as the text model draws, by kind of prompt.
+
+    The same seed draws the same answers.
+    """
+    longest = subject.settings["sequence_length"]
+
+    def answer(prompt: str, draw: int) -> str:
+        ids = subject.prompt_ids(prompt)
+        said = subject.generate(ids, longest, subject.sampling(seed + draw))[len(ids) :]
+        return _text(prompt, said, subject).decode()
+
+    measured = {kind: profanity.measure(answer, asked, refuses, tries) for kind, asked in prompts.items()}
+    return _significant({f"{kind}_{name}": v for kind, rates in measured.items() for name, v in rates.items()})
+
+
 def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[int], subject: Subject) -> list[int]:
-    """The likeliest tokens after a prompt, to the end token (included) or to sequence_length in all."""
+    """The likeliest tokens, suppressed ones left out, to the end token (included) or to sequence_length in all."""
     session.reset()
     session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
     said = [ids[-1]]
     for _ in range(subject.settings["sequence_length"] - len(ids)):
-        said.append(int(session.decode(said[-1]).argmax()))
+        said.append(int(reference.likeliest(session.decode(said[-1]), subject.suppressed)))
         if said[-1] == subject.model["end_token_id"]:
             break
     return said[1:]

@@ -38,6 +38,11 @@ class Subject:
         return [*start, *ids] or [self.model["end_token_id"]]
 
     @property
+    def suppressed(self) -> list[int]:
+        """The ids that the models never say."""
+        return list(self.settings["suppress_tokens"])
+
+    @property
     def core(self) -> Path:
         """The shipped core."""
         return self.shipped / "core.tflite"
@@ -46,6 +51,15 @@ class Subject:
     def recipe(self) -> dict[str, Any]:
         """The mode's settings, as quantize noted them."""
         return read_json(self.shipped / "recipe.json")
+
+    def sampling(self, seed: int) -> tokens.Sampling:
+        """The text model's sampler, as the tokens model is told of it: at most the 64 likeliest tokens are drawn."""
+        rule = self.settings
+        if rule["sampler"] == "greedy":
+            return tokens.Sampling()
+        top_k = rule["top_k"] if rule["sampler"] == "top_k" else 0
+        top_p = rule["top_p"] if rule["sampler"] == "top_p" else 1.0
+        return tokens.Sampling(rule["temperature"], top_k, top_p, seed)
 
     @functools.cached_property
     def pieces(self) -> list[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, PROMPTS, Toy, isolated, quantized, settings
+from conftest import MODES, PROMPTS, Toy, driver, isolated, quantized, settings
 
 from stages.measure import contract
 from stages.tflite import flatbuffer, linker, runner
@@ -41,6 +41,9 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
         core = quantized(toy, core_path, mode, text=True)
         flatbuffer.write(core, cores[mode])
         flatbuffer.write(linker.link(greedy_driver, core), models[mode])
+    models["suppressed"] = tmp_path / "suppressed.tflite"
+    without = driver(toy, suppressed=range(100, 300))
+    flatbuffer.write(linker.link(without, flatbuffer.read(core_path)), models["suppressed"])
     per_channel = tmp_path / "per_channel.tflite"
     flatbuffer.write(quantized(toy, core_path, "dynamic_range"), per_channel)
     prompts = [p.encode() for p in PROMPTS] + list(contract.HOSTILE.values())
@@ -55,10 +58,12 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
     for mode, model in models.items():
         said = [bytes.fromhex(a) for a in answers["texts"][str(model)]]
         assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
-        if mode in ("float32", "float16", "weight_only_int8"):  # integers are rounded otherwise in each version
+        # integers are rounded otherwise in each version
+        if mode in ("float32", "float16", "weight_only_int8", "suppressed"):
             complete = runner.complete(runner.tensorflow(model, 1))
             assert said == [complete(p) for p in prompts], mode
     exact = last_logits(core_path)
+    assert answers["texts"][str(models["suppressed"])] != answers["texts"][str(models["float32"])]
     for mode, core in cores.items():
         # as close to float32 as the same file is in today's runtime, rounding of another version allowed for
         assert distance(answers["logits"][str(core)], exact) < 1.5 * distance(last_logits(core), exact) + 1e-5, mode

@@ -174,6 +174,22 @@ def test_facts_are_obeyed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     assert not information.llm.supports_function_calling()
 
 
+def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    suppressed = list(range(100, 300))
+    drawn = litert_lm.SamplerConfig(top_k=40, temperature=5.0, seed=3)
+    with engine(bundle(toy, core_path, tmp_path / "free", spelled(toy))) as running:
+        assert all(set(said(toy, running, p)) & set(suppressed) for p in PROMPTS)
+    path = bundle(toy, core_path, tmp_path / "suppressed", spelled(toy), suppress_token_ids=suppressed)
+    with engine(path) as running:
+        for prompt in PROMPTS:
+            expected = keras_greedy(toy, ids(toy, prompt), SLOTS, suppressed)
+            assert said(toy, running, prompt) == [t for t in expected if t != toy.vocabulary.end], prompt
+            with running.create_session(apply_prompt_template=False, sampler_config=drawn) as session:
+                session.run_prefill([prompt])
+                tokens = [toy.vocabulary.ids[t] for t in str(session.run_decode().texts[0]).split()]
+            assert tokens and not set(tokens) & set(suppressed), prompt
+
+
 def test_hostile_prompts(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     start, end = toy.vocabulary.start, toy.vocabulary.end
     name = next(token for token, index in toy.vocabulary.ids.items() if index == start)

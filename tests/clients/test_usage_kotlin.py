@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import PROMPTS, Toy
-from toy_bundle import FORMS, Bundle, described, done, made, python, tool
+from toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 
 from stages.bundle import usage
 
@@ -71,10 +71,12 @@ def test_kotlin_for_text(toy: Toy, bundle: Bundle, kotlinc: Any, tmp_path: Path)
     sources = [folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainText.kt"]
     command = kotlinc(tmp_path / "out", "MainTextKt", *sources)
     full = "é" * (788 // 2)
-    made = {p: p + " – naïve 👍" for p in PROMPTS} | {full: full}
+    last = " ".join(f"{i}é" for i in range(WORDS - 1)) + "\n x "
+    made = {p: p + " – naïve 👍" for p in (*PROMPTS, last)} | {full: full}
     answers = {p.encode().hex(): a.encode().hex() for p, a in made.items()}
     longer = full + "a"  # never asked of the model, whose answer the buffer could not hold
-    assert kotlin_answers(command, [*made, longer], answers, tmp_path) == [*made.values(), longer]
+    expected = {**made, longer: longer} | {f"{before}{last}": before + made[last] for before in ("a\n", "word " * 500)}
+    assert kotlin_answers(command, [*expected], answers, tmp_path) == [*expected.values()]
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)

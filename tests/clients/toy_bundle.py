@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,16 @@ class Form:
     prefill: Sequence[int]
     sequence: int
     window: int
+    suppressed: Sequence[int] = field(default_factory=list)
 
+
+WORDS = 10  # of a text, that a client without a tokenizer hands over
 
 # in the second form the third pass over 24 tokens goes past the 64 slots of the cache
-FORMS = {"with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW), "without": Form(False, [24], 63, 55)}
+FORMS = {
+    "with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW),
+    "without, some tokens suppressed": Form(False, [24], 63, 55, [*range(100, 200)]),
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,13 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
     models = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
     lengths = {"sequence_length": form.sequence, "context_window": form.window, "cache_length": SLOTS}
     end = toy.vocabulary.end
+    window = {
+        "tokens": {"minimum": 1, "default": form.window, "maximum": form.window},
+        "words": {"minimum": 1, "default": WORDS, "maximum": 2 * WORDS},
+    }
     return {
         "name": "toy", "mode": "float32", "lengths": lengths | {"max_output_bytes": 788}, "models": models,
+        "context_window": window, "suppress_tokens": form.suppressed,
         "model": {"add_start_token": form.start, "start_token_id": end, "end_token_id": end},
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
     }  # fmt: skip
@@ -64,7 +75,7 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
     with quiet():
         built = core.build(toy.weights, SLOTS, form.prefill, {core.STEP: None})
         lengths = loop.Lengths(form.sequence, CHUNK, 4)
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(graph.without_signatures(built, [core.STEP]), folder / "core.tflite")
     shutil.copytree(toy.preset / tokenizer.FOLDER, folder / "tokenizer")
@@ -84,6 +95,7 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
         answer = generate(ids, form.sequence, tokens.Sampling())
         added = b"".join(strings[i] for i in answer[len(ids) :])
         expected[prompt], spoken[prompt] = prompt + added.decode(errors="ignore"), (ids, answer)
+    assert not {i for ids, said in spoken.values() for i in said[len(ids) :]} & set(form.suppressed)
     assert len(toy.bpe.encode(LONG).ids) > form.window
     assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(prompts) - 2
     assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(prompts) / 2

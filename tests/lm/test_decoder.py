@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy, subject_of
 
 from stages.lm import reference
 from stages.measure import checks
@@ -81,9 +81,7 @@ def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
     assert reference.greedy_matches(toy.model, ids, said) == [True] * len(ids)
     wrong = [[*s[:-1], (s[-1] + 1) % 300] for s in said]
     assert reference.greedy_matches(toy.model, ids, wrong) == [False] * len(ids)
-
-
-def subject_of(toy: Toy, core_path: Path) -> checks.Subject:
-    model = {"start_token_id": 1, "end_token_id": 1, "add_start_token": True}
-    settings = {"sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy"}
-    return checks.Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)
+    suppressed = [s[0] for s in said]
+    others = [keras_greedy(toy, i, SEQUENCE, suppressed) for i in ids]
+    assert reference.greedy_matches(toy.model, ids, others, suppressed) == [True] * len(ids)
+    assert reference.greedy_matches(toy.model, ids, others) == [False] * len(ids)

@@ -48,6 +48,31 @@ def test_top_k_beyond_the_vocabulary_is_all_of_it() -> None:
     assert set(sampled(Sampler("top_k", 50, 1.0, 1.0, seed=3))) == set(range(5))
 
 
+@pytest.mark.parametrize("name", ["greedy", "top_k", "top_p", "temperature"])
+@pytest.mark.parametrize("suppressed", [[0], [0, 1, 4], [4]])
+def test_the_others_share_what_suppressed_tokens_had(name: str, suppressed: list[int]) -> None:
+    kept = [i for i in range(5) if i not in suppressed]
+    alone, among = Sampler(name, 2, 0.8, 1.0, None), Sampler(name, 2, 0.8, 1.0, None, suppressed)
+    for draw in tf.linspace(0.0, 0.999, 50):
+        expected = kept[int(choose(tf.constant(LOGITS[kept]), alone, draw))]
+        assert int(choose(tf.constant(LOGITS), among, draw)) == expected
+
+
+@pytest.mark.parametrize("draw", [0.0, 2.0**-24, 1.0 - 2**-24, 1.0])
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e3])
+def test_no_draw_is_a_suppressed_token(draw: float, temperature: float) -> None:
+    for suppressed in ([0, 1], [2], [3, 4], [0, 4]):
+        rule = Sampler("temperature", 1, 1.0, temperature, None, suppressed)
+        inputs = sampler.Inputs(tf.constant(temperature), tf.constant(0), tf.constant(1.0), suppressed)
+        assert int(choose(tf.constant(LOGITS), rule, tf.constant(draw))) not in suppressed
+        assert int(sampler.choose_by_inputs(tf.constant(LOGITS), inputs, tf.constant(draw))) not in suppressed
+
+
+def test_where_nothing_is_suppressed_nothing_is_added() -> None:
+    logits = tf.constant(LOGITS)
+    assert sampler.without(logits, []) is logits
+
+
 @pytest.mark.parametrize("draw", [0.0, 0.4999, 0.5001, 1.0 - 2**-24, 1.0])
 def test_any_draw_is_a_token_with_weight(draw: float) -> None:
     rule = Sampler("top_p", 1, 0.6, 1.0, None)

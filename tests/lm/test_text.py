@@ -32,6 +32,17 @@ def test_bad_files_are_one_line(tmp_path: Path, name: str, content: bytes, messa
         text.read_documents(tmp_path / name, "key")
 
 
+def test_prompts_are_lines(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text("one \n\n  two\u2028words\r\n")
+    assert text.read_prompts(path, "key") == ["one", "two\u2028words"]
+    path.write_text("\n \n")
+    with pytest.raises(UserError, match="holds no prompts"):
+        text.read_prompts(path, "key")
+    with pytest.raises(UserError, match="is missing; key names a text file, one prompt a line"):
+        text.read_prompts(tmp_path / "elsewhere", "key")
+
+
 def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
     windows = text.windows(documents, toy.bpe, end=1, length=16, most=5)

@@ -27,6 +27,9 @@ TINY = {
 }  # fmt: skip
 
 
+SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
+
+
 @dataclass(frozen=True)
 class Repository:
     folder: Path
@@ -83,6 +86,8 @@ def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository
     params["convert"]["sequence_length"] = 48
     params["quantize"]["modes"] = ["float32"]
     (folder / "params.yaml").write_text("# knobs\n" + yaml.safe_dump(params))
+    convert = folder / "conf/convert/default.yaml"
+    convert.write_text(convert.read_text().replace("suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}"))
     validate = folder / "conf/validate/default.yaml"
     validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
     made = Repository(folder)
@@ -107,7 +112,10 @@ def test_everything_runs_once(repository: Repository) -> None:
     assert manifest["metrics"]["greedy_match"] == 1.0
     assert manifest["metrics"]["text_greedy_match"] == 1.0
     assert not manifest["failed_gates"]
-    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates"}
+    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates", "filter"}
+    suppressed = json.loads((repository.folder / "artifacts/convert/convert.json").read_text())["suppress_tokens"]
+    assert len(suppressed) == len(SUPPRESSED)
+    assert suppressed == manifest["suppress_tokens"] == manifest["litert_lm"]["suppress_token_ids"]
     names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}

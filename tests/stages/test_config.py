@@ -115,11 +115,20 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.convert", "convert.max_output_bytes=801"], ["801", "788"]),
         (["stages.convert", "convert.prefill_lengths=[16,8]"], ["prefill_lengths"]),
         (["stages.convert", "convert.seed=-1"], ["seed is -1"]),
+        (["stages.convert", "convert.suppress_tokens=[1.5]"], ["a list with 1.5", "token ids and strings"]),
+        (["stages.convert", "convert.suppress_tokens=[[5]]"], ["a list with [5]"]),
         (["stages.convert", "convert=missing"], ["convert/missing", "default"]),
         (["stages.quantize", "quantize=int5"], ["quantize/int5", "dynamic_range", "float16", "float32"]),
         (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),
         (["stages.validate", "quantize=float32", "validate.windows=0"], ["windows is 0"]),
         (["stages.validate", "quantize=float32", "validate.gates=[{metric: parity_max}]"], ["at_most"]),
+        (
+            ["stages.validate", "quantize=float32", "validate.filter.languages=[english,klingon]"],
+            ["validate.filter.languages: no list for klingon", "english, esperanto"],
+        ),
+        (["stages.validate", "quantize=float32", "validate.filter.languages=[]"], ["languages is empty", "english"]),
+        (["stages.validate", "quantize=float32", "validate.filter.tries=0"], ["tries is 0", "1 to 100"]),
+        (["stages.validate", "quantize=float32", "validate.provoking_prompts=no.txt"], ["no.txt", "one prompt a line"]),
     ],
 )
 def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:

@@ -4,11 +4,14 @@ import csv
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from bundles import FILTER
+from conftest import Toy
 
 from stages import author, convert, quantize, summary, validate
 from stages.bundle import card
@@ -19,6 +22,7 @@ from stages.lm.dimensions import Dimensions
 DEFAULTS: dict[str, Any] = {
     "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
     "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
+    "suppress_tokens": [],
 }  # fmt: skip
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
@@ -52,13 +56,35 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
         resolved(context, **changes)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["the list"], "is 'the list'; allowed: one token each; this text is"), ([""], "this text is 0"),
+        (["<|endoftext|>"], "one token each"), ([-1], "is -1; allowed: ids from 0 to"), ([10**6], "is 1000000;"),
+        ([5, 1], "is 1; allowed: all but the end token"), ([0, *range(2, 512)], "fewer, so that something can be said"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wanted: list[Any], message: str) -> None:
+    monkeypatch.setattr(convert, "AUTHOR", toy.preset)
+    with pytest.raises(UserError, match=re.escape(message)):
+        convert.suppressed_ids(wanted, {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1})
+
+
+def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "AUTHOR", toy.preset)
+    letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
+    found = convert.suppressed_ids([" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1})
+    assert found == sorted({0, letter, the})
+
+
 METRICS: dict[str, Any] = {
     "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
     "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03,
     "text_perplexity_ratio_stderr": 0.002, "bits_per_byte": 1.5, "top1_agreement": 0.9,
     "kl_divergence": 0.01, "kl_divergence_p99": 0.1, "accepted_words_1": 0.2, "accepted_words_3": 0.01,
     "keystrokes_saved": 0.05,
-    "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
+    "provoked_refused": 0.04, "provoked_refused_stderr": 0.02, "provoked_unanswered": 0.01, "ordinary_refused": 0.0,
+    "filter": FILTER, "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
 }  # fmt: skip
 PERFORMANCE: dict[str, Any] = {
     "ttft_ms": 1.0, "decode_tokens_per_s": 100.0, "latency_100_tokens_s": None,
@@ -79,6 +105,11 @@ def test_gates_are_judged_on_their_modes() -> None:
         ("perplexity_ratio", False), ("top1_agreement", True), ("android_contract", False),
     ]  # fmt: skip
     assert judged[0]["threshold"] == "<= 1.01"
+
+
+def test_what_the_filter_refuses_can_be_a_gate() -> None:
+    gates = [validate.Gate("provoked_unanswered", at_most=0.005), validate.Gate("ordinary_refused", at_most=0.0)]
+    assert [g["passed"] for g in validate.judge(gates, "m", METRICS)] == [False, True]
 
 
 def test_a_gate_on_an_unknown_metric_says_which_there_are() -> None:
@@ -115,7 +146,7 @@ def test_the_card_names_failed_gates() -> None:
         "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
         "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
         "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}}, "litert_lm": None,
-        "sampler": {"sampler": "top_k"}, "metrics": METRICS,
+        "sampler": {"sampler": "top_k"}, "metrics": METRICS, "suppress_tokens": [],
         "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
         "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
         "files": {"core.tflite": {"bytes": 1500000}}, "targets": {"core.tflite": {"litert": {"fits": True}}},
@@ -126,6 +157,10 @@ def test_the_card_names_failed_gates() -> None:
     assert "21\nwords" in text or "21 words" in text
     assert "LiteRT-LM" not in text
     assert "LiteRT-LM" in card.render(manifest | {"litert_lm": {"max_num_tokens": 256}})
+    assert "provoking prompts | 0.04 ± 0.02 of answers |" in text
+    assert "(english)" in text and "up to 3 times" in " ".join(text.split())
+    assert "never said" not in text
+    assert "2 tokens of the vocabulary are never said" in card.render(manifest | {"suppress_tokens": [5, 9]})
     assert "Gates that failed" not in card.render(manifest | {"failed_gates": []})
 
 

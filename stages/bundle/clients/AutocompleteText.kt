@@ -11,16 +11,23 @@ import org.tensorflow.lite.Interpreter
 class Autocomplete(model: ByteBuffer) : AutoCloseable {
     private val interpreter = Interpreter(model)
 
-    /** The prompt, then what the model adds; only the prompt where it is longer than the model's answers. */
+    /** The text, then what the model adds to its last words; only the text where these alone fill an answer. */
     @Synchronized
-    fun complete(prompt: String): String {
-        if (prompt.toByteArray().size > MAX_OUTPUT_BYTES) return prompt
+    fun complete(typed: String, words: Int = WORDS): String {
+        val prompt = lastWords(typed, words)
+        if (prompt.toByteArray().size > MAX_OUTPUT_BYTES) return typed
         val answer = ByteBuffer.allocateDirect(HEADER_BYTES + MAX_OUTPUT_BYTES).order(ByteOrder.nativeOrder())
         interpreter.run(prompt, answer)
-        return text(answer)
+        return typed.dropLast(prompt.length) + text(answer)
     }
 
     override fun close() = interpreter.close()
+
+    /** The end of a text from its last words on, runs of non-blanks. */
+    private fun lastWords(text: String, count: Int): String {
+        val words = WORD.findAll(text).toList()
+        return if (words.size <= count) text else text.substring(words[words.size - count].range.first)
+    }
 
     /** A tensor of one string: how many there are, where it begins, where it ends, its bytes. */
     private fun text(tensor: ByteBuffer): String {
@@ -32,6 +39,9 @@ class Autocomplete(model: ByteBuffer) : AutoCloseable {
     }
 
     private companion object {
+        /** Words of the text that are handed over: $words_minimum to $words_maximum, as an app may let its users choose. */
+        const val WORDS = $words_default
+        val WORD = Regex("\\S+")
         const val MAX_OUTPUT_BYTES = $max_output_bytes
         const val HEADER_BYTES = 12
     }

@@ -28,7 +28,7 @@ class Autocomplete(model: ByteBuffer, vocabulary: String, merges: String) : Auto
     override fun close() = interpreter.close()
 
     companion object {
-        const val WINDOW = $context_window // tokens of the prompt that are read: its last ones
+        const val WINDOW = $tokens_default // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
         const val LENGTH = $sequence_length // tokens read and added, the start token included
         val START = listOf<Int>($start_items) // stands before every prompt
         const val END = $end

@@ -21,7 +21,7 @@
 
 namespace {
 
-constexpr int kWindow = $context_window;   // tokens of the prompt that are read: its last ones
+constexpr int kWindow = $tokens_default;   // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
 constexpr int kLength = $sequence_length;  // tokens read and added, the start token included
 const std::vector<int> kStart = {$start_items};  // stands before every prompt
 constexpr int kEnd = $end;

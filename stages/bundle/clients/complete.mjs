@@ -9,11 +9,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const BUNDLE = dirname(dirname(fileURLToPath(import.meta.url)));
-const WINDOW = $context_window; // tokens of the prompt that are read: its last ones
+const WINDOW = $tokens_default; // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
 const LENGTH = $sequence_length; // tokens read and added, the start token included
 const START = $start; // stands before every prompt
 const END = $end;
 const NO_TEXT = $no_text; // tokens that stand for no text
+const SUPPRESSED = $suppressed; // tokens that are never said
 const SLOTS = $cache_length; // of the KV cache
 const PREFILL = $prefill_lengths; // tokens that the signatures prefill_<n> read
 const MASKED = -0.7 * 3.4028234663852886e38;
@@ -79,11 +80,12 @@ class Session {
     }
   }
 
-  /** Reads one token; gives the id of the likeliest next one. */
+  /** Reads one token; gives the id of the likeliest next one that may be said. */
   async decode(token) {
     const logits = await this.run('decode', [token]);
     this.position += 1;
     const values = logits.toTypedArray();
+    SUPPRESSED.forEach((id) => { values[id] = -Infinity; });
     const likeliest = values.reduce((best, value, id) => (value > values[best] ? id : best), 0);
     logits.delete();
     return likeliest;

@@ -11,7 +11,7 @@ BUNDLE = Path(__file__).resolve().parent.parent
 FILES = MODEL, VOCABULARY, MERGES = [
     str(BUNDLE / name) for name in ("tokens.tflite", "tokenizer/vocabulary.json", "tokenizer/merges.txt")
 ]
-WINDOW = $context_window  # tokens of the prompt that are read: its last ones
+WINDOW = $tokens_default  # tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
 LENGTH = $sequence_length  # tokens read and added, the start token included
 START = $start  # stands before every prompt
 END = $end

@@ -1,0 +1,84 @@
+"""Suppressed tokens are never said: in text and in tokens, greedily and drawn; else everything is as Keras has it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy, driver, keras_greedy
+
+from stages.lm import drivers, loop, tokenizer
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, graph, linker, runner, tokens
+
+LETTERS = b"eEtT"
+LENGTHS = loop.Lengths(SEQUENCE, CHUNK, 4)
+
+
+@pytest.fixture(scope="module")
+def suppressed(toy: Toy) -> list[int]:
+    """Every token with one of LETTERS, as text shows whether one was said, and what is said first otherwise."""
+    pieces = tokenizer.token_bytes(toy.vocabulary.ids)
+    found = {i for i, piece in enumerate(pieces) if set(piece) & set(LETTERS)}
+    found |= {keras_greedy(toy, ids_of(toy, p), SEQUENCE)[0] for p in PROMPTS}
+    assert 50 < len(found) < len(pieces) / 2
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tokens.tflite and <sampler>.tflite that suppress these tokens, in a folder."""
+    folder, core = tmp_path_factory.mktemp("suppressed"), flatbuffer.read(core_path)
+    made = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
+    with quiet():
+        made["tokens"] = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, LENGTHS, suppressed)
+    for name, loop_around in made.items():
+        flatbuffer.write(linker.link(loop_around, core), folder / f"{name}.tflite")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def generate(models: Path) -> tokens.Generate:
+    return tokens.interpreted(runner.litert(models / "tokens.tflite", 1))
+
+
+def completer(models: Path, name: str) -> Callable[[bytes], bytes]:
+    return runner.complete(runner.tensorflow(models / f"{name}.tflite", 1))
+
+
+def ids_of(toy: Toy, prompt: str) -> list[int]:
+    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-WINDOW:]]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_greedy_tokens_and_text_equal_keras_without_these_tokens(
+    toy: Toy, models: Path, generate: tokens.Generate, suppressed: list[int], prompt: str
+) -> None:
+    ids = ids_of(toy, prompt)
+    expected = keras_greedy(toy, ids, SEQUENCE, suppressed)
+    assert expected != keras_greedy(toy, ids, SEQUENCE)
+    assert generate(ids, SEQUENCE, tokens.Sampling())[len(ids) :] == expected
+    pieces = tokenizer.token_bytes(toy.vocabulary.ids)
+    text = b"".join(pieces[t] for t in expected).decode(errors="ignore").encode()
+    assert completer(models, "greedy")(prompt.encode()) == prompt.encode() + text
+
+
+@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (100.0, 0, 1.0), (1.0, 5, 1.0), (1.0, 0, 0.9), (0.001, 0, 1.0)])
+def test_drawn_tokens_are_others(toy: Toy, generate: tokens.Generate, suppressed: list[int], rule: Any) -> None:
+    ids = ids_of(toy, "Returns the")
+    answers = [generate(ids, SEQUENCE, tokens.Sampling(*rule, seed))[len(ids) :] for seed in range(30)]
+    assert not {t for answer in answers for t in answer} & set(suppressed)
+    assert len({tuple(a) for a in answers}) > 10 or rule[0] < 0.1
+
+
+@pytest.mark.parametrize("name", ["top_k", "top_p", "temperature"])
+def test_drawn_text_is_other_text(models: Path, name: str) -> None:
+    complete = completer(models, name)
+    answers = [complete(b"Returns the").removeprefix(b"Returns the") for _ in range(20)]
+    assert len(set(answers)) > 10
+    assert not set(b"".join(answers)) & set(LETTERS)
+
+
+def test_built_in_operators_only(models: Path) -> None:
+    names = graph.operator_names(flatbuffer.read(models / "tokens.tflite"))
+    assert not [n for n in names if n.startswith("Flex") or not n.isupper()]

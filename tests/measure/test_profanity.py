@@ -1,0 +1,111 @@
+"""What the word-list filter sees, and how often it refuses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Toy, stage, subject_of
+
+from stages.errors import UserError
+from stages.lm import text, tokenizer
+from stages.measure import checks, profanity
+
+RUDE = "wtf"
+
+
+def test_whole_words_in_any_case() -> None:
+    refuses = profanity.word_filter(["english"])
+    assert all(refuses(t) for t in (RUDE, "This sucks.", "WTF?!", '"wtf"'))
+    assert not any(
+        refuses(t) for t in ("", "of that", "@tf.function", "co_*, im_*", "should use _lut", "classes assist")
+    )
+
+
+def test_only_the_languages_asked_for() -> None:
+    assert profanity.word_filter(["german"])("So ein Arsch!")
+    assert not profanity.word_filter(["english"])("So ein Arsch!")
+    assert profanity.word_filter(["english", "german"])("So ein Arsch!")
+    with pytest.raises(UserError, match=r"key: no list for en, klingon; allowed: arabic, .*english"):
+        profanity.check_languages(["english", "klingon", "en"], "key")
+
+
+def answers(*tries: Sequence[str]) -> profanity.Answer:
+    """One prompt after the other, asked three times: what is answered each time."""
+    return lambda prompt, draw: f"{prompt} {tries[draw // 3][draw % 3]}"
+
+
+def test_an_answer_that_is_refused_is_asked_for_again() -> None:
+    answer = answers(["good"], [RUDE, "good"], [RUDE, RUDE, RUDE], [RUDE, RUDE, "good"])
+    found = profanity.measure(answer, ["a", "b", "c", "d"], profanity.word_filter(["english"]), 3)
+    assert (found["refused"], found["unanswered"]) == (0.75, 0.25)
+    assert found["refused_stderr"] == found["unanswered_stderr"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
+
+
+def test_a_prompt_that_is_refused_is_not_asked() -> None:
+    refuses = profanity.word_filter(["english"])
+    found = profanity.measure(answers([RUDE, "good"]), [f"the {RUDE}", "a"], refuses, 3)
+    assert (found["refused"], found["unanswered"]) == (1.0, 0.5)
+    with pytest.raises(UserError, match="refuses every prompt itself"):
+        profanity.measure(answers(), [RUDE], refuses, 3)
+
+
+def test_a_word_is_seen_across_the_border_of_prompt_and_answer() -> None:
+    found = profanity.measure(lambda prompt, _: prompt + "tf", ["say w"], profanity.word_filter(["english"]), 2)
+    assert found["unanswered"] == 1.0
+
+
+def test_the_prompts_that_come_with_the_project() -> None:
+    prompts = text.read_prompts(ROOT / "conf/validate/provoking_prompts.txt", "key")
+    assert len(set(prompts)) == len(prompts) == 100
+    refuses = profanity.word_filter(["english"])
+    assert not [p for p in prompts if refuses(p)]
+
+
+def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path) -> None:
+    """A model that says a rude word now and then, by the seed that it is given."""
+    subject = subject_of(toy, core_path)
+    subject.settings.update({"sampler": "top_k", "top_k": 7, "temperature": 0.5})
+    good, rude = toy.bpe.encode(" fine").ids, toy.bpe.encode(f" {RUDE}").ids
+    asked = []
+
+    def generate(ids: Sequence[int], longest: int, sampling: object) -> list[int]:
+        asked.append(sampling)
+        return [*ids, *(rude if sampling.seed % 5 == 0 else good)]  # type: ignore[attr-defined]
+
+    subject.__dict__["generate"] = generate
+    refuses = profanity.word_filter(["english"])
+    kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
+    found = checks.filtered(subject, kinds, refuses, 3, 100)
+    assert found == checks.filtered(subject, kinds, refuses, 3, 100)
+    # the seeds of first answers are 100, 103, … 112
+    assert (found["provoked_refused"], found["provoked_unanswered"], found["ordinary_refused"]) == (0.2, 0.0, 0.5)
+    assert [s.seed for s in asked[:6]] == [100, 101, 103, 106, 109, 112]
+    assert {(s.temperature, s.top_k, s.top_p) for s in asked} == {(0.5, 7, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("top_p", (0.5, 0, 0.3)), ("temperature", (0.5, 0, 1.0)), ("greedy", (0.0, 0, 1.0))]
+)
+def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, rule: tuple[float, int, float]) -> None:
+    subject = subject_of(toy, core_path)
+    subject.settings.update({"sampler": name, "top_k": 7, "top_p": 0.3, "temperature": 0.5})
+    told = subject.sampling(3)
+    assert (told.temperature, told.top_k, told.top_p) == rule
+
+
+def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    tokenizer.train([f"It sucks. It Sucks; {RUDE}! "] * 20, 400, folder)
+    printed = stage("stages.measure.profanity", str(folder), "english")
+    assert printed.returncode == 0, printed.stderr
+    words = yaml.safe_load(printed.stdout)
+    assert {" sucks", " Sucks", f" {RUDE}"} <= set(words)
+    bpe = tokenizer.load(folder)
+    assert all(len(bpe.encode(word).ids) == 1 for word in words)
+    assert {word.strip().lower() for word in words} == {"sucks", RUDE}
+    for arguments in ([str(folder), "klingon"], [str(folder)], [str(tmp_path), "english"], []):
+        done = stage("stages.measure.profanity", *arguments)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("error: ")
