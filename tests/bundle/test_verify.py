@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from bundles import keys
 from conftest import stage
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from stages import verify
 from stages.bundle import archives, checksums, manifest, signature
@@ -22,14 +21,6 @@ from stages.errors import UserError
 from stages.files import write_json
 
 CORRUPTIONS = 1200
-
-
-def keys(folder: Path, name: str) -> tuple[Path, Path]:
-    """A pair of keys: private, public."""
-    key, private, public = Ed25519PrivateKey.generate(), folder / f"{name}.key", folder / f"{name}.pem"
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return private, public
 
 
 def sign(bundle: Path, private: Path) -> None:
