@@ -16,15 +16,24 @@ from stages.errors import UserError
 @contextlib.contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """Yields a temporary folder that takes the place of `folder` when the block ends without an error."""
-    temporary = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary, before = (folder.with_name(f".{folder.name}.{state}") for state in ("partial", "before"))
+    _settle(folder, temporary, before)
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.replace(before)
         temporary.replace(folder)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _settle(folder, temporary, before)
+
+
+def _settle(folder: Path, temporary: Path, before: Path) -> None:
+    """Ends a replacement, also one that a killed process left half done: the new folder is there, or the old one."""
+    if before.exists() and not folder.exists():
+        before.replace(folder)
+    for rest in (temporary, before):
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 @contextlib.contextmanager

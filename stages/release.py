@@ -18,7 +18,7 @@ from typing import Any
 import semver
 
 from stages import config, repository
-from stages.bundle import android, prefix, record, signature, stamp
+from stages.bundle import android, index, prefix, record, signature, stamp
 from stages.errors import UserError
 from stages.files import replacing, write_json
 from stages.progress import step
@@ -139,7 +139,7 @@ def _point(place: str, artifacts: Mapping[str, str]) -> None:
             if version not in records and told and prefix.has(place, version):
                 records[version] = json.loads(told)
     ordered = dict(sorted(records.items(), key=lambda item: semver.Version.parse(item[0])))
-    with step(f"writing {place}/{prefix.INDEX}"):
+    with step(f"writing {place}/{index.FILE}"):
         prefix.point(place, record.index(ordered, {mode: repository.stages(name) for name, mode in artifacts.items()}))
 
 

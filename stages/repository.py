@@ -81,7 +81,7 @@ def commit(message: str, paths: Sequence[Path]) -> None:
 
 def fetch_tags(remote: str) -> None:
     """Learns what others have released."""
-    git("fetch", "--quiet", "--tags", remote, advice="git_remote=null works without one")
+    git("fetch", "--quiet", remote, "refs/tags/*:refs/tags/*", advice="git_remote=null works without one")
 
 
 def push(remote: str, patterns: Sequence[str]) -> None:

@@ -64,7 +64,7 @@ def run(request: Request) -> None:
     from stages.bundle import download
 
     with tempfile.TemporaryDirectory() as temporary:
-        download.fetch(request.bundle, Path(temporary))
+        download.fetch(download.address(request.bundle), Path(temporary))
         check(Path(temporary), request.key)
 
 
@@ -74,6 +74,11 @@ def check(folder: Path, key: Path | None) -> None:
         raise UserError(f"{folder} is no folder")
     print(f"signature   {signed(folder, key)}")
     print(f"files       {whole(folder)}")
+    print(alive(folder), end="")
+
+
+def alive(folder: Path) -> str:
+    """What each model answers, a line each; raises UserError where one does not load or answer."""
     done = subprocess.run(
         [sys.executable, "-m", "stages.measure.alive", str(folder)], capture_output=True, text=True, timeout=_ANSWER_S,
         check=False,
@@ -81,7 +86,7 @@ def check(folder: Path, key: Path | None) -> None:
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
         raise UserError(f"{folder}: a model does not load or answer: {said.removeprefix('error: ')}")
-    print(done.stdout, end="")
+    return done.stdout
 
 
 def signed(folder: Path, key: Path | None) -> str:

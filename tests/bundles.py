@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from conftest import SEQUENCE, SLOTS, WINDOW, Toy, steps
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from stages import validate
 from stages.bundle import card, litertlm, manifest
@@ -67,3 +69,11 @@ def seal(folder: Path, content: dict[str, Any]) -> None:
 def bundle(toy_bundle: Path, tmp_path: Path) -> Path:
     """A copy to spoil."""
     return Path(shutil.copytree(toy_bundle, tmp_path / "bundle"))
+
+
+def keys(folder: Path, name: str) -> tuple[Path, Path]:
+    """A pair of keys: private, public."""
+    key, private, public = Ed25519PrivateKey.generate(), folder / f"{name}.key", folder / f"{name}.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public

@@ -23,7 +23,7 @@ import yaml
 
 from stages.quiet import quiet
 
-pytest_plugins = ["bundles", "releases"]
+pytest_plugins = ["bundles", "projects"]
 ROOT = Path(__file__).parent.parent
 SLOTS, SEQUENCE, WINDOW, CHUNK = 64, 48, 24, 8
 TEXT = [str(m.__doc__) for m in (argparse, datetime.datetime, decimal, difflib.Differ, doctest, heapq, json, optparse)]

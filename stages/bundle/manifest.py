@@ -1,15 +1,12 @@
 """manifest.json: what a bundle holds, what its models take and give, and what was measured."""
 
 import importlib.metadata
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
-from stages.bundle import checksums
+from stages.bundle import checksums, schemas
 from stages.errors import UserError
 from stages.files import sha256, write_json
 
@@ -17,7 +14,6 @@ SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 FILE, CARD, LITERT_LM = "manifest.json", "MODEL_CARD.md", "autocomplete.litertlm"
 NOT_LISTED = {FILE, checksums.FILE, checksums.SIGNATURE}
-_MOST_SAID = 300  # characters of a validator's message, which may quote the whole manifest
 TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
 
 
@@ -97,10 +93,7 @@ def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[s
 
 def check(manifest: Any) -> None:
     """Raises UserError with the first place where a manifest does not follow its schema."""
-    schema = json.loads(SCHEMA.read_bytes())
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(manifest):
-        said = " ".join(error.message.split())
-        raise UserError(f"{FILE}: {error.json_path}: {said[:_MOST_SAID]}")
+    schemas.check(FILE, SCHEMA, manifest)
 
 
 def check_files(manifest: Mapping[str, Any], folder: Path, hashes: Mapping[str, str]) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from stages.bundle import index
 from stages.bundle.record import FOLDER
 from stages.errors import UserError
 from stages.files import replacing_file, write_json
 from stages.progress import progress_bar
 
-RECORD, INDEX = "release.json", "index.json"
+RECORD = "release.json"
 
 
 def home(url: str, name: str) -> str:
@@ -42,11 +43,11 @@ def has(place: str, version: str) -> bool:
         return bool(files.exists(path))
 
 
-def point(place: str, index: Mapping[str, Any]) -> None:
+def point(place: str, content: Mapping[str, Any]) -> None:
     """Writes a home's index, by which versions are found."""
     with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(folder) / INDEX, index)
-        _put(Path(folder) / INDEX, f"{place}/{INDEX}")
+        write_json(Path(folder) / index.FILE, content)
+        _put(Path(folder) / index.FILE, f"{place}/{index.FILE}")
 
 
 def _put(path: Path, url: str) -> None:

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from releases import keys
+from bundles import keys
 
 from stages.bundle import manifest, stamp
 from stages.errors import UserError

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from bundles import keys
 from conftest import stage
-from releases import keys
 
 from stages import verify
 from stages.bundle import archives, checksums, manifest, signature, stamp

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bundles import keys
 from conftest import ROOT, stage
-from releases import MODES, Project, keys
+from projects import MODES, Project
 
 from stages import release, verify
 from stages.bundle import record, signature

@@ -9,23 +9,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from bundles import keys
 from conftest import ROOT
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from stages.bundle import manifest
 from stages.files import read_json
 
 MODES = {"float32": "autocomplete-float32", "dynamic_range": "autocomplete-dynamic-range"}
 IDENTITY = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def keys(folder: Path, name: str) -> tuple[Path, Path]:
-    """A pair of keys: private, public."""
-    key, private, public = Ed25519PrivateKey.generate(), folder / f"{name}.key", folder / f"{name}.pem"
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    return private, public
 
 
 @dataclass(frozen=True)

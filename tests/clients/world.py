@@ -1,0 +1,148 @@
+"""Producers with their servers, and consumers who share nothing with them but addresses and what they log in with."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import ROOT
+from releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
+from servers import HOST, PASSWORD, USER, free_port, nginx, s3, sshd
+
+from stages.files import tree_sha256
+
+
+@dataclass(frozen=True)
+class World:
+    """All there is.
+
+    Attributes:
+      folder: where all of it lies; `srv` is what nginx shows at `web`.
+      web, ssh: the servers' addresses.
+      producers: by the kind of their remote.
+      logins: the environment that gets a consumer in, where a kind wants one.
+      trees: the SHA-256 of each version's files.
+      keys: the private and the public key of the releases.
+    """
+
+    folder: Path
+    web: str
+    ssh: str
+    producers: Mapping[str, Producer]
+    logins: Mapping[str, Mapping[str, str]]
+    trees: Mapping[str, str]
+    keys: tuple[Path, Path]
+
+    def hub(self, kind: str) -> str:
+        return str(self.producers[kind].hub)
+
+    def run(self, *command: str, login: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """A command of a consumer in a new, empty folder; without a login they are a stranger to every server."""
+        place = tempfile.mkdtemp(dir=self.folder)
+        environment = {
+            "PATH": os.environ["PATH"], "HOME": place, "PYTHONPATH": str(ROOT), "DVC_SITE_CACHE_DIR": f"{place}/.cache",
+            "AWS_EC2_METADATA_DISABLED": "true", "DVC_NO_ANALYTICS": "1", "TMPDIR": tempfile.mkdtemp(dir=self.folder),
+        }  # fmt: skip
+        done = subprocess.run(
+            command, cwd=place, env=environment | (login or {}), capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=300,
+        )  # fmt: skip
+        left = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
+        assert not left or "stages.pull" not in command, f"pull leaves {left} behind"
+        return done
+
+    def pull(
+        self, source: str, *options: str, login: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "stages.pull", source, MODE, *options, login=login)
+
+    def dvc_get(
+        self, source: str, *options: str, name: str = NAME, login: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", "dvc", "artifacts", "get", source, name, *options, login=login)
+
+
+@contextlib.contextmanager
+def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World]:
+    """Starts the servers, and makes the releases on each of them."""
+    served = folder / "srv"
+    served.mkdir()
+    with nginx(folder / "nginx", served) as web, sshd(folder / "ssh") as ssh, s3(folder / "s3") as bucket:
+        at, key = f"ssh://{ssh.user}@{HOST}:{ssh.port}", str(ssh.key)
+        endpoint = {"endpointurl": bucket.endpoint}
+        remotes = {
+            "folder": Remote(str(served / "store")),
+            "ssh": Remote(f"{at}{folder}/ssh-store", local={"keyfile": key}),
+            "s3": Remote(f"s3://{bucket.bucket}/dvc", options=endpoint, environment=bucket.environment),
+        }
+        with ThreadPoolExecutor() as several:
+            real = {kind: several.submit(_released, served / kind, r, bundle, keys) for kind, r in remotes.items()}
+            made, trees = {}, {}
+            for kind, releases in real.items():
+                made[kind], trees = releases.result()
+        nobody = free_port()
+        elsewhere = {
+            "http": Remote(f"{web}/store"), "private": Remote(f"{web}/private/store"),
+            "forbidden": Remote(f"{web}/forbidden/store"), "http down": Remote(f"http://{HOST}:{nobody}/store"),
+            "ssh down": Remote(f"ssh://{HOST}:{nobody}/store"), "gone": Remote(str(folder / "gone")),
+            "s3 down": Remote("s3://models/dvc", options={"endpointurl": f"http://{HOST}:{nobody}"}),
+            "nowhere": Remote("http://no-such-host.invalid/store"), "gs": Remote("gs://models/dvc"),
+            "spoilt": Remote(str(folder / "spoilt")), "garbled": Remote(str(folder / "garbled")),
+            "empty": Remote(f"{web}/nothing"),
+        }  # fmt: skip
+        made |= {
+            k: readdressed(made["folder"], served / k.replace(" ", "_"), r, RELEASES) for k, r in elsewhere.items()
+        }
+        _spoil(served / "store", folder / "spoilt", made["folder"].folder / BUNDLES / MODE / "core.tflite")
+        _garble(served / "store", folder / "garbled")
+        logins = {"s3": bucket.environment, "ssh": _ssh_login(folder, key), "private": _http_login(folder)}
+        yield World(folder, web, at, made, logins, trees, keys)
+
+
+def _released(folder: Path, remote: Remote, bundle: Path, keys: tuple[Path, Path]) -> tuple[Producer, dict[str, str]]:
+    made, trees = producer(folder, remote, bundle, keys[1]), {}
+    for version, stages in RELEASES.items():
+        release(made, version, stages, keys[0])
+        trees[version] = tree_sha256(folder / BUNDLES / MODE)
+    return made, trees
+
+
+def _spoil(store: Path, copy: Path, file: Path) -> None:
+    """A copy of a remote in which one bit of a file's data is another."""
+    shutil.copytree(store, copy)
+    content = file.read_bytes()
+    (kept,) = (p for p in copy.rglob("*") if p.is_file() and p.read_bytes() == content)
+    kept.chmod(0o644)
+    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def _garble(store: Path, copy: Path) -> None:
+    """A copy of a remote whose lists of files are none."""
+    shutil.copytree(store, copy)
+    for path in copy.rglob("*.dir"):
+        path.chmod(0o644)
+        path.write_text("none")
+
+
+def _ssh_login(folder: Path, key: str) -> dict[str, str]:
+    """A home whose SSH configuration names the key; OpenSSH does not ask HOME for it."""
+    config = folder / "home/.ssh/config"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"Host {HOST}\n  IdentityFile {key}\n  IdentitiesOnly yes\n")
+    told = f"ssh -F {config} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known_hosts"
+    return {"HOME": str(folder / "home"), "GIT_SSH_COMMAND": told}
+
+
+def _http_login(folder: Path) -> dict[str, str]:
+    """A home whose DVC configuration holds the login; the address in the repository wins over that beside it."""
+    config = folder / "web-home/.config/dvc/config"
+    config.parent.mkdir(parents=True)
+    login = f"auth = basic\nuser = {USER}\npassword = {PASSWORD}\n"
+    config.write_text(f"['remote \"store\"']\nurl = http://anywhere\n{login}")
+    return {"HOME": str(folder / "web-home")}
