@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from bundles import keys
 from conftest import ROOT
@@ -20,7 +21,8 @@ from releases import MODE, NAME, Producer, Remote, readdressed
 from servers import HOST, PASSWORD
 from world import World, world
 
-from stages.bundle import registry, versions
+from stages import verify
+from stages.bundle import index, registry, versions
 from stages.errors import UserError
 from stages.files import tree_sha256
 
@@ -46,7 +48,7 @@ def test_dvc_alone_pulls_a_version_and_a_stage(there: World, kind: str, tmp_path
         out = tmp_path / str(number)
         done = there.dvc_get(there.hub(kind), *options.split(), "--out", str(out), login=there.logins.get(kind))
         assert done.returncode == 0, done.stderr
-        assert tree_sha256(out) == there.trees["1.2.0"]
+        assert tree_sha256(out) == there.tree(kind, "1.2.0")
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=out, check=True)
 
 
@@ -59,10 +61,31 @@ def test_a_release_is_pulled_and_checked(there: World, kind: str, tmp_path: Path
     told, signed, whole, written = done.stdout.splitlines()
     assert told == f"release     {MODE} 1.2.0, {there.hub(kind)} {NAME}@v1.2.0"
     assert signed == f"signature   by the owner of keys/release.pem of {there.hub(kind)}"
-    assert whole.startswith("files       9, all listed and unchanged")
+    assert whole.startswith("files       21, all listed and unchanged")
     assert written == f"written     {out}"
-    assert tree_sha256(out) == there.trees["1.2.0"]
+    assert tree_sha256(out) == there.tree(kind, "1.2.0")
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3", "ssh"])
+def test_the_same_releases_are_at_a_plain_place(
+    there: World, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in there.producers[kind].environment.items():
+        monkeypatch.setenv(name, value)
+    files, place = fsspec.url_to_fs(f"{there.plain[kind]}/releases/autocomplete", skip_instance_cache=True)
+    listed = index.parse(files.cat_file(f"{place}/index.json"), "index.json")
+    assert list(listed["versions"]) == ["1.2.0", "1.10.0"]
+    assert listed["stages"] == {"prod": {MODE: "1.2.0"}}
+    for version, tree in there.trees[kind].items():
+        out, path = tmp_path / version, listed["versions"][version]["modes"][MODE]["path"]
+        for name in files.find(f"{place}/{path}"):
+            copy = out / name.partition(f"{path}/")[2]
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(files.cat_file(name))
+        assert verify.signed(out, there.keys[1])
+        assert verify.whole(out)
+        assert tree_sha256(out) == tree
 
 
 def test_every_form_of_a_repository(there: World, tmp_path: Path) -> None:
@@ -80,7 +103,7 @@ def test_every_form_of_a_repository(there: World, tmp_path: Path) -> None:
         }
     for source, call in calls.items():
         assert call.result().returncode == 0, f"{source}: {call.result().stderr}"
-        assert tree_sha256(outs[source]) == there.trees["1.10.0"]
+        assert tree_sha256(outs[source]) == there.tree("ssh", "1.10.0")
 
 
 def test_the_tagged_commit_has_the_remote_s_address_and_git_no_way_in(there: World) -> None:

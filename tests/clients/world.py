@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conftest import ROOT
 from releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
-from servers import HOST, PASSWORD, USER, free_port, nginx, s3, sshd
+from servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, sshd
 
 from stages.files import tree_sha256
 
@@ -27,7 +27,8 @@ class World:
       web, ssh: the servers' addresses.
       producers: by the kind of their remote.
       logins: the environment that gets a consumer in, where a kind wants one.
-      trees: the SHA-256 of each version's files.
+      trees: the SHA-256 of each version's files, by the kinds that released it; the others have the folder's.
+      plain: by kind, the prefixes that the same releases were written to.
       keys: the private and the public key of the releases.
     """
 
@@ -36,8 +37,12 @@ class World:
     ssh: str
     producers: Mapping[str, Producer]
     logins: Mapping[str, Mapping[str, str]]
-    trees: Mapping[str, str]
+    trees: Mapping[str, Mapping[str, str]]
+    plain: Mapping[str, str]
     keys: tuple[Path, Path]
+
+    def tree(self, kind: str, version: str) -> str:
+        return self.trees.get(kind, self.trees["folder"])[version]
 
     def hub(self, kind: str) -> str:
         return str(self.producers[kind].hub)
@@ -76,16 +81,24 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
     with nginx(folder / "nginx", served) as web, sshd(folder / "ssh") as ssh, s3(folder / "s3") as bucket:
         at, key = f"ssh://{ssh.user}@{HOST}:{ssh.port}", str(ssh.key)
         endpoint = {"endpointurl": bucket.endpoint}
+        ssh_login = _ssh_login(folder, ssh)
         remotes = {
             "folder": Remote(str(served / "store")),
-            "ssh": Remote(f"{at}{folder}/ssh-store", local={"keyfile": key}),
-            "s3": Remote(f"s3://{bucket.bucket}/dvc", options=endpoint, environment=bucket.environment),
-        }
+            "ssh": Remote(f"{at}{folder}/ssh-store", local={"keyfile": key}, environment=ssh_login),
+            "s3": Remote(
+                f"s3://{bucket.bucket}/dvc", options=endpoint,
+                environment={**bucket.environment, "AWS_ENDPOINT_URL": bucket.endpoint},
+            ),
+        }  # fmt: skip
+        plain = {"folder": str(served / "plain"), "ssh": f"{at}{folder}/plain", "s3": f"s3://{bucket.bucket}/plain"}
         with ThreadPoolExecutor() as several:
-            real = {kind: several.submit(_released, served / kind, r, bundle, keys) for kind, r in remotes.items()}
+            real = {
+                kind: several.submit(_released, served / kind, remote, (bundle, plain[kind]), keys)
+                for kind, remote in remotes.items()
+            }
             made, trees = {}, {}
             for kind, releases in real.items():
-                made[kind], trees = releases.result()
+                made[kind], trees[kind] = releases.result()
         nobody = free_port()
         elsewhere = {
             "http": Remote(f"{web}/store"), "private": Remote(f"{web}/private/store"),
@@ -101,14 +114,18 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
         }
         _spoil(served / "store", folder / "spoilt", made["folder"].folder / BUNDLES / MODE / "core.tflite")
         _garble(served / "store", folder / "garbled")
-        logins = {"s3": bucket.environment, "ssh": _ssh_login(folder, key), "private": _http_login(folder)}
-        yield World(folder, web, at, made, logins, trees, keys)
+        logins = {"s3": bucket.environment, "ssh": ssh_login, "private": _http_login(folder)}
+        yield World(folder, web, at, made, logins, trees, plain, keys)
 
 
-def _released(folder: Path, remote: Remote, bundle: Path, keys: tuple[Path, Path]) -> tuple[Producer, dict[str, str]]:
+def _released(
+    folder: Path, remote: Remote, goods: tuple[Path, str], keys: tuple[Path, Path]
+) -> tuple[Producer, dict[str, str]]:
+    """Releases of a bundle, in DVC's remote and below a plain prefix."""
+    bundle, prefix = goods
     made, trees = producer(folder, remote, bundle, keys[1]), {}
     for version, stages in RELEASES.items():
-        release(made, version, stages, keys[0])
+        release(made, version, stages, keys[0], f"prefix='{prefix}'")
         trees[version] = tree_sha256(folder / BUNDLES / MODE)
     return made, trees
 
@@ -130,11 +147,13 @@ def _garble(store: Path, copy: Path) -> None:
         path.write_text("none")
 
 
-def _ssh_login(folder: Path, key: str) -> dict[str, str]:
+def _ssh_login(folder: Path, ssh: Ssh) -> dict[str, str]:
     """A home whose SSH configuration names the key; OpenSSH does not ask HOME for it."""
     config = folder / "home/.ssh/config"
     config.parent.mkdir(parents=True)
-    config.write_text(f"Host {HOST}\n  IdentityFile {key}\n  IdentitiesOnly yes\n")
+    config.write_text(f"Host {HOST}\n  IdentityFile {ssh.key}\n  IdentitiesOnly yes\n")
+    host_key = ssh.key.with_name("host_key.pub").read_text()
+    config.with_name("known_hosts").write_text(f"[{HOST}]:{ssh.port} {host_key}")
     told = f"ssh -F {config} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known_hosts"
     return {"HOME": str(folder / "home"), "GIT_SSH_COMMAND": told}
 
