@@ -9,9 +9,9 @@ from stages.bundle import manifest
 from stages.tflite import runner, tokens
 
 
-def test_the_greedy_text_is_the_same(toy: Toy, toy_bundle: Path) -> None:
-    generate = tokens.interpreted(runner.litert(toy_bundle / "tokens.tflite", 1))
-    with engine(toy_bundle / manifest.LITERT_LM) as running:
+def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
+    generate = tokens.interpreted(runner.litert(bundle / "tokens.tflite", 1))
+    with engine(bundle / manifest.LITERT_LM) as running:
         answers = {p: answer(running, p) for p in PROMPTS}
     for prompt, text in answers.items():
         assert len(ids(toy, prompt)) <= WINDOW  # of which tokens.tflite is given the last

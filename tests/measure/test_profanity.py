@@ -62,7 +62,7 @@ def test_the_prompts_that_come_with_the_project() -> None:
     assert not [p for p in prompts if refuses(p)]
 
 
-def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path) -> None:
+def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that says a rude word now and then, by the seed that it is given."""
     subject = subject_of(toy, core_path)
     subject.settings.update({"sampler": "top_k", "top_k": 7, "temperature": 0.5})
@@ -73,7 +73,8 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path) -> None:
         asked.append(sampling)
         return [*ids, *(rude if sampling.seed % 5 == 0 else good)]  # type: ignore[attr-defined]
 
-    subject.__dict__["generate"] = generate
+    monkeypatch.setattr(checks.runner, "litert", lambda path, threads: path)
+    monkeypatch.setattr(checks.tokens, "interpreted", lambda path: generate)
     refuses = profanity.word_filter(["english"])
     kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
     found = checks.filtered(subject, kinds, refuses, 3, 100)
