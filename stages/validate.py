@@ -95,7 +95,7 @@ def run(settings: ValidateSettings) -> None:
 
     with quiet():
         from stages.lm import presets, tokenizer
-        from stages.measure import checks, completion, context, performance
+        from stages.measure import alone, checks, completion, context, performance
         from stages.measure.subject import Subject, text_core
         from stages.tflite import targets
 
@@ -117,7 +117,8 @@ def run(settings: ValidateSettings) -> None:
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
-    measured = performance.measure(subject, prompts, settings)
+    with alone.alone():
+        measured = performance.measure(subject, prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)
