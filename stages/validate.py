@@ -1,7 +1,7 @@
 """validate: measures the shipped files of one mode against the float32 core and Keras, and judges them by the gates."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,10 @@ def run(settings: ValidateSettings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         core = text_core(shipped, CONVERT, folder)
-        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, settings.threads)
-        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
+        # one thread, as threads of small models wait for one another in loops, and other work has the cores too
+        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, threads=1)
+        processes = alone.share_of_cores(settings.threads)
+        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows, processes)
         metrics |= checks.autocomplete(subject, places)
         metrics |= checks.greedy(subject, keras, prompts)
         metrics |= checks.text_greedy(subject, prompts, folder)
@@ -118,7 +120,7 @@ def run(settings: ValidateSettings) -> None:
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
     with alone.alone():
-        measured = performance.measure(subject, prompts, settings)
+        measured = performance.measure(replace(subject, threads=settings.threads), prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)

@@ -28,6 +28,12 @@ def alone() -> Iterator[None]:
             said.unlink(missing_ok=True)
 
 
+def share_of_cores(wanted: int) -> int:
+    """As many as wanted, but no more than a launcher of many jobs leaves each of them (OMP_NUM_THREADS)."""
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return min(wanted, int(share)) if share.isdigit() and int(share) else wanted
+
+
 def measuring() -> int | None:
     """The process that measures on this machine now; one that was killed does not count."""
     try:
