@@ -132,7 +132,7 @@ def _report(settings: SweepSettings, ended: Sequence[records.Record]) -> None:
             print(f"best by {wish}: none, as no row that passed its gates keeps the bounds")
         else:
             print(f"best by {wish}: {best['mode']} of {best['job']}, {best[settings.objective]:g}")
-            print(f"apply it: dvc exp apply {best['job']} && dvc repro")
+            print(f"apply it: dvc exp apply {best['job']}; dvc repro   (which makes what the job was not run for)")
     failed = [record for record in ended if record.state == records.FAILED]
     for record in failed:
         print(f"failed: {record.name}: {record.reason} (log: {records.log(record.name)})", file=sys.stderr)
