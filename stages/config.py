@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -59,6 +60,12 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
                     run(_typed(stage, settings, visible))
 
         job()
+        if set(MULTIRUN) & set(flags):
+            print(
+                f"{stage} ran outside DVC: dvc.lock does not know what it wrote, and `dvc repro` would write it anew; "
+                f"to keep it, put its values and modes into params.yaml, then `dvc commit {stage}`",
+                file=sys.stderr,
+            )
 
 
 def verb(name: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
@@ -122,6 +129,7 @@ def _combinations(overrides: list[str]) -> list[dict[str, str]]:
 
 
 def _conf() -> Any:
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated")  # completed by it: meant
     return hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3")
 
 

@@ -42,6 +42,7 @@ class SweepSettings:
     shared: list[str]
     objective: str
     constraints: dict[str, str]
+    pull: bool
     pareto: list[str]
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: 
     with _only_sweep():
         if missing:
             shared = jobs.shared(missing, settings.shared, identity)
-            _run(["shared stages"] * len(shared) + ["jobs"], [*shared, missing], start, overrides)
+            _run(["shared stages"] * len(shared) + ["jobs"], [*shared, missing], start, overrides, settings.pull)
     _report(settings, [r for job in wanted if (r := records.read(job.name)) is not None])
 
 
@@ -95,7 +96,7 @@ def _only_sweep() -> Iterator[None]:
         lock.release()
 
 
-def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot, overrides: list[str]) -> None:
+def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot, own: list[str], pull: bool) -> None:
     """Runs rounds of jobs one after another; Ctrl-C and SIGTERM end them and leave what is done."""
     os.environ[slurm.NAME] = f"sweep-{socket.gethostname()}-{os.getpid()}"
     cache = snapshot.cache_folder()
@@ -106,9 +107,9 @@ def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot
     try:
         for title, some in zip(titles, rounds, strict=True):
             names = [job.name for job in some]
-            orders = {job.name: runner.order(job, start, cache) for job in some}
+            orders = {job.name: runner.order(job, start, cache, pull) for job in some}
             with display(title, names) as show:
-                supervise.see_through(supervise.starter(config.launch, overrides, orders, runner.work), names, show)
+                supervise.see_through(supervise.starter(config.launch, own, orders, runner.work), names, show)
     except KeyboardInterrupt:
         for record in filter(None, map(records.read, names)):
             if record.state == records.RUNNING:

@@ -44,9 +44,9 @@ def work(job: dict[str, Any]) -> None:
     records.write(replace(ended, seconds=round(time.time() - began.began, 1)))
 
 
-def order(job: Job, start: Snapshot, cache: Path) -> dict[str, Any]:
-    """A job in plain values, as launchers carry it to other processes."""
-    return asdict(job) | asdict(start) | {"cache": str(cache)}
+def order(job: Job, start: Snapshot, cache: Path, pull: bool) -> dict[str, Any]:
+    """A job in plain values, as launchers carry it to other processes; `pull` takes results that a remote has."""
+    return asdict(job) | asdict(start) | {"cache": str(cache), "pull": pull}
 
 
 class _Failed(subprocess.CalledProcessError):
@@ -56,7 +56,8 @@ class _Failed(subprocess.CalledProcessError):
 def _experiment(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The results by mode of a job's experiment, which is in this repository afterwards, if it is to be kept."""
     settings = [part for key, value in job["values"].items() for part in ("-S", f"{key}={value}")]
-    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", job["name"], *settings, *job["targets"]]
+    pull = ["--pull"] if job["pull"] else []
+    command = [sys.executable, "-m", "dvc", "exp", "run", *pull, "--name", job["name"], *settings, *job["targets"]]
     log = records.log(job["name"])
     log.unlink(missing_ok=True)
     for attempt in (1, 2):

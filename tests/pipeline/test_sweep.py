@@ -237,3 +237,23 @@ def test_one_sweep_at_a_time(repository: Repository) -> None:
     assert "error: another sweep runs in this repository" in done.stderr
     process.communicate(timeout=100)
     assert process.returncode == 0
+
+
+def test_a_second_machine_runs_nothing_again(repository: Repository, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert repository.dvc("remote", "add", "--default", "store", str(store)).returncode == 0
+    repository.git("commit", "--all", "--quiet", "--message", "remote")
+    repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
+    repository.git("remote", "add", "origin", str(tmp_path / "hub"))
+    repository.git("push", "--quiet", "origin", "HEAD")
+    assert sweep(repository, MODES).returncode == 0
+    pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
+    assert pushed.returncode == 0, pushed.stderr
+    other = Repository(tmp_path / "other")
+    repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
+    before = ran(repository)
+    done = sweep(other, MODES, "sweep.pull=true")
+    assert done.returncode == 0, done.stderr
+    assert ran(other) == before  # both clones write to the same log
+    assert shown(other) == shown(repository)
+    assert not damaged(other)
