@@ -1,6 +1,6 @@
 """Sweeps of many jobs whose stages do nothing: what DVC, git and Hydra cost, and whether killed jobs are survived.
 
-python -m tests.benchmarks.sweeps JOBS [KILLED]      one line of JSON; with KILLED jobs, a second call completes the table
+python -m tests.benchmarks.sweeps JOBS [KILLED]      one line of JSON; KILLED of the jobs are killed in the first call
 """
 
 import json
@@ -64,8 +64,8 @@ def main(jobs: int, killed: int = 0) -> None:
         seconds = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(json.dumps({
             "jobs": jobs, "killed": killed, "calls": calls, "rows": rows, "exp_show_s": show,
-            "cache": checked.stdout.strip().splitlines()[-1:], "processor_s": round(seconds.ru_utime + seconds.ru_stime),
-            "load": psutil.getloadavg()[0],
+            "cache": checked.stdout.strip().splitlines()[-1:], "load": psutil.getloadavg()[0],
+            "processor_s": round(seconds.ru_utime + seconds.ru_stime),
         }))  # fmt: skip
 
 

