@@ -36,7 +36,7 @@ def run(repository: Repository, jobs: int, killed: int) -> tuple[float, int, str
                 random.choice(running).kill()
                 left -= 1
         errors.seek(0)
-        last = errors.read().strip().splitlines()[-1]
+        last = (errors.read().strip().splitlines() or ["nothing to do"])[-1]
     return round(time.monotonic() - began, 1), process.returncode, last
 
 
