@@ -1,29 +1,37 @@
-"""Settings of a stage: Hydra composes conf/ and params.yaml, dvc.yaml says which part a stage may see.
+"""Settings of a stage: Hydra composes conf/ and params.yaml, dvc.yaml says which part a stage may see; and multirun.
 
 Precedence: group file < params.yaml < command line. This is the only file that knows Hydra and OmegaConf.
 """
 
 import contextlib
+import functools
+import itertools
 import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
 import hydra
 import yaml
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.errors import UserError
 
 Settings = TypeVar("Settings")
-HELP = ("-h", "--help")
+HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
 
 
 def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
@@ -52,18 +60,77 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
                     run(_typed(stage, settings, visible))
 
         job()
+        if set(MULTIRUN) & set(flags):
+            print(
+                f"{stage} ran outside DVC: dvc.lock does not know what it wrote, and `dvc repro` would write it anew; "
+                f"to keep it, put its values and modes into params.yaml, then `dvc commit {stage}`",
+                file=sys.stderr,
+            )
 
 
 def verb(name: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
     """Runs a verb that is no stage of dvc.yaml: its settings are conf/<name>.yaml and the command line."""
     overrides = [a for a in sys.argv[1:] if a not in HELP]
     with user_errors():
-        with hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
+        with _conf():
             config = hydra.compose(name, overrides)
         if len(overrides) < len(sys.argv) - 1:
             _print_help(name, config, f"conf/{name}.yaml; `key=value`")
         else:
             run(_typed(name, settings, config))
+
+
+def sweep(settings: type[Settings], run: Callable[[Settings, list[dict[str, str]], list[str]], None]) -> None:
+    """Runs a verb over combinations of values, in jobs that it starts by `launch`; its settings are conf/sweep.yaml.
+
+    `run` is given the settings, every combination as {key: value}, both as Hydra writes them, and the overrides that
+    choose the launcher. What is swept is a kept set (`sets`, named by `set`) and the command line, which wins.
+    """
+    arguments = [a for a in sys.argv[1:] if a not in (*HELP, *MULTIRUN)]
+    own = [a for a in arguments if re.match(r"[+~]*(hydra[./]|sweep\.)", a)]
+    with user_errors():
+        with _conf():
+            config = hydra.compose("sweep", own).sweep
+            chosen: Any = _typed("sweep", settings, config)
+            kept = [f"{key}={value}" for key, value in chosen.sets.get(chosen.set, {}).items()]
+            combinations = _combinations([*kept, *(a for a in arguments if a not in own)])
+        if set(HELP) & set(sys.argv[1:]):
+            _print_help("sweep", config, "conf/sweep.yaml; `sweep.key=value`")
+        else:
+            run(chosen, combinations, own)
+
+
+def launch(overrides: list[str], jobs: Sequence[dict[str, Any]], work: Callable[[dict[str, Any]], None]) -> None:
+    """Calls `work` once for each job by the launcher of conf/sweep.yaml or of the overrides; back when all have ended.
+
+    A launcher takes work to other processes and machines: it must be a function of a module, and jobs plain values.
+    """
+    with _conf():
+        config = hydra.compose("sweep", overrides, return_hydra_config=True)
+        context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(config))
+        task = functools.partial(_job, work)
+        launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+        launcher.launch([[f"+job={_quoted(json.dumps(job))}"] for job in jobs], initial_job_idx=0)
+
+
+def _job(work: Callable[[dict[str, Any]], None], config: DictConfig) -> None:
+    work(json.loads(config.job))
+
+
+def _combinations(overrides: list[str]) -> list[dict[str, str]]:
+    """All combinations of the values that overrides in Hydra's grammar say: lists, ranges, globs; later ones win."""
+    values: dict[str, list[str]] = {}
+    for o in OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides(overrides):
+        if o.is_sweep_override() and not o.is_discrete_sweep():
+            raise UserError(f"{o.input_line}: an interval has no end of values; say range(…), choice(…) or a list")
+        found = [str(v) for v in o.sweep_string_iterator()] if o.is_sweep_override() else [o.get_value_element_as_str()]
+        values[o.get_key_element()] = found
+    return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
+
+
+def _conf() -> Any:
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated")  # completed by it: meant
+    return hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3")
 
 
 def command(run: Callable[[list[str]], None]) -> None:

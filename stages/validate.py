@@ -3,7 +3,7 @@
 import importlib.metadata
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,7 @@ def run(settings: ValidateSettings) -> None:
 
     with quiet():
         from stages.lm import presets, tokenizer
-        from stages.measure import checks, completion, context, performance
+        from stages.measure import alone, checks, completion, context, performance
         from stages.measure.subject import Subject, text_core
         from stages.tflite import targets
 
@@ -137,8 +137,10 @@ def run(settings: ValidateSettings) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         core = text_core(shipped, CONVERT, folder)
-        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, settings.threads)
-        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows)
+        # one thread, as threads of small models wait for one another in loops, and other work has the cores too
+        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, threads=1)
+        processes = alone.share_of_cores(settings.threads)
+        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows, processes)
         metrics |= checks.autocomplete(subject, places)
         metrics |= checks.greedy(subject, keras, prompts)
         metrics |= checks.text_greedy(subject, prompts, folder)
@@ -146,7 +148,8 @@ def run(settings: ValidateSettings) -> None:
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
-    measured = performance.measure(subject, prompts, settings)
+    with alone.alone():
+        measured = performance.measure(replace(subject, threads=settings.threads), prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)

@@ -18,12 +18,12 @@ Metrics = dict[str, float | None]
 _SUGGESTED_TOKENS = 16
 
 
-def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows: int) -> Metrics:
+def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows: int, processes: int) -> Metrics:
     """Perplexity and its kin over windows `[n, slots]`, and parity of the float32 core with Keras over some of them."""
     # without a recipe of its own the core inside the text model is the shipped one, byte for byte
     text_core = subject.text_core if subject.recipe["text_recipe"] else subject.core
     cores = list(dict.fromkeys([subject.converted / "core.tflite", subject.core, text_core or subject.core]))
-    found = dict(zip(cores, scoring.scores(cores, windows, subject.threads), strict=True))
+    found = dict(zip(cores, scoring.scores(cores, windows, processes), strict=True))
     reference_core = subject.session(cores[0])
     apart = [
         quality.difference(scoring.logits(reference_core, w[:-1]), reference.logits(keras, w[None, :-1])[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import quantizer
+from threadpoolctl import threadpool_limits
 
 from stages.errors import UserError
 from stages.tflite import calibration, flatbuffer, graph
@@ -30,7 +31,7 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
     if not recipe:
         return given
     try:
-        with quiet():
+        with quiet(), one_thread():
             work = quantizer.Quantizer(str(path))
             work.load_quantization_recipe(recipe)
             # a copy, as GPTQ of ai-edge-quantizer 0.10 damps the Hessians that it is given and does not undo it
@@ -64,8 +65,15 @@ def needs_calibration(recipe: Recipe) -> bool:
 
 def calibrate(path: Path, recipe: Recipe, sequences: Sequence[Sequence[int]]) -> Statistics | None:
     """The statistics that a recipe asks for, from token sequences; None where it asks for none."""
-    with quiet():
+    with quiet(), one_thread():
         return calibration.calibrate(path, recipe, sequences) if needs_calibration(recipe) else None
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keeps NumPy to one thread: sums are split by threads and rounded so, and GPTQ's bytes would be the machine's."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 @contextlib.contextmanager

@@ -5,95 +5,28 @@ The tests of this module are steps of one story, in order: each starts from wher
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+import repositories
 import yaml
-from conftest import ROOT, TEXT, Toy, stage
+from conftest import Toy, stage
+from repositories import Repository, ran
 
 from stages import validate
 from stages.files import tree_sha256
 
-TINY = {
-    "windows": 2, "parity_windows": 1, "texts": 3, "cuts_per_text": 1, "prompts": 3, "prompt_tokens": 6,
-    "timing_repeats": 2, "latency_runs": 1, "latency_attempts": 6,
-}  # fmt: skip
-
-
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
-
-
-@dataclass(frozen=True)
-class Repository:
-    folder: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dvc", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
-        )
-
-    def repro(self) -> set[str]:
-        """Runs `dvc repro`; returns the stages that were executed."""
-        done = self.dvc("repro")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return ran(done.stdout)
-
-    def pending(self, target: str) -> set[str]:
-        """The stages up to the target that `dvc repro` would execute, without executing them."""
-        done = self.dvc("repro", "--dry", target)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return ran(done.stdout)
-
-    def edit(self, name: str, old: str, new: str) -> None:
-        path = self.folder / name
-        content = path.read_text()
-        assert content.count(old) == 1, (name, old)
-        path.write_text(content.replace(old, new))
-
-    def hashes(self) -> dict[str, str]:
-        return {p.name: tree_sha256(p) for p in sorted((self.folder / "artifacts").iterdir()) if p.is_dir()}
-
-
-def ran(output: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 @pytest.fixture(scope="module")
 def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    folder = tmp_path_factory.mktemp("repository")
-    for name in ("conf", "stages"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", "uv.lock"):
-        shutil.copyfile(ROOT / name, folder / name)
-    preset = folder / "artifacts/presets/pydoc_gpt2"
-    shutil.copytree(toy.preset, preset)
-    documents = [part for text in TEXT for part in text.split("\n\n") if len(part) > 60]
-    for name in ("evaluation", "calibration"):
-        (preset / f"{name}.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    params["convert"]["sequence_length"] = 48
-    params["quantize"]["modes"] = ["float32"]
-    (folder / "params.yaml").write_text("# knobs\n" + yaml.safe_dump(params))
-    convert = folder / "conf/convert/default.yaml"
-    convert.write_text(convert.read_text().replace("suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}"))
-    validate = folder / "conf/validate/default.yaml"
-    validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
-    made = Repository(folder)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    assert made.dvc("init", "-q").returncode == 0
-    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    made = repositories.make(toy, tmp_path_factory.mktemp("repository"))
+    made.edit("conf/convert/default.yaml", "suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}")
     return made
 
 

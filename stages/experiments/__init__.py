@@ -1,0 +1,1 @@
+"""Experiments of a sweep: what they are, how they run, and what they tell."""

@@ -1,0 +1,52 @@
+"""Stands for a stage in tests of what runs when: writes what the stage would, in no time, and notes that it ran."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+FILES = {
+    "author": ["model.json", "assets/tokenizer/vocabulary.json"],
+    "convert": ["convert.json", "core.tflite", "text_driver.tflite", "tokens_driver.tflite"],
+    "quantize": ["core.tflite", "recipe.json"],
+}
+
+
+def metrics(mode: str, length: int) -> dict[str, object]:
+    """Made-up figures: the shorter the name the faster, the longer the sequence the better."""
+    sys.path.insert(0, "")  # the repository's own
+    from stages.validate import METRICS
+
+    figures = {name: round(1.0 + len(mode) / 1000, 4) for name in METRICS}
+    return {**figures, "mode": mode, "perplexity": 1000 / length, "gates": []}
+
+
+def performance(mode: str) -> dict[str, object]:
+    speeds = {"ttft_ms": 1.0, "decode_tokens_per_s": 1000.0 / len(mode), "latency_100_tokens_s": None}
+    sizes = {"core.tflite": 100_000 * len(mode), "autocomplete.tflite": 200_000}
+    return {**speeds, "tokens_latency_100_tokens_s": 0.1, "peak_rss_mib": 1.0, "size_bytes": sizes}
+
+
+def main(stage: str, mode: str) -> None:
+    length = yaml.safe_load(Path("params.yaml").read_text())["convert"]["sequence_length"]
+    with Path(os.environ["FAKE_LOG"]).open("a") as log:
+        log.write(f"{stage} {mode} {length}\n")
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    if stage == os.environ.get("FAKE_FAILS_AT") and mode == os.environ.get("FAKE_FAILS_IN"):
+        sys.exit(f"error: {stage} of {mode} was told to fail")
+    folder = Path("artifacts", stage, mode)
+    for name in FILES.get(stage, []):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{stage} {mode} {length} {name}\n")
+    if stage == "validate":
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {"metrics": metrics(mode, length), "performance": performance(mode), "targets": {}}
+        for name, value in found.items():
+            (folder / f"{name}.json").write_text(json.dumps(value))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], (sys.argv[2:] or [""])[0])

@@ -1,0 +1,257 @@
+"""Sweeps in a real DVC repository, whose stages only note that they ran."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import repositories
+from repositories import Repository
+
+LENGTHS = "convert.sequence_length=40,41"
+MODES = "quantize=float32,float16"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return repositories.make_fake(tmp_path / "repository")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "stages.sweep", "-m", *arguments]
+
+
+def sweep(repository: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=repository.folder, env=repository.environment | environment, capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def ran(repository: Repository) -> Counter[str]:
+    """How often each stage ran, by name."""
+    log = repository.folder.with_name("ran.log")
+    return Counter(line.split()[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
+
+
+def table(repository: Repository) -> list[dict[str, str]]:
+    return list(csv.DictReader((repository.folder / "artifacts/sweep/table.csv").open()))
+
+
+def shown(repository: Repository) -> dict[str, dict[str, float]]:
+    """`dvc exp show`: perplexity by experiment and mode."""
+    found: dict[str, dict[str, float]] = {}
+    for branch in json.loads(repository.dvc("exp", "show", "--json").stdout):
+        for experiment in branch["experiments"] or []:
+            metrics = experiment["revs"][0]["data"]["metrics"]
+            values = {p.split("/")[2]: m["data"]["perplexity"] for p, m in metrics.items() if "metrics.json" in p}
+            found[experiment["name"]] = values
+    return found
+
+
+def damaged(repository: Repository) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.verify_cache"], cwd=repository.folder, env=repository.environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repository) -> None:
+    done = sweep(repository, MODES, LENGTHS)
+    assert done.returncode == 0, done.stderr
+    assert ran(repository) == {"author": 1, "convert": 2, "quantize": 4, "validate": 4}
+    rows = table(repository)
+    assert {(r["mode"], r["convert.sequence_length"]) for r in rows} == {
+        (mode, length) for mode in ("float32", "float16") for length in ("40", "41")
+    }
+    assert shown(repository) == {r["job"]: {r["mode"]: float(r["perplexity"])} for r in rows}
+    assert repository.git("status", "--porcelain") == ""  # the workspace is as it was
+    assert not (repository.folder / ".dvc/tmp/sweep").exists()
+    assert (repository.folder / "artifacts/sweep/pareto.png").stat().st_size > 1000
+    (best,) = (r["job"] for r in rows if r["Pareto"] == "best")
+    assert f"apply it: dvc exp apply {best}; dvc repro" in done.stdout
+    assert "jobs 4/4" in done.stderr  # plain lines where there is no terminal
+
+    began = time.monotonic()
+    again = sweep(repository, MODES, LENGTHS)
+    assert again.returncode == 0, again.stderr
+    assert "4 jobs, 4 of them done before" in again.stdout
+    assert time.monotonic() - began < 30
+    assert table(repository) == rows
+
+    repository.dvc("exp", "apply", best)  # it complains of outputs that the job was not run for, and applies the rest
+    assert repository.git("diff", "--name-only").split() == ["params.yaml"]
+    before = ran(repository)
+    assert repository.dvc("repro", "validate").returncode == 0
+    assert ran(repository) == before
+
+
+def test_edits_not_committed_are_part_of_a_job(repository: Repository) -> None:
+    repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
+    assert sweep(repository, "quantize=float16", "hydra/launcher=basic").returncode == 0
+    assert table(repository)[0]["perplexity"] == str(1000 / 44)
+    repository.edit("params.yaml", "sequence_length: 44", "sequence_length: 45")
+    assert sweep(repository, "quantize=float16", "hydra/launcher=basic").returncode == 0
+    assert table(repository)[0]["perplexity"] == str(1000 / 45)
+    assert len(shown(repository)) == 2
+
+
+def test_one_job_s_failure_stops_no_other(repository: Repository) -> None:
+    arguments = ("quantize=float32,float16,dynamic_range",)
+    done = sweep(repository, *arguments, FAKE_FAILS_AT="quantize", FAKE_FAILS_IN="float16")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    first, last = done.stderr.splitlines()[-2:]
+    assert first.startswith("failed: float16-")
+    assert "quantize of float16 was told to fail" in first
+    assert last == "error: 1 of 3 jobs failed; the same command runs them again"
+    assert {r["mode"] for r in table(repository)} == {"float32", "dynamic_range"}
+    before = ran(repository)["quantize"]
+    assert sweep(repository, *arguments).returncode == 0
+    assert ran(repository)["quantize"] == before + 1
+    assert len(table(repository)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert.top_k=3,4"], "'convert.top_k' is not a key of params.yaml; allowed: "),
+        (["quantize=int5"], "there is no conf/quantize/int5.yaml; allowed: "),
+        ([], "say what to sweep: "),
+        (["sweep.set=nothing"], "sweep.set is nothing; allowed: modes, lengths"),
+        ([MODES, "sweep.objective=beauty"], "no metric 'beauty'; allowed: "),
+        ([MODES, "sweep.constraints.perplexity_ratio='1.02'"], "allowed: <=, >=, < or > and a number"),
+        ([MODES, "hydra/launcher=sloth"], "Could not find 'hydra/launcher/sloth'"),
+        (["convert.sequence_length=interval(1,9)"], "an interval has no end of values"),
+    ],
+)
+def test_a_mistake_is_one_line_and_runs_nothing(arguments: list[str], message: str, project: Repository) -> None:
+    done = sweep(project, *arguments)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert message in line
+    assert not ran(project)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Where nothing runs."""
+    return repositories.make_fake(tmp_path_factory.mktemp("project") / "repository")
+
+
+def test_what_git_does_not_know_is_refused(project: Repository) -> None:
+    own = project.folder / "conf/quantize/own.yaml"
+    own.write_text("recipe: []\n")
+    done = sweep(project, "quantize=own")
+    assert "error: git does not know conf/quantize/own.yaml, so no experiment would have it" in done.stderr
+    own.unlink()
+
+
+def started(repository: Repository, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments), cwd=repository.folder, env=repository.environment | environment, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def find(process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> psutil.Process:
+    """Waits for a descendant whose command line is wanted."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            try:
+                if wanted(" ".join(child.cmdline())):
+                    return child
+            except psutil.NoSuchProcess:
+                continue
+        time.sleep(0.05)
+    raise AssertionError("no such process")
+
+
+KILLED = {
+    "dvc": lambda line: "-m dvc exp run --name float16" in line,
+    "stage": lambda line: "fake_stage.py quantize float16" in line and "/sh" not in line,
+}
+
+
+@pytest.mark.parametrize("who", KILLED)
+def test_a_killed_job_is_reported_and_run_again(repository: Repository, who: str) -> None:
+    arguments = ("quantize=float32,float16,dynamic_range",)
+    process = started(repository, *arguments, FAKE_SECONDS="1")
+    find(process, KILLED[who]).kill()
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 1, errors
+    assert "failed: float16-" in errors
+    assert "killed by SIGKILL" in errors if who == "dvc" else "exited with -9" in errors
+    assert errors.splitlines()[-1] == "error: 1 of 3 jobs failed; the same command runs them again"
+    assert sweep(repository, *arguments).returncode == 0
+    assert len(table(repository)) == 3
+    assert not damaged(repository)
+
+
+def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
+    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
+    child = find(process, lambda line: "fake_stage.py quantize" in line and "/sh" not in line)
+    worker = next(p for p in child.parents() if "LokyProcess" in " ".join(p.cmdline()))
+    worker.kill()
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert len(table(repository)) == 3
+    assert not damaged(repository)
+
+
+def test_an_interrupt_ends_all_and_leaves_nothing_half_done(repository: Repository) -> None:
+    repository.edit("params.yaml", "# knobs", "# my knobs")  # what a user has not committed
+    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
+    find(process, lambda line: "fake_stage.py quantize float16" in line)
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].startswith("error: interrupted; what is done is kept")
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    assert repository.git("status", "--porcelain").strip() == "M params.yaml"
+    assert repository.git("stash", "list") == ""
+    assert not (repository.folder / ".dvc/tmp/sweep").exists()
+    assert sweep(repository, "quantize=float32,float16,dynamic_range").returncode == 0
+    assert len(table(repository)) == 3
+
+
+def test_one_sweep_at_a_time(repository: Repository) -> None:
+    process = started(repository, "quantize=float32", FAKE_SECONDS="3")
+    find(process, lambda line: "fake_stage.py" in line)
+    done = sweep(repository, "quantize=float16")
+    assert "error: another sweep runs in this repository" in done.stderr
+    process.communicate(timeout=100)
+    assert process.returncode == 0
+
+
+def test_a_second_machine_runs_nothing_again(repository: Repository, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert repository.dvc("remote", "add", "--default", "store", str(store)).returncode == 0
+    repository.git("commit", "--all", "--quiet", "--message", "remote")
+    repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
+    repository.git("remote", "add", "origin", str(tmp_path / "hub"))
+    repository.git("push", "--quiet", "origin", "HEAD")
+    assert sweep(repository, MODES).returncode == 0
+    pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
+    assert pushed.returncode == 0, pushed.stderr
+    other = Repository(tmp_path / "other")
+    repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
+    before = ran(repository)
+    done = sweep(other, MODES, "sweep.pull=true")
+    assert done.returncode == 0, done.stderr
+    assert ran(other) == before  # both clones write to the same log
+    assert shown(other) == shown(repository)
+    assert not damaged(other)

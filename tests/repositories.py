@@ -1,0 +1,119 @@
+"""Small, real DVC repositories around the toy preset."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from conftest import ROOT, TEXT, Toy
+
+from stages.files import tree_sha256
+
+TINY = {
+    "windows": 2, "parity_windows": 1, "texts": 3, "cuts_per_text": 1, "prompts": 3, "prompt_tokens": 6,
+    "timing_repeats": 2, "latency_runs": 1, "latency_attempts": 6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Repository:
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        identity = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        return os.environ | identity | {"PATH": path, "FAKE_LOG": str(self.folder.with_name("ran.log"))}
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "dvc", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def repro(self) -> set[str]:
+        """Runs `dvc repro`; returns the stages that were executed."""
+        done = self.dvc("repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return ran(done.stdout)
+
+    def pending(self, target: str) -> set[str]:
+        """The stages up to the target that `dvc repro` would execute, without executing them."""
+        done = self.dvc("repro", "--dry", target)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return ran(done.stdout)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        content = path.read_text()
+        assert content.count(old) == 1, (name, old)
+        path.write_text(content.replace(old, new))
+
+    def hashes(self) -> dict[str, str]:
+        return {p.name: tree_sha256(p) for p in sorted((self.folder / "artifacts").iterdir()) if p.is_dir()}
+
+
+def ran(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def make(toy: Toy, folder: Path) -> Repository:
+    """The project around the toy preset, measured briefly, with one mode; nothing has run yet."""
+    _project(folder)
+    preset = folder / "artifacts/presets/pydoc_gpt2"
+    shutil.copytree(toy.preset, preset)
+    documents = [part for text in TEXT for part in text.split("\n\n") if len(part) > 60]
+    for name in ("evaluation", "calibration"):
+        (preset / f"{name}.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
+    validate = folder / "conf/validate/default.yaml"
+    validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
+    return _with_dvc(folder)
+
+
+def make_fake(folder: Path) -> Repository:
+    """The project with stages that only note that they ran, in `ran.log` beside it, committed."""
+    _project(folder)
+    preset = folder / "artifacts/presets/pydoc_gpt2"
+    preset.mkdir(parents=True)
+    for name in ("evaluation", "calibration"):
+        (preset / f"{name}.jsonl").write_text("{}\n")
+    pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
+    for stage in pipeline["stages"].values():
+        name, *rest = stage["cmd"].removeprefix("python -m stages.").split()
+        stage["cmd"] = f"python {ROOT}/tests/fake_stage.py {name}" + (" ${item.mode}" if rest else "")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    made = _with_dvc(folder)
+    made.git("add", "--all")
+    made.git("commit", "--quiet", "--message", "start")
+    return made
+
+
+def _project(folder: Path) -> None:
+    """Code and configuration as they are, one mode, a short sequence."""
+    for name in ("conf", "stages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "uv.lock"):
+        shutil.copyfile(ROOT / name, folder / name)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["convert"]["sequence_length"] = 48
+    params["quantize"]["modes"] = ["float32"]
+    (folder / "params.yaml").write_text("# knobs\n" + yaml.safe_dump(params))
+
+
+def _with_dvc(folder: Path) -> Repository:
+    made = Repository(folder)
+    made.git("init", "--quiet")
+    assert made.dvc("init", "-q").returncode == 0
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    return made

@@ -1,0 +1,31 @@
+"""A stage alone under Hydra's multirun."""
+
+import shutil
+from pathlib import Path
+
+from conftest import ROOT, stage
+
+PROBE = """
+from stages import config
+from stages.quantize import QuantizeSettings
+config.main("quantize", QuantizeSettings, lambda s: print(f"made {s.mode}"))
+"""
+
+
+def test_each_mode_once_and_what_is_left_to_do(tmp_path: Path) -> None:
+    for name in ("conf", "stages"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "probe.py").write_text(PROBE)
+    done = stage("probe", "-m", "quantize=float16,int4_block32", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("made")] == [
+        "made float16",
+        "made int4_block32",
+    ]
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("quantize ran outside DVC: dvc.lock does not know what it wrote")
+    assert line.endswith("then `dvc commit quantize`")
+    alone = stage("probe", "quantize=float16", cwd=tmp_path)
+    assert not alone.stderr
