@@ -98,12 +98,12 @@ def run(settings: ConvertSettings) -> None:
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
     """Writes core.tflite, tokens_driver.tflite and text_driver.tflite; returns the number of layers."""
-    from stages.lm import core, drivers, fixed_loop, gpt2, loop
+    from stages.lm import core, drivers, families, fixed_loop, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    weights = gpt2.weights(AUTHOR, slots)
+    weights = families.weights(AUTHOR, slots)
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | {core.STEP: None}
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers

@@ -45,7 +45,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     with quiet():
         import keras_hub
 
-        from stages.lm import gpt2, presets, tokenizer
+        from stages.lm import families, presets, tokenizer
     folder = tmp_path_factory.mktemp("toy")
     tokenizer.train(TEXT, 512, folder / "tokenizer")
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
@@ -65,7 +65,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return Toy(
         folder / "preset",
         model,
-        gpt2.weights(folder / "preset", SLOTS),
+        families.weights(folder / "preset", SLOTS),
         vocabulary,
         tokenizer.load(folder / "tokenizer"),
     )

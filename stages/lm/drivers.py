@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, gpt2, loop, sampler, tokenizer
+from stages.lm import bpe_graph, bpe_tables, core, families, fixed_loop, loop, sampler, tokenizer
 from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
@@ -35,7 +35,7 @@ def text_driver_for(
     start = model["start_token_id"] if model["add_start_token"] else None
     vocabulary = tokenizer.read_vocabulary(preset / tokenizer.FOLDER, start, model["end_token_id"])
     limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"])
-    return convert_text_driver(vocabulary, gpt2.read_shape(preset), limits, rule)
+    return convert_text_driver(vocabulary, families.read_shape(preset), limits, rule)
 
 
 def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:

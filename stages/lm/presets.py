@@ -11,11 +11,11 @@ import keras_hub
 
 from stages.errors import UserError
 from stages.files import tree_sha256
+from stages.lm import families
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
 CALIBRATION_TEXT = "calibration.jsonl"
-FAMILIES = {"GPT2Backbone": "gpt2"}
 
 _ALTERNATIVES = (
     "author.preset takes a hub name (with a network), a local preset folder, "
@@ -62,7 +62,7 @@ def load(preset: str) -> keras_hub.models.CausalLM:
     if local and not (folder / "config.json").is_file():
         raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
     if local:
-        _check_family(preset, _backbone_class(folder / "config.json"))  # before any weight is read
+        families.check(preset, _backbone_class(folder / "config.json"))  # before any weight is read
     offline = not local and not _online(preset)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
@@ -72,7 +72,7 @@ def load(preset: str) -> keras_hub.models.CausalLM:
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         reason = f"there is no network and no earlier download ({detail})" if offline else detail
         raise UserError(f"preset {preset!r} cannot be loaded: {reason}; {_ALTERNATIVES}") from None
-    _check_family(preset, type(model.backbone).__name__)
+    families.check(preset, type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")
     return model
@@ -83,12 +83,6 @@ def _backbone_class(path: Path) -> str:
         return str(json.loads(path.read_text())["class_name"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is not the configuration of a KerasHub preset; {_ALTERNATIVES}") from None
-
-
-def _check_family(preset: str, backbone: str) -> None:
-    if backbone not in FAMILIES:
-        known = ", ".join(FAMILIES.values())
-        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {known}")
 
 
 def _online(preset: str) -> bool:
@@ -106,7 +100,7 @@ def describe(model: keras_hub.models.CausalLM, source: str, licence: str) -> dic
     """What later stages need to know of a preset without loading it."""
     tokenizer = model.preprocessor.tokenizer
     return {
-        "family": FAMILIES[type(model.backbone).__name__],
+        "family": families.FAMILIES[type(model.backbone).__name__],
         "parameters": parameter_count(model),
         "vocabulary": model.backbone.vocabulary_size,
         "context_length": model.backbone.max_sequence_length,
