@@ -38,6 +38,7 @@ class Toy:
     weights: Any
     vocabulary: Any
     bpe: Any
+    end: int = 1
 
 
 @pytest.fixture(scope="session")
@@ -158,15 +159,14 @@ def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 def keras_greedy(toy: Toy, ids: list[int], length: int) -> list[int]:
     """Greedy decoding by KerasHub's own generate(), the end token included."""
-    import keras_hub
     from keras_hub.samplers import GreedySampler
 
-    bare = keras_hub.models.GPT2CausalLM(backbone=toy.model.backbone, preprocessor=None)
+    bare = type(toy.model)(backbone=toy.model.backbone, preprocessor=None)
     bare.compile(sampler=GreedySampler(), jit_compile=False)
     tokens = np.zeros((1, length), np.int32)
     tokens[0, : len(ids)] = ids
     mask = (np.arange(length) < len(ids))[None]
-    end = toy.vocabulary.end
+    end = toy.end
     with quiet():
         out = bare.generate({"token_ids": tokens, "padding_mask": mask.astype(np.int32)}, stop_token_ids=[end])
     said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()

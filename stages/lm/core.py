@@ -102,7 +102,7 @@ def _layer_name(signature: str, layer: int) -> str:
 
 def _kind_name(shape: Shape, signature: str, kind: Kind) -> str:
     """What one layer of a signature is called until it is linked."""
-    return f"{signature}_{number}" if (number := shape.kinds.index(kind)) else signature
+    return f"{signature}_kind_{number}" if (number := shape.kinds.index(kind)) else signature
 
 
 def _layer_call(weights: Weights, signature: str, form: Form, layer: int) -> linker.Call:

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 # KerasHub's name of the backbone → the module with `read_shape` and `weights`
 FAMILIES = {
     "GPT2Backbone": "gpt2",
+    "OPTBackbone": "opt",
+    "GPTNeoXBackbone": "gpt_neo_x",
+    "LlamaBackbone": "llama",
+    "Llama3Backbone": "llama",
+    "MistralBackbone": "mistral",
+    "QwenBackbone": "qwen",
+    "Qwen3Backbone": "qwen3",
+    "GemmaBackbone": "gemma",
+    "Gemma3Backbone": "gemma3",
 }
 
 
