@@ -16,6 +16,7 @@ OUT = Path("artifacts/convert")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
+_NO_TEXT = "no text model: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made without it"
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
-    """Writes core.tflite, tokens_driver.tflite and text_driver.tflite; returns the number of layers."""
-    from stages.lm import core, drivers, families, fixed_loop, loop
+    """Writes core.tflite, tokens_driver.tflite and, if a graph can, text_driver.tflite; returns how many layers."""
+    from stages.lm import bpe_words, core, drivers, families, fixed_loop, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
@@ -111,8 +112,11 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
         lengths = loop.Lengths(settings["sequence_length"], chunks[-1])
         driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")
-        rule = Sampler(settings["sampler"], *(settings[n] for n in ("top_k", "top_p", "temperature", "seed")))
-        flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        if model["pre_tokenizer"] in bpe_words.KNOWN:
+            rule = Sampler(settings["sampler"], *(settings[n] for n in ("top_k", "top_p", "temperature", "seed")))
+            flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        else:
+            print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
         written.result()
     return weights.shape.layers
 

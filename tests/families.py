@@ -71,7 +71,7 @@ def build(family: Family, folder: Path) -> Toy:
     from stages.lm import families, presets, tokenizer
 
     models = vars(keras_hub.models)
-    text, bpe = _tokenizer(family, folder)
+    text = _tokenizer(family, folder)
     backbone = models[f"{family.name}Backbone"](
         vocabulary_size=text.vocabulary_size(), num_layers=family.layers, hidden_dim=32, intermediate_dim=96,
         name="backbone", **family.config,
@@ -81,7 +81,10 @@ def build(family: Family, folder: Path) -> Toy:
     model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
     end, assets = int(text.end_token_id), folder / "preset" / tokenizer.FOLDER
-    vocabulary = tokenizer.read_vocabulary(assets, text.start_token_id, end) if bpe else None
+    words = presets.tokenizer_kind(model)
+    known = words != tokenizer.SENTENCEPIECE
+    vocabulary = tokenizer.read_vocabulary(assets, text.start_token_id, end, words) if known else None
+    bpe = tokenizer.load(assets, words)
     return Toy(folder / "preset", model, families.weights(folder / "preset", SLOTS), vocabulary, bpe, end)
 
 
@@ -93,8 +96,8 @@ def randomize(backbone: Any) -> None:
         weight.assign(random.normal(0.0, 0.25, weight.shape) + (1.0 if scales else 0.0))
 
 
-def _tokenizer(family: Family, folder: Path) -> tuple[Any, Any]:
-    """KerasHub's tokenizer of a family, trained on TEXT; and the same of `tokenizers`, where it is byte-level BPE."""
+def _tokenizer(family: Family, folder: Path) -> Any:
+    """KerasHub's tokenizer of a family, trained on TEXT."""
     import keras_hub
 
     from stages.lm import tokenizer
@@ -102,10 +105,10 @@ def _tokenizer(family: Family, folder: Path) -> tuple[Any, Any]:
     made = vars(keras_hub.models)[f"{family.name}Tokenizer"]
     if family.special in (LLAMA2_TOKENS, GEMMA_TOKENS):
         more = {"has_vision_tokens": False} if family.name == "Gemma3" else {}
-        return made(proto=sentencepiece(*family.special), **more), None
+        return made(proto=sentencepiece(*family.special), **more)
     tokenizer.train(TEXT, 512, folder / "tokenizer", family.special)
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
-    return made(*files, name="tokenizer"), tokenizer.load(folder / "tokenizer")
+    return made(*files, name="tokenizer")
 
 
 def sentencepiece(start: str, end: str) -> bytes:
@@ -116,6 +119,8 @@ def sentencepiece(start: str, end: str) -> bytes:
 
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
+        normalization_rule_name="identity", remove_extra_whitespaces=False, split_by_whitespace=True,
+        add_dummy_prefix=start == "<s>",
         sentence_iterator=iter(line for text in TEXT for line in text.splitlines() if line.strip()),
         model_writer=written, vocab_size=512, model_type="BPE", byte_fallback=True, pad_id=0, bos_id=1, eos_id=2,
         unk_id=3, pad_piece="<pad>", bos_piece=start, eos_piece=end, unk_piece="<unk>", minloglevel=2,

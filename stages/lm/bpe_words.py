@@ -9,6 +9,7 @@ import tensorflow as tf
 from stages.lm.bpe_tables import LETTER, NUMBER, OTHER, SPACE, CharacterClasses
 from stages.lm.tokenizer import GPT2, LLAMA3, QWEN
 
+KNOWN = (GPT2, LLAMA3, QWEN)
 Reduce: TypeAlias = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
 
 

@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding: vocabulary files, training, and tokens as bytes."""
+"""Byte-pair encoding, byte-level or by SentencePiece: vocabulary files, training, and tokens as bytes."""
 
 import json
 import re
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers
+
+from stages.lm import sentencepieces
 
 FOLDER = "assets/tokenizer"  # within a KerasHub preset
 END_OF_TEXT = "<|endoftext|>"
@@ -54,8 +56,10 @@ def special(vocabulary: Iterable[str]) -> list[str]:
     return [token for token in vocabulary if _SPECIAL.fullmatch(token)]
 
 
-def token_bytes(vocabulary: dict[str, int]) -> list[bytes]:
+def token_bytes(vocabulary: dict[str, int], words: str = GPT2) -> list[bytes]:
     """The bytes that each token id stands for; special tokens stand for none."""
+    if words == SENTENCEPIECE:
+        return sentencepieces.piece_bytes(vocabulary)
     to_byte = {c: bytes([b]) for b, c in byte_characters().items()}
     result = [b""] * (max(vocabulary.values()) + 1)
     hidden = set(special(vocabulary))
@@ -83,7 +87,9 @@ def train(
 
 
 def load(folder: Path, words: str = GPT2) -> tokenizers.Tokenizer:
-    """The tokenizer of a folder that holds vocabulary.json and merges.txt; text never becomes a special token."""
+    """The tokenizer of a preset's folder; text never becomes a special token."""
+    if words == SENTENCEPIECE:
+        return sentencepieces.load(folder / sentencepieces.FILE)
     files = (str(folder / "vocabulary.json"), str(folder / "merges.txt"))
     if words == GPT2:
         tokenizer: tokenizers.Tokenizer = tokenizers.ByteLevelBPETokenizer(*files)._tokenizer

@@ -84,6 +84,6 @@ def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
 
 
 def subject_of(toy: Toy, core_path: Path) -> checks.Subject:
-    model = {"start_token_id": 1, "end_token_id": 1, "add_start_token": True}
+    model = {"start_token_id": 1, "end_token_id": 1, "pre_tokenizer": "gpt2", "add_start_token": True}
     settings = {"sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy"}
     return checks.Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHUNK, SEQUENCE, SLOTS, Toy, keras_greedy, settings, steps
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, driver, keras_greedy, settings, steps
 from families import FAMILIES, quietly
+from sentencepiece import SentencePieceProcessor
 
-from stages.lm import core, drivers, loop, reference
+from stages.lm import core, drivers, loop, reference, sentencepieces, tokenizer
 from stages.quiet import quiet
 from stages.tflite import flatbuffer, linker, quantization, runner, tokens
 
@@ -63,8 +64,8 @@ def test_steps_of_the_text_model_equal_keras(made: tuple[Toy, Path]) -> None:
 def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], tmp_path: Path) -> None:
     toy, path = made
     with quiet():
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
-        flatbuffer.write(linker.link(driver, flatbuffer.read(path)), tmp_path / "tokens.tflite")
+        generating = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+        flatbuffer.write(linker.link(generating, flatbuffer.read(path)), tmp_path / "tokens.tflite")
     generate = tokens.interpreted(runner.litert(tmp_path / "tokens.tflite", 1))
     prompts = [random_ids(toy, n, n).tolist() for n in (1, 3, CHUNK, 21)]
     said = [generate(p, SEQUENCE, tokens.Sampling())[len(p) :] for p in prompts]
@@ -79,8 +80,8 @@ def test_dynamic_range_hardly_changes_the_logits_and_generates(made: tuple[Toy, 
     with quiet():
         quantized = quantization.quantize(path, settings("dynamic_range")["recipe"])
         flatbuffer.write(quantized, tmp_path / "core.tflite")
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
-        flatbuffer.write(linker.link(driver, quantized), tmp_path / "tokens.tflite")
+        generating = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+        flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
     given = random_ids(toy, 30)
     expected = reference.logits(toy.model, given[None])[0]
     session = runner.Session(runner.litert(tmp_path / "core.tflite", 1))
@@ -92,6 +93,27 @@ def test_dynamic_range_hardly_changes_the_logits_and_generates(made: tuple[Toy, 
     assert len(said) > 5
 
 
+def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path: Path) -> None:
+    toy, path = made
+    if toy.vocabulary is None:
+        pytest.skip("SentencePiece: convert leaves the text model out")
+    flatbuffer.write(linker.link(driver(toy), flatbuffer.read(path)), tmp_path / "text.tflite")
+    answer, alone = (
+        runner.complete(runner.tensorflow(tmp_path / "text.tflite", 1)),
+        runner.Steps(runner.tensorflow(path, 1)),
+    )
+    pieces, start = tokenizer.token_bytes(toy.vocabulary.ids), toy.vocabulary.start
+    for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
+        ids = [*([] if start is None else [start]), *toy.bpe.encode(prompt).ids[-WINDOW:]]
+        alone.reset()
+        alone.prefill(np.array(ids[:-1], np.int32), CHUNK)
+        said = [ids[-1]]
+        while len(ids) + len(said) - 1 < SEQUENCE and (said[-1] != toy.end or len(said) == 1):
+            said.append(int(alone.decode(said[-1]).argmax()))
+        text = b"".join(pieces[i] for i in said[1:]).decode(errors="ignore")
+        assert answer(prompt.encode()).decode() == prompt + text
+
+
 def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
     toy, path = made
     interpreter = runner.litert(path, 1)
@@ -101,3 +123,20 @@ def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
     caches = {n: list(d["shape"]) for n, d in inputs.items() if n.startswith("kv_cache")}
     assert list(caches.values()) == [[1, shape.kv_heads, SLOTS, shape.head_dim]] * (2 * shape.layers)
     assert set(inputs) - set(caches) == {"tokens", "input_pos", "mask"}
+
+
+def test_byte_pairs_keep_every_text_and_sentencepiece_says_the_same(made: tuple[Toy, Path]) -> None:
+    """The tokenizer that calibration, validation and tokenizer.json are by, against SentencePiece itself."""
+    toy, _ = made
+    texts = [*PROMPTS, " ", "", "x  y\n\n z", "日本語 👍", "<s> </s> <bos>", "1234567", *TEXT[:3]]
+    assert [toy.bpe.decode(toy.bpe.encode(t).ids, skip_special_tokens=False) for t in texts] == texts
+    model = toy.preset / tokenizer.FOLDER / sentencepieces.FILE
+    if not model.exists():
+        return
+    original = SentencePieceProcessor(model_file=str(model))
+    assert [toy.bpe.encode(t).ids for t in texts] == original.encode(texts)
+    pieces = tokenizer.token_bytes(toy.bpe.get_vocab(), tokenizer.SENTENCEPIECE)
+    blank = b" " if original.encode("a")[0] != original.piece_to_id("a") else b""
+    assert [b"".join(pieces[i] for i in original.encode(t)) for t in texts] == [
+        (blank if t else b"") + t.encode() for t in texts
+    ]
