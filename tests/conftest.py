@@ -167,7 +167,7 @@ def keras_greedy(toy: Toy, ids: list[int], length: int) -> list[int]:
     tokens[0, : len(ids)] = ids
     mask = (np.arange(length) < len(ids))[None]
     end = toy.end
-    with quiet():
-        out = bare.generate({"token_ids": tokens, "padding_mask": mask.astype(np.int32)}, stop_token_ids=[end])
+    with quiet():  # the function inside generate(), which without a preprocessor fails on what Gemma 3's returns
+        out = bare.make_generate_function()({"token_ids": tokens, "padding_mask": mask}, stop_token_ids=[end])
     said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
     return said[: said.index(end) + 1] if end in said else said

@@ -39,19 +39,22 @@ _ALTERNATIVES = (
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Writes a causal LM as a KerasHub preset whose bytes depend on the model alone (no dates)."""
     model.save_to_preset(str(folder))
-    _keep_tie(model, folder / "config.json")
+    _keep_tie(model, folder)
     metadata = folder / "metadata.json"
     content = json.loads(metadata.read_text())
     content.pop("date_saved", None)
     metadata.write_text(json.dumps(content, indent=4) + "\n")
 
 
-def _keep_tie(model: keras_hub.models.CausalLM, path: Path) -> None:
+def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Notes that head and embedding are tied: KerasHub 0.31 forgets it of Llama, and cannot load the preset again."""
-    content = json.loads(path.read_text())
-    if getattr(model.backbone, "tie_word_embeddings", False) and "tie_word_embeddings" not in content["config"]:
-        content["config"]["tie_word_embeddings"] = True
-        path.write_text(json.dumps(content, indent=4))
+    if not getattr(model.backbone, "tie_word_embeddings", False):
+        return
+    for name in ("config.json", "task.json"):
+        content = json.loads((folder / name).read_text())
+        backbone = content if name == "config.json" else content["config"]["backbone"]
+        if backbone["config"].setdefault("tie_word_embeddings", True):
+            (folder / name).write_text(json.dumps(content, indent=4))
 
 
 def preset_sha256(folder: Path) -> str:

@@ -9,13 +9,13 @@ from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, driver,
 from families import FAMILIES, quietly
 from sentencepiece import SentencePieceProcessor
 
-from stages.lm import core, drivers, loop, reference, sentencepieces, tokenizer
+from stages.lm import core, drivers, families, loop, presets, reference, sentencepieces, tokenizer
 from stages.quiet import quiet
 from stages.tflite import flatbuffer, linker, quantization, runner, tokens
 
-# Keys are cached before they turn, and the one query of a step always turns as if it stood first: KerasHub 0.31's
-# generate() says other tokens than its own uncached model.
-_GENERATE_FAILS = {"gpt_neo_x"}
+# KerasHub 0.31's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
+# other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.
+_GENERATE_FAILS = {"gpt_neo_x", "qwen_windowed"}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -49,6 +49,17 @@ def test_logits_equal_keras(made: tuple[Toy, Path], read_by_prefill: int) -> Non
     assert apart.max() < 1e-4
     assert apart.mean() < 1e-5
     assert expected.std() > 0.1  # else any would do
+
+
+def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[Toy, Path]) -> None:
+    toy, _ = made
+    with quiet():
+        again = presets.load(str(toy.preset))
+    given = random_ids(toy, 20)[None]
+    assert np.array_equal(reference.logits(again, given), reference.logits(toy.model, given))
+    described = presets.describe(again, "here", "none")
+    assert described["family"] == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
+    assert (described["context_length"], described["end_token_id"]) == (96, toy.end)
 
 
 def test_steps_of_the_text_model_equal_keras(made: tuple[Toy, Path]) -> None:
@@ -87,7 +98,7 @@ def test_dynamic_range_hardly_changes_the_logits_and_generates(made: tuple[Toy, 
     session = runner.Session(runner.litert(tmp_path / "core.tflite", 1))
     session.prefill(given[:CHUNK], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK:]])
-    assert 0 < np.abs(got - expected[CHUNK:]).mean() < 0.1 * expected.std()
+    assert 0.98 < np.corrcoef(got.ravel(), expected[CHUNK:].ravel())[0, 1] < 1 - 1e-7
     said = tokens.interpreted(runner.litert(tmp_path / "tokens.tflite", 1))(given[:5].tolist(), 20, tokens.Sampling())
     assert said[:5] == given[:5].tolist()
     assert len(said) > 5
