@@ -17,6 +17,7 @@ OUT = Path("artifacts/convert")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
+_NO_TEXT = "no text model: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made without it"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
     """
     from stages.lm import tokenizer
 
-    bpe, size, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(model["vocabulary"]), int(model["end_token_id"])
+    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"])
+    size, end = int(model["vocabulary"]), int(model["end_token_id"])
     found = {entry for entry in wanted if isinstance(entry, int)}
     for text in (entry for entry in wanted if isinstance(entry, str)):
         ids = bpe.encode(text).ids
@@ -123,13 +125,13 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
-    """Writes core.tflite, tokens_driver.tflite and text_driver.tflite; returns the number of layers."""
-    from stages.lm import core, drivers, fixed_loop, gpt2, loop
+    """Writes core.tflite, tokens_driver.tflite and, if a graph can, text_driver.tflite; returns how many layers."""
+    from stages.lm import bpe_words, core, drivers, families, fixed_loop, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    weights = gpt2.weights(AUTHOR, slots)
+    weights = families.weights(AUTHOR, slots)
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | {core.STEP: None}
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
@@ -138,9 +140,12 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
         suppressed = settings["suppress_tokens"]
         driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")
-        names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
-        rule = Sampler(*(settings[n] for n in names))
-        flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        if model["pre_tokenizer"] in bpe_words.KNOWN:
+            names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
+            rule = Sampler(*(settings[n] for n in names))
+            flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        else:
+            print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
         written.result()
     return weights.shape.layers
 

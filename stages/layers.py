@@ -43,7 +43,8 @@ def run(settings: LayersSettings) -> None:
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
     noted = read_json(QUANTIZE / settings.mode / "recipe.json")
     documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(read_json(AUTHOR / "model.json")["end_token_id"])
+    model = read_json(AUTHOR / "model.json")
+    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"]), int(model["end_token_id"])
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     statistics = None
     if quantization.needs_calibration(noted["recipe"]):

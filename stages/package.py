@@ -40,11 +40,14 @@ def run(settings: PackageSettings) -> None:
     )  # fmt: skip
     _refuse_failed(settings, facts.metrics["gates"])
     with replacing(OUT / settings.mode) as folder:
-        _add_tokenizer(folder)
+        _add_tokenizer(folder, facts.model["pre_tokenizer"])
         described = _add_models(shipped, folder, facts)
         names = manifest.Names(settings.name, settings.title, settings.language)
         content = manifest.build(names, facts, described, folder)
-        usage.write(content, folder)
+        if facts.model["pre_tokenizer"] == usage.WORDS:
+            usage.write(content, folder)
+        else:
+            print(f"no usage/: its clients cut texts as {usage.WORDS} does, this model {facts.model['pre_tokenizer']}")
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
@@ -79,12 +82,12 @@ def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[st
     return described
 
 
-def _add_tokenizer(folder: Path) -> None:
-    """The vocabulary's two files as GPT-2 has them, and tokenizer.json, the form of Hugging Face's tokenizers."""
+def _add_tokenizer(folder: Path, words: str) -> None:
+    """The vocabulary's files as the preset has them, and tokenizer.json, the form of Hugging Face's tokenizers."""
     from stages.lm import tokenizer
 
     shutil.copytree(AUTHOR / tokenizer.FOLDER, folder / "tokenizer", copy_function=shutil.copyfile)
-    write_bytes(folder / "tokenizer/tokenizer.json", tokenizer.load(AUTHOR / tokenizer.FOLDER).to_str().encode())
+    write_bytes(folder / "tokenizer/tokenizer.json", tokenizer.load(AUTHOR / tokenizer.FOLDER, words).to_str().encode())
 
 
 def _add_litert_lm(folder: Path, facts: "manifest.Facts") -> None:

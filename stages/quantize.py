@@ -1,7 +1,7 @@
 """quantize: applies a mode's recipe to the core, and links the result into the drivers."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,23 +64,26 @@ def run(settings: QuantizeSettings) -> None:
 
     from stages.tflite import flatbuffer, graph, linker
 
-    tokens_driver, text_driver = (flatbuffer.read(CONVERT / f"{n}_driver.tflite") for n in ("tokens", "text"))
+    drivers = {n: flatbuffer.read(p) for n in ("tokens", "text") if (p := CONVERT / f"{n}_driver.tflite").exists()}
+    if "text" not in drivers:  # convert said why
+        settings, text_recipe = replace(settings, text=False), None
     core, text_core, recipe = _cores(settings, recipe, text_recipe)
     with replacing(OUT / settings.mode) as folder:
         (folder / PARTS).mkdir()
         flatbuffer.write(core, folder / PARTS / "core.tflite")
-        shipped = graph.without_signatures(core, linker.called_by(tokens_driver) | linker.called_by(text_driver))
+        called = {name for driver in drivers.values() for name in linker.called_by(driver)}
+        shipped = graph.without_signatures(core, called)
         flatbuffer.write(shipped, folder / "core.tflite")
-        flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
+        flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
         if settings.text:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")
-            flatbuffer.write(linker.link(text_driver, text_core), folder / "autocomplete.tflite")
+            flatbuffer.write(linker.link(drivers["text"], text_core), folder / "autocomplete.tflite")
         write_json(folder / "recipe.json", asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe})
         sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(folder.glob("*.tflite"))}
     print(f"{OUT / settings.mode}: {sizes}")
     if not settings.text:
-        print(f"{settings.mode} has no text model: the runtimes with string operators cannot run it (text: false)")
+        print(f"{settings.mode} has no text model: its runtimes cannot run the mode (text: false), or it has no driver")
 
 
 def _cores(
@@ -132,7 +135,8 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"conf/quantize/{settings.mode}.yaml"
         )
     documents = text.calibration(settings.calibration_text, chosen.seed)
-    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER), int(read_json(AUTHOR / "model.json")["end_token_id"])
+    model = read_json(AUTHOR / "model.json")
+    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"]), int(model["end_token_id"])
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     found: list[list[int]] = text.windows(documents, bpe, end, length, chosen.sequences).tolist()
     return found

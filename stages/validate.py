@@ -128,7 +128,7 @@ def run(settings: ValidateSettings) -> None:
         from stages.tflite import targets
 
         keras = presets.load(str(AUTHOR))
-    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER)
+    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"])
     windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)

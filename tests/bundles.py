@@ -28,7 +28,8 @@ def facts(toy: Toy) -> manifest.Facts:
     }  # fmt: skip
     model = {
         "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
-        "add_start_token": True, "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
+        "pre_tokenizer": "gpt2", "add_start_token": True,
+        "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
         "source": "toy", "license": "none",
     }  # fmt: skip
     metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}

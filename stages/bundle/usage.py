@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from stages.files import write_bytes
-from stages.lm import bpe_tables
-from stages.lm.tokenizer import END_OF_TEXT, PADDING
+from stages.lm import bpe_tables, tokenizer
 
 _CLIENTS = Path(__file__).with_name("clients")
 LITERTJS = "2.5.3"  # its wasm is not the bundle's LiteRT, and is loaded in Node in a way that a version may change
+WORDS = tokenizer.GPT2  # the pattern that the clients know
 _SAME = ("complete.py", "complete.mjs", "complete.cc", "README.md")
 _TEXT = {
     "kotlin": "AutocompleteText.kt", "android": "android_text.md",
@@ -43,13 +43,13 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
     return Template((_CLIENTS / template).read_text()).substitute(values)
 
 
-def _values(manifest: Mapping[str, Any], tokenizer: Path) -> dict[str, Any]:
+def _values(manifest: Mapping[str, Any], vocabulary: Path) -> dict[str, Any]:
     """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
     model, versions, window = manifest["model"], manifest["versions"], manifest["context_window"]
     signatures = manifest["models"]["core.tflite"]["signatures"]
-    ids = json.loads((tokenizer / "vocabulary.json").read_text())
+    ids = json.loads((vocabulary / "vocabulary.json").read_text())
     start = [model["start_token_id"]] if model["add_start_token"] else []
-    no_text = [ids[token] for token in (END_OF_TEXT, PADDING) if token in ids]
+    no_text = [ids[token] for token in sorted(tokenizer.special(ids), key=lambda token: -ids[token])]
     classes = bpe_tables.character_classes()
     return {
         **manifest["lengths"],

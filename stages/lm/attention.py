@@ -13,18 +13,18 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm.decoder import Attend, Shape
+from stages.lm.decoder import Attend, Shape, capped
 
 # What LiteRT-LM adds to the scores of slots that a token must not see.
 MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 
 Cache = dict[str, tf.Tensor]
 Slots: TypeAlias = int | tf.Tensor | None  # how many: known, known when it runs, or not yet
-Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, heads, slots, head_dim]
+Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, kv_heads, slots, head_dim]
 
 
 def names(layers: int, prefix: str = "kv_cache") -> list[str]:
-    """The names of a cache's tensors, layer by layer: keys, then values, each `[1, heads, slots, head_dim]`."""
+    """The names of a cache's tensors, layer by layer: keys, then values, each `[1, kv_heads, slots, head_dim]`."""
     return [f"{prefix}_{kind}_{i}" for i in range(layers) for kind in "kv"]
 
 
@@ -39,7 +39,7 @@ def slot_axes(*, fixed_shape: bool) -> tuple[int, int]:
 
 def sizes(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[list[Slots]]:
     """The shapes of `past` or `recent`: keys, then values, layer by layer."""
-    plain, turned = [1, shape.heads, slots, shape.head_dim], [1, shape.heads, shape.head_dim, slots]
+    plain, turned = [1, shape.kv_heads, slots, shape.head_dim], [1, shape.kv_heads, shape.head_dim, slots]
     return [plain if axis == 2 else turned for axis in slot_axes(fixed_shape=fixed_shape)] * shape.layers
 
 
@@ -48,8 +48,8 @@ def empty(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[tf.Tensor]:
     return [tf.zeros(size) for size in sizes(shape, slots, fixed_shape=fixed_shape)[:2]] * shape.layers
 
 
-def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, list[tf.Tensor]]:
-    """Attention over `[1, heads, S, head_dim]` with `mask` float32 `[1, 1, T, S]` added to the scores.
+def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor, cap: float | None) -> tuple[Attend, list[tf.Tensor]]:
+    """Attention over `[1, kv_heads, S, head_dim]` with `mask` float32 `[1, 1, T, S]` added to the scores.
 
     The second result is filled, when the first is called, with keys and values after T more tokens.
     """
@@ -57,7 +57,7 @@ def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor) -> tuple[Attend, l
 
     def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         updated.extend(_write(old, new, input_pos) for old, new in zip(cache, (key, value), strict=True))
-        weights = tf.nn.softmax(tf.matmul(query, updated[0], transpose_b=True) + mask)
+        weights = tf.nn.softmax(capped(tf.matmul(query, updated[0], transpose_b=True), cap) + mask)
         return tf.matmul(weights, updated[1])
 
     return attend, updated
@@ -86,13 +86,14 @@ class Place:
     Masks float32 `[1, 1, T, R]` and `[1, 1, 1, P]` are added to the scores; `slots` float32 `[1, 1, R, 1]` is 1 where
     the tokens are written (all R slots if T is R, or the one slot of a single token).
 
-    With `fixed_shape` no size is unknown.
+    With `fixed_shape` no size is unknown. `cap` bounds the scores softly.
     """
 
     recent_mask: tf.Tensor
     past_mask: tf.Tensor
     slots: tf.Tensor
     fixed_shape: bool
+    cap: float | None
 
 
 def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Tensor]]:
@@ -108,7 +109,9 @@ def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Ten
         written = zip(recent, (key, value), axes, strict=True)
         updated.extend(_add(old, new, place.slots, axis) for old, new, axis in written)
         parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
-        return _softmax_over_joined(query, parts) if place.fixed_shape else _softmax_over_parts(query, parts)
+        scores = [capped(tf.matmul(query, k, transpose_b=place.fixed_shape), place.cap) + mask for k, _, mask in parts]
+        values = [v for _, v, _ in parts]
+        return (_softmax_over_joined if place.fixed_shape else _softmax_over_parts)(scores, values)
 
     return attend, updated
 
@@ -119,29 +122,24 @@ def _add(old: tf.Tensor, new: tf.Tensor, slots: tf.Tensor, axis: int) -> tf.Tens
     return old + slots * new
 
 
-Parts = list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]  # keys, values, mask
-
-
-def _softmax_over_joined(query: tf.Tensor, parts: Parts) -> tf.Tensor:
+def _softmax_over_joined(scores: list[tf.Tensor], values: list[tf.Tensor]) -> tf.Tensor:
     """Attention over several parts as if they were one: their scores are joined, the weights cut where they join.
 
     Cutting is cheap at a place that the converter knows; else it makes tensors of unknown size, which XNNPACK refuses.
     """
-    scores = [tf.matmul(query, keys, transpose_b=True) + mask for keys, _, mask in parts]
     weights = tf.split(tf.nn.softmax(tf.concat(scores, -1)), [s.shape[-1] for s in scores], -1)
-    return tf.add_n([tf.matmul(w, v, transpose_b=True) for w, (_, v, _) in zip(weights, parts, strict=True)])
+    return tf.add_n([tf.matmul(w, v, transpose_b=True) for w, v in zip(weights, values, strict=True)])
 
 
-def _softmax_over_parts(query: tf.Tensor, parts: Parts) -> tf.Tensor:
-    """Attention over several (keys, values, mask) as if they were one, without joining or cutting any tensor.
+def _softmax_over_parts(scores: list[tf.Tensor], values: list[tf.Tensor]) -> tf.Tensor:
+    """Attention over several parts as if they were one, without joining or cutting any tensor.
 
     exp(s − m), where m is the largest score of all, divided by its sum over all parts: probabilities, whose range a
     quantized product can rely on.
     """
-    scores = [tf.matmul(query, keys) + mask for keys, _, mask in parts]
     largest = functools.reduce(tf.maximum, [tf.reduce_max(s, -1, keepdims=True) for s in scores])
     weights = [tf.exp(s - largest) for s in scores]
     total = functools.reduce(tf.add, [tf.reduce_sum(w, -1, keepdims=True) for w in weights])
     inverse = 1.0 / total
-    mixed = [tf.matmul(w * inverse, values) for w, (_, values, _) in zip(weights, parts, strict=True)]
+    mixed = [tf.matmul(w * inverse, v) for w, v in zip(weights, values, strict=True)]
     return functools.reduce(tf.add, mixed)

@@ -9,9 +9,9 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import attention, decoder
+from stages.lm import attention, decoder, positions
 from stages.lm.attention import Cache, Place
-from stages.lm.decoder import Shape, Tensors, Weights
+from stages.lm.decoder import Kind, Shape, Tensors, Weights
 from stages.tflite import graph, linker, products, skeleton
 from stages.tflite.flatbuffer import Deferred
 
@@ -42,15 +42,18 @@ def build(
 
     `steps` names the forms of `step` that the drivers call; None is the one whose sizes follow its inputs.
 
-    One layer of each signature is converted, and linked as often as there are layers: the time that this takes does
-    not grow with their number.
+    One layer of each kind and signature is converted, and linked as often as there are layers: the time that this
+    takes does not grow with their number.
     """
     shape = weights.shape
     forms = {prefill_name(n): Form(fixed_specs(shape, n, slots), "kv_cache", False) for n in prefill_lengths}
     forms[DECODE] = Form(fixed_specs(shape, 1, slots), "kv_cache", True)
     forms |= {name: Form(step_specs(shape, room), "recent", True) for name, room in steps.items()}
     around = skeleton.convert({n: _trace_around(weights, n, f) for n, f in forms.items()}, custom_ops=True)
-    layers = skeleton.convert({n: _trace_layer(weights, f) for n, f in forms.items()})
+    kinds = dict.fromkeys(shape.kind(i) for i in range(shape.layers))
+    layers = skeleton.convert(
+        {_kind_name(shape, n, k): _trace_layer(weights, f, k) for k in kinds for n, f in forms.items()}
+    )
     calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f in forms.items() for i in range(shape.layers)}
     model = graph.without_dead_operators(linker.link(linker.with_calls(around, calls), layers))
     contents = {
@@ -72,7 +75,7 @@ class Form:
 
     @property
     def small(self) -> list[str]:
-        """Inputs that every layer reads."""
+        """Inputs that say where tokens stand, and what they see."""
         return [n for n in self.specs if n not in ("tokens", "last") and not n.startswith(_CACHES)]
 
     def cache(self, layer: int) -> dict[str, str]:
@@ -89,7 +92,7 @@ _CACHES = tuple(f"{prefix}_{kind}_" for prefix in ("kv_cache", "recent", "past")
 
 
 def _layer_weights(weights: Weights) -> dict[str, tuple[int, ...]]:
-    """The sizes of one layer's weights, all layers being alike."""
+    """The sizes of one layer's weights, in which all layers are alike."""
     return {n.removeprefix("layer_0/"): size for n, size in weights.sizes.items() if n.startswith("layer_0/")}
 
 
@@ -97,25 +100,34 @@ def _layer_name(signature: str, layer: int) -> str:
     return f"{LAYER}{signature}/{layer}"
 
 
+def _kind_name(shape: Shape, signature: str, kind: Kind) -> str:
+    """What one layer of a signature is called until it is linked."""
+    return f"{signature}_kind_{number}" if (number := shape.kinds.index(kind)) else signature
+
+
 def _layer_call(weights: Weights, signature: str, form: Form, layer: int) -> linker.Call:
     """What a layer's placeholder stands for: its weights become inputs of the whole signature."""
     own = {n: _plain(f"layer_{layer}/{n}") for n in _layer_weights(weights)}
-    return linker.Call(signature, ["x", *form.small, *form.cache(layer)], ["x", "keys", "values"], own)
+    shape, kind = weights.shape, weights.shape.kind(layer)
+    inputs = ["x", *positions.names(form.small, kind), *form.cache(layer)]
+    return linker.Call(_kind_name(shape, signature, kind), inputs, ["x", "keys", "values"], own)
 
 
 def _trace_around(weights: Weights, name: str, form: Form) -> Any:
     """A signature with a placeholder for each layer, and the weights outside the layers."""
     shape = weights.shape
-    specs = dict(form.specs) | {_plain(n): tf.TensorSpec(weights.sizes[n]) for n in decoder.OUTER}
+    specs = dict(form.specs) | {_plain(n): tf.TensorSpec(weights.sizes[n]) for n in weights.outer}
 
     def run(inputs: Tensors) -> Tensors:
-        given = {n: inputs[_plain(n)] for n in decoder.OUTER}
+        given = {n: inputs[_plain(n)] for n in weights.outer}
         updated: Cache = {}
-        x = decoder.embed(given, inputs["tokens"], inputs["input_pos"])
+        x = decoder.embed(shape, given, inputs["tokens"], inputs["input_pos"])
+        small = {n: inputs[n] for n in form.small}
+        known = {kind: positions.operands(shape, kind, small) for kind in dict.fromkeys(shape.kinds)}
         for i in range(shape.layers):
-            cache = form.cache(i)
-            operands = [x, *(inputs[n] for n in (*form.small, *cache.values()))]
-            x, keys, values = _call_layer(_layer_name(name, i), operands, len(form.small))
+            cache, read = form.cache(i), known[shape.kind(i)]
+            operands = [x, *read.values(), *(inputs[n] for n in cache.values())]
+            x, keys, values = _call_layer(_layer_name(name, i), operands, len(read))
             updated |= {cache["keys"]: keys, cache["values"]: values}
         if not form.head:
             return updated
@@ -152,26 +164,34 @@ def _call_stand_in(
     return list(stand_in(*operands))
 
 
-def _trace_layer(weights: Weights, form: Form) -> Any:
-    """One layer of a signature."""
+def _trace_layer(weights: Weights, form: Form, kind: Kind) -> Any:
+    """One layer of a kind and a signature."""
     shape = weights.shape
     cache = {own: form.specs[outer] for own, outer in form.cache(0).items()}
     specs = {"x": tf.TensorSpec([form.specs["tokens"].shape[1], shape.hidden])}
-    specs |= {n: form.specs[n] for n in form.small} | cache
+    specs |= _operand_specs(shape, form, kind) | cache
     specs |= {n: tf.TensorSpec(size) for n, size in _layer_weights(weights).items()}
 
     def run(inputs: Tensors) -> Tensors:
         pair = inputs["keys"], inputs["values"]
         if form.written == "recent":
             fixed_shape = form.specs["tokens"].shape[1] is not None
-            place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"], fixed_shape)
+            place = Place(inputs["recent_mask"], inputs["past_mask"], inputs["slots"], fixed_shape, shape.score_cap)
             attend, updated = attention.growing(pair, (inputs["past_keys"], inputs["past_values"]), place)
         else:
-            attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"])
-        x = decoder.layer(shape, inputs, inputs["x"], attend)
+            attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"], shape.score_cap)
+        turn = (inputs[positions.COSINE], inputs[positions.SINE]) if kind.turns else None
+        x = decoder.layer(shape, inputs, inputs["x"], attend, turn)
         return {"x": x, "keys": updated[0], "values": updated[1]}
 
     return _concrete(run, specs)
+
+
+def _operand_specs(shape: Shape, form: Form, kind: Kind) -> dict[str, tf.TensorSpec]:
+    """The specs of what `positions.operands` makes of a signature's small inputs."""
+    specs = {n: form.specs[n] for n in form.small}
+    made = _concrete(lambda inputs: positions.operands(shape, kind, inputs), specs).structured_outputs
+    return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)}
 
 
 def _concrete(run: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
@@ -188,7 +208,7 @@ def _plain(name: str) -> str:
 
 def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpec]:
     """Inputs of `prefill_<tokens>` or `decode`, weights left out."""
-    cache = tf.TensorSpec([1, shape.heads, slots, shape.head_dim])
+    cache = tf.TensorSpec([1, shape.kv_heads, slots, shape.head_dim])
     return {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
@@ -207,6 +227,8 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
         "past_mask": tf.TensorSpec([1, 1, 1, past]),
         "slots": tf.TensorSpec([1, 1, recent, 1]),
     }
+    if shape.windowed:
+        specs |= {positions.RECENT: tf.TensorSpec([recent], tf.int32), positions.PAST: tf.TensorSpec([past], tf.int32)}
     for prefix, slots in {"recent": recent, "past": past}.items():
         sizes = attention.sizes(shape, slots, fixed_shape=room is not None)
         specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)

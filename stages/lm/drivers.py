@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, core, fixed_loop, gpt2, loop, sampler, tokenizer
+from stages.lm import bpe_graph, bpe_tables, bpe_words, core, families, fixed_loop, loop, sampler, tokenizer
 from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
 from stages.lm.tokenizer import Vocabulary
@@ -33,9 +33,10 @@ def text_driver_for(
 ) -> schema.ModelT:
     """The text driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
     start = model["start_token_id"] if model["add_start_token"] else None
-    vocabulary = tokenizer.read_vocabulary(preset / tokenizer.FOLDER, start, model["end_token_id"])
+    folder, words = preset / tokenizer.FOLDER, model["pre_tokenizer"]
+    vocabulary = tokenizer.read_vocabulary(folder, start, model["end_token_id"], words)
     limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"])
-    return convert_text_driver(vocabulary, gpt2.read_shape(preset), limits, rule)
+    return convert_text_driver(vocabulary, families.read_shape(preset), limits, rule)
 
 
 def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
@@ -128,13 +129,16 @@ def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[t
     Returns:
       int32 `[size]` ids; int32 `[]`, how many of them count; int32 `[]`, how many bytes the whole string has.
     """
-    byte_ids, classes = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.character_classes()
+    byte_ids, split = (
+        bpe_tables.byte_ids(vocabulary.ids),
+        bpe_words.starts(vocabulary.words, bpe_tables.character_classes()),
+    )
     merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
     raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
     length = tf.size(raw)
     text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
     text = tf.reshape(text, [size])
-    ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, classes, merges)
+    ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, split, merges)
     return ids, count, length
 
 

@@ -16,6 +16,7 @@ from stages.lm.attention import MASKED
 from stages.lm.core import Room
 from stages.lm.decoder import Shape
 from stages.lm.loop import Lengths, Plan
+from stages.lm.positions import PAST, RECENT
 
 
 def rooms(lengths: Lengths) -> dict[str, Room]:
@@ -43,7 +44,9 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             return tf.logical_and(more(known, ended), known <= start + lengths.recent)
 
         def inner(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
-            logits, recent = core.call_step(shape, _inputs(ids, known - 1, start, one), cache, writing)
+            logits, recent = core.call_step(
+                shape, _inputs(ids, known - 1, start, one, windowed=shape.windowed), cache, writing
+            )
             token = plan.choose(tf.reshape(logits, [shape.vocabulary]), known)
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
             return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
@@ -64,7 +67,7 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
         cache = [*attention.empty(shape, room.recent, fixed_shape=True), *past]
-        _, updated = core.call_step(shape, _inputs(ids, first, first, room), cache, name)
+        _, updated = core.call_step(shape, _inputs(ids, first, first, room, windowed=shape.windowed), cache, name)
         return [first + room.tokens, *_join(past, updated, first)]
 
     state = [tf.constant(0), *attention.empty(shape, room.past, fixed_shape=True)]
@@ -78,13 +81,14 @@ def _join(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], first: tf.Tens
     return [xla.dynamic_update_slice(*operands) for operands in written]
 
 
-def _inputs(ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: Room) -> dict[str, tf.Tensor]:
+def _inputs(ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: Room, *, windowed: bool) -> dict[str, tf.Tensor]:
     """The small inputs of a step that reads tokens from `first` on, with recent slots from `start` on."""
     positions = first + tf.range(room.tokens)
     slots = start + tf.range(room.recent)
     visible = slots[tf.newaxis] <= positions[:, tf.newaxis]
     written = tf.ones([room.recent]) if room.tokens > 1 else tf.cast(tf.equal(slots, first), tf.float32)
-    return {
+    places = {RECENT: slots, PAST: tf.range(room.past)} if windowed else {}
+    return places | {
         "tokens": tf.reshape(tf.slice(ids, [first], [room.tokens]), [1, room.tokens]),
         "input_pos": positions,
         "last": tf.constant([room.tokens - 1]),

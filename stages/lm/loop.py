@@ -14,6 +14,7 @@ import tensorflow as tf
 from stages.lm import attention, core
 from stages.lm.attention import MASKED
 from stages.lm.decoder import Shape
+from stages.lm.positions import PAST, RECENT
 
 # (logits [vocab], how many tokens there are) → the id of the next one, int32 []
 Choose = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -83,7 +84,7 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
         return tf.logical_and(_more(plan, known, done), done + width <= start + room)
 
     def step(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
-        inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2])
+        inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2], windowed=shape.windowed)
         logits, recent = core.call_step(shape, inputs, cache)
         return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
@@ -116,7 +117,12 @@ def _invariants(others: Sequence[tf.Tensor], caches: int, shape: Shape) -> list[
 
 
 def _inputs(
-    ids: tf.Tensor, read: tuple[tf.Tensor, tf.Tensor], recent: tuple[tf.Tensor, tf.Tensor], past: tf.Tensor
+    ids: tf.Tensor,
+    read: tuple[tf.Tensor, tf.Tensor],
+    recent: tuple[tf.Tensor, tf.Tensor],
+    past: tf.Tensor,
+    *,
+    windowed: bool,
 ) -> dict[str, tf.Tensor]:
     """The small inputs of `step` that reads (first, number of) tokens into `recent` (its first token, its room)."""
     first, width = read
@@ -125,7 +131,9 @@ def _inputs(
     slots = tf.range(room)
     visible = start + slots[tf.newaxis] <= positions[:, tf.newaxis]
     written = tf.logical_or(width > 1, tf.equal(start + slots, first))
-    return {
+    # the first slot of `past` is nobody's
+    places = {RECENT: start + slots, PAST: tf.range(past) - 1} if windowed else {}
+    return places | {
         "tokens": tf.slice(ids, [first], [width])[tf.newaxis],
         "input_pos": positions,
         "last": tf.reshape(width - 1, [1]),

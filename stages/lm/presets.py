@@ -11,11 +11,24 @@ import keras_hub
 
 from stages.errors import UserError
 from stages.files import tree_sha256
+from stages.lm import families, tokenizer
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
 CALIBRATION_TEXT = "calibration.jsonl"
-FAMILIES = {"GPT2Backbone": "gpt2"}
+# How the models were trained; KerasHub's own tokenizers do not cut texts into words outside of tf.data.
+_TOKENIZERS = {
+    "GPT2Tokenizer": tokenizer.GPT2,
+    "OPTTokenizer": tokenizer.GPT2,
+    "GPTNeoXTokenizer": tokenizer.GPT2,
+    "Llama3Tokenizer": tokenizer.LLAMA3,
+    "QwenTokenizer": tokenizer.QWEN,
+    "Qwen3Tokenizer": tokenizer.QWEN,
+    "LlamaTokenizer": tokenizer.SENTENCEPIECE,
+    "MistralTokenizer": tokenizer.SENTENCEPIECE,
+    "GemmaTokenizer": tokenizer.SENTENCEPIECE,
+    "Gemma3Tokenizer": tokenizer.SENTENCEPIECE,
+}
 
 _ALTERNATIVES = (
     "author.preset takes a hub name (with a network), a local preset folder, "
@@ -26,10 +39,22 @@ _ALTERNATIVES = (
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Writes a causal LM as a KerasHub preset whose bytes depend on the model alone (no dates)."""
     model.save_to_preset(str(folder))
+    _keep_tie(model, folder)
     metadata = folder / "metadata.json"
     content = json.loads(metadata.read_text())
     content.pop("date_saved", None)
     metadata.write_text(json.dumps(content, indent=4) + "\n")
+
+
+def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
+    """Notes that head and embedding are tied: KerasHub 0.31 forgets it of Llama, and cannot load the preset again."""
+    if not getattr(model.backbone, "tie_word_embeddings", False):
+        return
+    for name in ("config.json", "task.json"):
+        content = json.loads((folder / name).read_text())
+        backbone = content if name == "config.json" else content["config"]["backbone"]
+        if backbone["config"].setdefault("tie_word_embeddings", True):
+            (folder / name).write_text(json.dumps(content, indent=4))
 
 
 def preset_sha256(folder: Path) -> str:
@@ -62,7 +87,7 @@ def load(preset: str) -> keras_hub.models.CausalLM:
     if local and not (folder / "config.json").is_file():
         raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
     if local:
-        _check_family(preset, _backbone_class(folder / "config.json"))  # before any weight is read
+        families.check(preset, _backbone_class(folder / "config.json"))  # before any weight is read
     offline = not local and not _online(preset)
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
@@ -72,7 +97,7 @@ def load(preset: str) -> keras_hub.models.CausalLM:
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         reason = f"there is no network and no earlier download ({detail})" if offline else detail
         raise UserError(f"preset {preset!r} cannot be loaded: {reason}; {_ALTERNATIVES}") from None
-    _check_family(preset, type(model.backbone).__name__)
+    families.check(preset, type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")
     return model
@@ -83,12 +108,6 @@ def _backbone_class(path: Path) -> str:
         return str(json.loads(path.read_text())["class_name"])
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is not the configuration of a KerasHub preset; {_ALTERNATIVES}") from None
-
-
-def _check_family(preset: str, backbone: str) -> None:
-    if backbone not in FAMILIES:
-        known = ", ".join(FAMILIES.values())
-        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {known}")
 
 
 def _online(preset: str) -> bool:
@@ -102,16 +121,30 @@ def _online(preset: str) -> bool:
     return True
 
 
+def tokenizer_kind(model: keras_hub.models.CausalLM) -> str:
+    """How a model's tokenizer cuts a text into words: a name of stages/lm/tokenizer.py."""
+    name = type(model.preprocessor.tokenizer).__name__
+    if name not in _TOKENIZERS:
+        raise UserError(f"the preset has a {name}; tokenizers that can be converted: {', '.join(_TOKENIZERS)}")
+    return _TOKENIZERS[name]
+
+
+def _context_length(model: keras_hub.models.CausalLM) -> int:
+    """The rows of the table of positions, or how long a text the preprocessor makes where positions are rotary."""
+    learned = getattr(model.backbone, "max_sequence_length", None)
+    return int(model.preprocessor.sequence_length if learned is None else learned)
+
+
 def describe(model: keras_hub.models.CausalLM, source: str, licence: str) -> dict[str, Any]:
     """What later stages need to know of a preset without loading it."""
-    tokenizer = model.preprocessor.tokenizer
     return {
-        "family": FAMILIES[type(model.backbone).__name__],
+        "family": families.FAMILIES[type(model.backbone).__name__],
         "parameters": parameter_count(model),
         "vocabulary": model.backbone.vocabulary_size,
-        "context_length": model.backbone.max_sequence_length,
+        "context_length": _context_length(model),
+        "pre_tokenizer": tokenizer_kind(model),
         "add_start_token": bool(model.preprocessor.add_start_token),
-        **special_ids(tokenizer),
+        **special_ids(model.preprocessor.tokenizer),
         "source": source,
         "license": licence,
     }

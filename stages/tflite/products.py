@@ -14,6 +14,7 @@ from stages.tflite import graph
 
 WEIGHT = "weight_"  # what the names of a core's weights begin with, behind their signature's
 LOGITS = "logits"
+_ATTENDED = "attention_output"
 _WEIGHTED = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
 
 
@@ -76,7 +77,7 @@ def _found(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.Oper
     """Each product with its subgraph and name."""
     kinds = graph.operator_names(model)
     for subgraph in model.subgraphs:
-        waiting: list[schema.OperatorT] = []  # attention's products, until the layer's next weight is met
+        waiting: list[schema.OperatorT] = []  # attention's products, until the weight is met that multiplies its result
         for operator in subgraph.operators:
             kind = kinds[operator.opcodeIndex]
             if kind == "BATCH_MATMUL":
@@ -85,8 +86,8 @@ def _found(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.Oper
                 continue
             weight = graph.text(subgraph.tensors[int(operator.inputs[1])].name)
             name = weight.replace(f"/{WEIGHT}", "/")
-            if waiting:
-                layer = name.removesuffix("attention_output")  # the weight that attention's result is multiplied by
+            if name.endswith(_ATTENDED):
+                layer = name.removesuffix(_ATTENDED)
                 yield from ((subgraph, o, layer + role) for o, role in zip(waiting, _roles(len(waiting)), strict=True))
                 waiting = []
             head = kind == "FULLY_CONNECTED" and name.endswith("/embedding")

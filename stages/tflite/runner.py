@@ -16,6 +16,7 @@ from stages.tflite import flatbuffer
 # What LiteRT-LM adds to the scores of slots that a token must not see.
 _MASKED = np.float32(-0.7 * np.finfo(np.float32).max)
 
+_PAST, _RECENT = ("past_k_", "past_v_"), ("recent_k_", "recent_v_")  # what the tensors of a KV cache are called
 Arrays = dict[str, Array]
 Call = Callable[..., Arrays]
 
@@ -166,8 +167,7 @@ class Steps:
         """Begins a new sequence."""
         details = self._details[1]
         self.position = self._start = 0
-        self._past = {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith("past_")}
-        del self._past["past_mask"]
+        self._past = {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith(_PAST)}
         self._forget()
 
     def prefill(self, tokens: Array, chunk: int) -> None:
@@ -196,9 +196,7 @@ class Steps:
 
     def _empty(self, tokens: int) -> Arrays:
         details = self._details[tokens]
-        return {
-            n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith(("recent_k", "recent_v"))
-        }
+        return {n: np.zeros(d["shape"], d["dtype"]) for n, d in details.items() if n.startswith(_RECENT)}
 
     def _join(self) -> None:
         """Copies `recent` into `past`."""
@@ -213,12 +211,13 @@ class Steps:
         slots = self._start + np.arange(details["slots"]["shape"][2])
         visible = slots <= positions[:, None]
         earlier = np.arange(details["past_mask"]["shape"][3]) < self._start
+        places = {"recent_pos": slots, "past_pos": np.arange(len(earlier))}  # where layers have windows
         outputs = self._runners[len(tokens)](
             tokens=tokens[None], input_pos=positions, last=np.array([len(tokens) - 1], np.int32),
             recent_mask=np.where(visible, np.float32(0), _MASKED)[None, None],
             past_mask=np.where(earlier, np.float32(0), _MASKED)[None, None, None],
             slots=((slots == first) | (len(tokens) > 1)).astype(np.float32)[None, None, :, None],
-            **self._recent, **self._past,
+            **{n: v.astype(np.int32) for n, v in places.items() if n in details}, **self._recent, **self._past,
         )  # fmt: skip
         self._recent = {n: outputs[n] for n in self._recent}
         logits: Array = outputs["logits"][0, 0]

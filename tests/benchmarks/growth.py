@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from stages.files import read_json, write_json
-from stages.lm import drivers, gpt2, loop
+from stages.lm import drivers, families, loop
 from stages.measure import performance
 from stages.quiet import quiet
 from stages.tflite import flatbuffer, linker, quantization, runner, tokens
@@ -34,7 +34,7 @@ def make(work: Path) -> dict[int, Path]:
     paths = {}
     for room in ROOMS:
         with quiet():
-            driver = drivers.convert_tokens_driver(gpt2.read_shape(author), end, loop.Lengths(room, PROMPT))
+            driver = drivers.convert_tokens_driver(families.read_shape(author), end, loop.Lengths(room, PROMPT))
         paths[room] = work / f"tokens_{room}.tflite"
         flatbuffer.write(linker.link(driver, core), paths[room])
     return paths

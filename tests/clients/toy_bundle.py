@@ -65,7 +65,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
     return {
         "name": "toy", "mode": "float32", "lengths": lengths | {"max_output_bytes": 788}, "models": models,
         "context_window": window, "suppress_tokens": form.suppressed,
-        "model": {"add_start_token": form.start, "start_token_id": end, "end_token_id": end},
+        "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end},
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
     }  # fmt: skip
 

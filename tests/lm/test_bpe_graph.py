@@ -1,5 +1,6 @@
 """Tokens in the graph equal those of the `tokenizers` library and of KerasHub."""
 
+import dataclasses
 import random
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import tensorflow as tf
 import tokenizers
 from conftest import PROMPTS, Toy
 
-from stages.lm import bpe_graph, bpe_tables, tokenizer
+from stages.lm import bpe_graph, bpe_tables, bpe_words, tokenizer
 
 SIZE = 200
 PIECES = [
@@ -22,15 +23,21 @@ CASES = [
     "", " ", "   ", "a", "Hello world", "don't you're we'll '' 's's  's   'll I'D", "a  b", "a \n b\n\n  ",
     "  leading", "trailing  ", "日本語 text 123abc", "'start", "x's're", "a" * 20, "<|endoftext|>", "a\x00b",
 ]  # fmt: skip
+LINES = [
+    "!\n\n  x", "a\n\n\nb", "x \n \n  y", "!\r\n z", " !\nq", "1234567 89", "٣٤٥٦٧",
+    "!hello !hello !!hello", "\thi\t\thi",
+    "'Ss 'LLx I'VE DON'T 'ſ", "  1", " \n", "\n ", "a \t\n\n b", "½½½½", "''s", "x'!s", "\u3000\u3000a", "é!é",
+]  # fmt: skip
 
 
 def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
     byte_ids, classes = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.character_classes()
+    split = bpe_words.starts(vocabulary.words, classes)
     merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
 
     @tf.function(input_signature=[tf.TensorSpec([SIZE], tf.int32), tf.TensorSpec([], tf.int32)], autograph=False)
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return bpe_graph.encode(text, length, byte_ids, classes, merges)
+        return bpe_graph.encode(text, length, byte_ids, split, merges)
 
     def call(data: bytes) -> list[int]:
         text = np.zeros(SIZE, np.int32)
@@ -76,7 +83,7 @@ def test_every_code_point_begins_and_ends_words_as_in_tokenizers() -> None:
         words = split.pre_tokenize_str(text)  # in one character for each byte
         expected = np.cumsum([0, *(len(word) for word, _ in words[:-1])])
         data = tf.constant(np.frombuffer(text.encode(), np.uint8).astype(np.int32))
-        starts = np.flatnonzero(bpe_graph.word_starts(data, tf.ones(data.shape, tf.bool), classes))
+        starts = np.flatnonzero(bpe_words.gpt2_starts(data, tf.ones(data.shape, tf.bool), classes))
         if not np.array_equal(starts, expected):
             wrong.append(hex(ord(points[first])))
     assert wrong == []
@@ -87,6 +94,38 @@ def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list
     keras = toy.model.preprocessor.tokenizer
     prompts = [p for p in PROMPTS if "  " not in p] + ["The quick brown fox jumps over the lazy dog; isn't it?"]
     assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]
+
+
+@pytest.fixture(scope="module", params=[tokenizer.LLAMA3, tokenizer.QWEN])
+def words(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_words_of_llama3_and_qwen(toy: Toy, words: str) -> None:
+    """Where words begin, and ids: on cases, on random texts and beside every code point."""
+    vocabulary = dataclasses.replace(toy.vocabulary, words=words)
+    expected = tokenizer.load(toy.preset / tokenizer.FOLDER, words)
+    encode = encoder(vocabulary)
+    texts = CASES + PROMPTS + LINES + fuzz(600, seed=3)
+    assert [encode(t.encode()) for t in texts] == [expected.encode(t).ids for t in texts]
+    assert [toy.bpe.encode(t).ids for t in texts] != [expected.encode(t).ids for t in texts]
+    starts = bpe_words.starts(words, bpe_tables.character_classes())
+    split = tf.function(lambda text, inside: starts(text, inside), autograph=False)
+    for text in [*texts, *fuzz(3000, seed=4), *beside_code_points()]:
+        pieces = expected.pre_tokenizer.pre_tokenize_str(text)  # in one character for each byte
+        begins = np.cumsum([0, *(len(word) for word, _ in pieces[:-1])]).tolist() if text else []
+        data = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
+        padded = np.pad(data, (0, max(SIZE - len(data), 0)))
+        found = split(tf.constant(padded), tf.range(len(padded)) < len(data))
+        assert np.flatnonzero(found).tolist() == begins, repr(text[:300])
+
+
+def beside_code_points() -> list[str]:
+    """Every 37th character, in several places."""
+    points = [chr(c) for c in range(0, sys.maxunicode + 1, 37) if not 0xD800 <= c < 0xE000]
+    size = 2000
+    parts = [points[i : i + size] for i in range(0, len(points), size)]
+    return ["".join(f"a{c}b 7{c}8{c}!x {c}y\n{c}z!{c}\n\t" for c in part) for part in parts]
 
 
 def test_invalid_utf8_encodes_every_byte(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import settings
 
-from stages.lm import core, decoder, drivers, fixed_loop, gpt2, loop
+from stages.lm import core, decoder, drivers, fixed_loop, folding, gpt2, loop
 from stages.lm.decoder import Weights
 from stages.quiet import quiet
 from stages.tflite import compiled, flatbuffer, graph, linker, quantization, runner, tokens
@@ -36,7 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
         seed = sum(name.encode())
         return np.random.default_rng(seed).normal(0, 0.02, sizes[name]).astype(np.float32)
 
-    sizes = gpt2._sizes(shape, CONFIG["intermediate_dim"], 64)
+    sizes = folding.sizes(shape, folding.Extras(positions=64))
     return Weights(shape, sizes, read)
 
 

@@ -1,0 +1,159 @@
+"""Where pre-tokens begin, by the patterns of several families, in integer operations."""
+
+import functools
+from collections.abc import Callable
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from stages.lm.bpe_tables import LETTER, NUMBER, OTHER, SPACE, CharacterClasses
+from stages.lm.tokenizer import GPT2, LLAMA3, QWEN
+
+KNOWN = (GPT2, LLAMA3, QWEN)
+Reduce: TypeAlias = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
+
+
+def starts(words: str, classes: CharacterClasses) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """(UTF-8 bytes, int32 `[N]`; which of them count, bool `[N]`) → whether a word begins at each, by that pattern."""
+    if words == GPT2:
+        return functools.partial(gpt2_starts, classes=classes)
+    return functools.partial(llama3_starts, classes=classes, digits={LLAMA3: 3, QWEN: 1}[words])
+
+
+def gpt2_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses) -> tf.Tensor:
+    r"""Whether a pre-token begins at each byte, bool `[N]`.
+
+    The pattern is GPT-2's (OpenAI, encoder.py):
+    `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+    A run of one class is a word; the blank before it belongs to it; of a run of white space before a word the last
+    character stands alone (or, a blank, goes to the word); a contraction at a word's beginning ends after itself.
+    """
+    lead = tf.logical_or(text < 0x80, text >= 0xC0)
+    kind = _classes(text, lead, classes)
+    kind = tf.where(inside, kind, -1)
+    before, after = shift(kind, 1, -1), _after_character(kind, lead)
+    blank_before = tf.equal(shift(text, 1, 0), 0x20)
+    space = tf.equal(kind, SPACE)
+    new_run = tf.not_equal(kind, before)
+    last_space = tf.logical_and(tf.logical_and(space, lead), tf.logical_and(after != SPACE, after >= 0))
+    start = tf.logical_or(last_space, tf.logical_and(new_run, tf.logical_or(space, tf.logical_not(blank_before))))
+    start = tf.logical_and(start, inside)
+    return _contractions(text, start, inside, fold=False)
+
+
+def llama3_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses, digits: int) -> tf.Tensor:
+    r"""As `gpt2_starts`, by Llama 3's pattern, in which a number has at most 3 `digits`, or Qwen's, in which it has 1.
+
+    `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|`
+    `\s*[\r\n]+|\s+(?!\S)|\s+`.
+    A letter takes one character before it, if a word begins there: the last of white space but for a line end, or a
+    sign that stands alone with no blank before it, which would take it first. Line ends go with the signs in front of
+    them; others end a word that begins with the white space before them.
+    """
+    lead = tf.logical_or(text < 0x80, text >= 0xC0)
+    kind = tf.where(inside, _classes(text, lead, classes), -1)
+    before, after, previous = shift(kind, 1, -1), _after_character(kind, lead), shift(text, 1, 0)
+    new_run = tf.not_equal(kind, before)
+    sign_first = tf.logical_and(tf.logical_and(new_run, lead), tf.logical_and(tf.equal(kind, OTHER), previous != 0x20))
+    alone = _over_character(tf.logical_and(sign_first, tf.equal(after, LETTER)), lead)
+    ended = tf.logical_or(tf.equal(previous, 0x0A), tf.equal(previous, 0x0D))
+    taken = tf.logical_or(shift_bool(alone, 1), tf.logical_and(tf.equal(before, SPACE), tf.logical_not(ended)))
+    letter_first = tf.logical_and(tf.logical_and(new_run, tf.equal(kind, LETTER)), tf.logical_not(taken))
+    start = tf.logical_or(tf.logical_or(sign_first, letter_first), _number_starts(kind, lead, new_run, digits))
+    ends_run = tf.logical_and(lead, tf.logical_and(after >= 0, tf.not_equal(after, kind)))
+    start = tf.logical_or(start, _space_starts(text, kind, ends_run, new_run))
+    return _contractions(text, tf.logical_and(start, inside), inside, fold=True)
+
+
+def _number_starts(kind: tf.Tensor, lead: tf.Tensor, new_run: tf.Tensor, digits: int) -> tf.Tensor:
+    """Every so many digits of a run of them."""
+    digit = tf.logical_and(lead, tf.equal(kind, NUMBER))
+    count = tf.cumsum(tf.cast(digit, tf.int32))
+    behind = count - _over_run(tf.math.unsorted_segment_min, count, new_run)
+    return tf.logical_and(digit, tf.equal(tf.math.floormod(behind, digits), 0))
+
+
+def _space_starts(text: tf.Tensor, kind: tf.Tensor, ends_run: tf.Tensor, new_run: tf.Tensor) -> tf.Tensor:
+    """Words of white space; `ends_run` tells the bytes of characters behind which another kind follows."""
+    place, size = tf.range(text.shape[0]), text.shape[0]
+    space = tf.equal(kind, SPACE)
+    line_end = tf.logical_and(space, tf.logical_or(tf.equal(text, 0x0A), tf.equal(text, 0x0D)))
+    behind_sign = tf.cast(tf.logical_and(new_run, tf.equal(shift(kind, 1, -1), OTHER)), tf.int32)
+    behind_sign = _over_run(tf.math.unsorted_segment_max, behind_sign, new_run) > 0
+    blank = _over_run(tf.math.unsorted_segment_min, tf.where(line_end, size, place), new_run)
+    given_away = tf.logical_and(tf.logical_and(line_end, behind_sign), place < blank)
+    kept = tf.logical_and(space, tf.logical_not(given_away))
+    last_end = tf.where(tf.logical_and(line_end, kept), place, -1)
+    behind_ends = tf.equal(place - 1, _over_run(tf.math.unsorted_segment_max, last_end, new_run))
+    first = tf.logical_or(tf.logical_or(new_run, shift_bool(given_away, 1)), behind_ends)
+    last = tf.logical_and(ends_run, tf.logical_not(line_end))
+    return tf.logical_and(kept, tf.logical_or(first, last))
+
+
+def _over_run(reduce: Reduce, values: tf.Tensor, new_run: tf.Tensor) -> tf.Tensor:
+    """At each byte what `reduce` makes of the values of its run, int32 `[N]`."""
+    runs = tf.cumsum(tf.cast(new_run, tf.int32))
+    return tf.gather(reduce(values, runs, values.shape[0] + 1), runs)
+
+
+def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
+    """Flags of the bytes that begin characters, on all bytes of these."""
+    for _ in range(3):
+        flags = tf.where(lead, flags, shift_bool(flags, 1))
+    return flags
+
+
+def _classes(text: tf.Tensor, lead: tf.Tensor, classes: CharacterClasses) -> tf.Tensor:
+    """The class of the character that each byte is part of; a byte that begins no character counts as other.
+
+    Remainders stand for the bit masks of UTF-8 (RFC 3629): TensorFlow Lite has no bitwise AND built in.
+    """
+    b1, b2, b3 = (shift(text, -i, 0) % 64 for i in (1, 2, 3))
+    two = text % 32 * 64 + b1
+    three = text % 16 * 4096 + b1 * 64 + b2
+    four = text % 8 * 262144 + b1 * 4096 + b2 * 64 + b3
+    point = tf.where(text < 0x80, text, tf.where(text < 0xE0, two, tf.where(text < 0xF0, three, four)))
+    point = tf.minimum(point, 0x10FFFF)
+    page = tf.cast(tf.gather(classes.page_of, point // 256), tf.int32)
+    at_lead = tf.cast(tf.gather(classes.pages.reshape(-1), page * 256 + point % 256), tf.int32)
+    kind = tf.where(lead, at_lead, OTHER)
+    for _ in range(3):  # a continuation byte takes the class of the byte before it
+        kind = tf.where(lead, kind, shift(kind, 1, OTHER))
+    return kind
+
+
+def _after_character(kind: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
+    """At each lead byte the class of the next character; -1 at the end of the text."""
+    following = tf.fill(kind.shape, -1)
+    found = tf.zeros(kind.shape, tf.bool)
+    for i in range(1, 5):
+        here = tf.logical_and(tf.logical_not(found), shift(tf.cast(lead, tf.int32), -i, 1) > 0)
+        following = tf.where(here, shift(kind, -i, -1), following)
+        found = tf.logical_or(found, here)
+    return following
+
+
+def _contractions(text: tf.Tensor, start: tf.Tensor, inside: tf.Tensor, *, fold: bool) -> tf.Tensor:
+    """The starts less those inside a contraction, and those behind one; `fold` takes capitals for small letters."""
+    small = tf.where(tf.logical_and(text >= ord("A"), text <= ord("Z")), text + 32, text) if fold else text
+    one, two = shift(small, -1, 0), shift(small, -2, 0)
+    quote = tf.logical_and(start, tf.equal(text, ord("'")))
+    short = tf.reduce_any(tf.equal(one[:, tf.newaxis], [ord(c) for c in "stmd"]), axis=1)
+    pairs = tf.equal(one * 256 + two, ord("r") * 256 + ord("e"))
+    for a, b in ("ve", "ll"):
+        pairs = tf.logical_or(pairs, tf.equal(one * 256 + two, ord(a) * 256 + ord(b)))
+    short, long = tf.logical_and(quote, short), tf.logical_and(quote, pairs)
+    suffix = tf.logical_or(shift_bool(short, 1), shift_bool(long, 1))
+    ends = tf.logical_or(shift_bool(short, 2), shift_bool(long, 3))
+    return tf.logical_and(inside, tf.logical_or(ends, tf.logical_and(start, tf.logical_not(suffix))))
+
+
+def shift(x: tf.Tensor, by: int, fill: int) -> tf.Tensor:
+    """`x` moved right by `by` places (left where negative), int32 `[N]`."""
+    edge = tf.fill([abs(by)], tf.constant(fill, tf.int32))
+    return tf.concat([edge, x[:-by]], 0) if by > 0 else tf.concat([x[-by:], edge], 0)
+
+
+def shift_bool(x: tf.Tensor, by: int) -> tf.Tensor:
+    """`x` moved likewise, bool `[N]`, filled up with False."""
+    return shift(tf.cast(x, tf.int32), by, 0) > 0

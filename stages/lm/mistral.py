@@ -1,0 +1,19 @@
+"""Mistral: Llama's layers with a window over earlier tokens."""
+
+from pathlib import Path
+
+from stages.lm import folding, llama, rotary
+from stages.lm.decoder import Shape, Weights
+from stages.lm.folding import Extras
+
+
+def read_shape(preset: Path) -> Shape:
+    """The dimensions of a Mistral."""
+    config = llama.config_of(preset)
+    turns = rotary.turns(config["rope_max_wavelength"], llama.head_dim(config), config["rope_scaling_factor"])
+    return llama.shape_of(config, turns, config["sliding_window"])
+
+
+def weights(preset: Path, positions: int) -> Weights:
+    """The weights of a Mistral."""
+    return folding.weights(read_shape(preset), Extras(head=True), llama.source(preset))

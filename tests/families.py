@@ -1,0 +1,134 @@
+"""A toy of each family of models: a KerasHub preset with random weights, norms and biases, made in seconds."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import SLOTS, TEXT, Toy
+
+from stages.quiet import quiet
+
+CONTEXT = 96
+WINDOW = 11  # less than a text and no multiple of a chunk
+_GROUPED = {"num_query_heads": 4, "num_key_value_heads": 2}
+_STRETCH = {
+    "rope_frequency_adjustment_factor": 8.0, "rope_low_freq_factor": 1.0, "rope_high_freq_factor": 4.0,
+    "rope_pretraining_sequence_length": 64,
+}  # fmt: skip
+_GEMMA2 = {
+    "use_post_ffw_norm": True, "use_post_attention_norm": True, "attention_logit_soft_cap": 5.0,
+    "final_logit_soft_cap": 8.0, "use_sliding_window_attention": True, "sliding_window_size": WINDOW,
+}  # fmt: skip
+_GEMMA3 = {
+    "image_size": 16, "use_post_ffw_norm": True, "use_post_attention_norm": True,
+    "use_sliding_window_attention": True, "sliding_window_size": WINDOW,
+    "local_rope_scaling_factor": 1.0, "global_rope_scaling_factor": 8.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Family:
+    """KerasHub's name of a family, its tokens without text, and what its backbone is told.
+
+    Tokens that begin a text and end it, in this order, are those of a SentencePiece model.
+    """
+
+    name: str
+    special: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    layers: int = 2
+
+
+LLAMA2_TOKENS, GEMMA_TOKENS = ("<s>", "</s>"), ("<bos>", "<eos>")
+LLAMA3_TOKENS = ("<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
+FAMILIES = {
+    "opt": Family("OPT", ("<pad>", "</s>"), {"num_heads": 2, "max_sequence_length": CONTEXT}),
+    "gpt_neo_x": Family(
+        "GPTNeoX", ("<|padding|>", "<|endoftext|>"),
+        {"num_heads": 2, "max_sequence_length": CONTEXT, "rotary_percentage": 0.25},
+    ),
+    "llama2": Family("Llama", LLAMA2_TOKENS, _GROUPED),
+    "llama3": Family("Llama3", LLAMA3_TOKENS, _GROUPED | _STRETCH | {"num_key_value_heads": 1}),
+    "llama3_tied": Family("Llama3", LLAMA3_TOKENS, _GROUPED | {"tie_word_embeddings": True}),
+    "mistral": Family("Mistral", LLAMA2_TOKENS, _GROUPED | {"sliding_window": WINDOW, "head_dim": 12}),
+    "qwen": Family("Qwen", ("<|padding|>", "<|endoftext|>"), _GROUPED),
+    "qwen_windowed": Family(
+        "Qwen", ("<|padding|>", "<|endoftext|>"),
+        _GROUPED | {"use_sliding_window_attention": True, "sliding_window_size": WINDOW, "tie_word_embeddings": False},
+    ),
+    "qwen3": Family("Qwen3", ("<|endoftext|>", "<|im_end|>"), _GROUPED | {"head_dim": 12}),
+    "gemma": Family("Gemma", GEMMA_TOKENS, {"num_query_heads": 4, "num_key_value_heads": 1, "head_dim": 12}),
+    "gemma2": Family("Gemma", GEMMA_TOKENS, _GROUPED | _GEMMA2 | {"head_dim": 12}, layers=3),
+    "gemma3": Family("Gemma3", GEMMA_TOKENS, _GROUPED | _GEMMA3 | {"head_dim": 12}, layers=7),
+}  # fmt: skip
+
+
+def build(family: Family, folder: Path) -> Toy:
+    """A toy of a family in a folder, as `Toy` of conftest is one of GPT-2."""
+    import keras_hub
+
+    from stages.lm import families, presets, tokenizer
+
+    models = vars(keras_hub.models)
+    text = _tokenizer(family, folder)
+    backbone = models[f"{family.name}Backbone"](
+        vocabulary_size=text.vocabulary_size(), num_layers=family.layers, hidden_dim=32, intermediate_dim=96,
+        name="backbone", **family.config,
+    )  # fmt: skip
+    randomize(backbone)
+    preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=text, sequence_length=CONTEXT)
+    model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
+    presets.save(model, folder / "preset")
+    end, assets = int(text.end_token_id), folder / "preset" / tokenizer.FOLDER
+    words = presets.tokenizer_kind(model)
+    known = words != tokenizer.SENTENCEPIECE
+    vocabulary = tokenizer.read_vocabulary(assets, text.start_token_id, end, words) if known else None
+    bpe = tokenizer.load(assets, words)
+    return Toy(folder / "preset", model, families.weights(folder / "preset", SLOTS), vocabulary, bpe, end)
+
+
+def randomize(backbone: Any) -> None:
+    """Random weights, norms and biases too: what is 0 or 1 would hide a mistake."""
+    random = np.random.default_rng(7)
+    for weight in backbone.weights:
+        scales = weight.path.endswith(("gamma", "scale")) and "rms_norm" not in weight.path
+        weight.assign(random.normal(0.0, 0.25, weight.shape) + (1.0 if scales else 0.0))
+
+
+def _tokenizer(family: Family, folder: Path) -> Any:
+    """KerasHub's tokenizer of a family, trained on TEXT."""
+    import keras_hub
+
+    from stages.lm import tokenizer
+
+    made = vars(keras_hub.models)[f"{family.name}Tokenizer"]
+    if family.special in (LLAMA2_TOKENS, GEMMA_TOKENS):
+        more = {"has_vision_tokens": False} if family.name == "Gemma3" else {}
+        return made(proto=sentencepiece(*family.special), **more)
+    tokenizer.train(TEXT, 512, folder / "tokenizer", family.special)
+    files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
+    return made(*files, name="tokenizer")
+
+
+def sentencepiece(start: str, end: str) -> bytes:
+    """A small SentencePiece model of TEXT with byte fallback, as Gemma's and Llama 2's are."""
+    import io
+
+    import sentencepiece
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        normalization_rule_name="identity", remove_extra_whitespaces=False, split_by_whitespace=True,
+        add_dummy_prefix=start == "<s>",
+        sentence_iterator=iter(line for text in TEXT for line in text.splitlines() if line.strip()),
+        model_writer=written, vocab_size=512, model_type="BPE", byte_fallback=True, pad_id=0, bos_id=1, eos_id=2,
+        unk_id=3, pad_piece="<pad>", bos_piece=start, eos_piece=end, unk_piece="<unk>", minloglevel=2,
+    )  # fmt: skip
+    return written.getvalue()
+
+
+def quietly(family: Family, folder: Path) -> Toy:
+    """The toy, without what Keras and SentencePiece say while it is made."""
+    with quiet():
+        return build(family, folder)
