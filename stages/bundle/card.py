@@ -14,8 +14,8 @@ answers itself. The model reads the last {lengths[context_window]} tokens of the
 {lengths[sequence_length]} tokens are read and written, or the text ends. Sampler: {sampler[sampler]}."""
 _TOKENS_USE = """\
 This mode has no text model: the runtimes of string operators cannot run it, or no graph knows its tokenizer. Encode the
-text typed so far by `tokenizer/`, give the last {lengths[context_window]} ids to signature `generate` of `tokens.tflite`,
-and decode what comes back, at most {lengths[sequence_length]} tokens, prompt included."""
+text typed so far by `tokenizer/`, give the last {lengths[context_window]} ids to signature `generate` of
+`tokens.tflite`, and decode what comes back, at most {lengths[sequence_length]} tokens, prompt included."""
 # Rows of the table: what it says, the metric's place in the manifest, its unit.
 _ROWS = (
     ("perplexity", "metrics", "perplexity", ""),
