@@ -13,9 +13,9 @@ text, byte for byte, then the suggestion; at most {lengths[max_output_bytes]} by
 answers itself. The model reads the last {lengths[context_window]} tokens of the prompt and writes until
 {lengths[sequence_length]} tokens are read and written, or the text ends. Sampler: {sampler[sampler]}."""
 _TOKENS_USE = """\
-This mode has no text model: the runtimes of string operators cannot run it. Encode the text typed so far by
-`tokenizer/`, give the last {lengths[context_window]} ids to signature `generate` of `tokens.tflite`, and decode what
-comes back, at most {lengths[sequence_length]} tokens, prompt included."""
+This mode has no text model: the runtimes of string operators cannot run it, or no graph knows its tokenizer. Encode the
+text typed so far by `tokenizer/`, give the last {lengths[context_window]} ids to signature `generate` of
+`tokens.tflite`, and decode what comes back, at most {lengths[sequence_length]} tokens, prompt included."""
 # Rows of the table: what it says, the metric's place in the manifest, its unit.
 _ROWS = (
     ("perplexity", "metrics", "perplexity", ""),

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, Toy, stage
@@ -60,6 +61,17 @@ def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"class_name": "GPT2Backbone"}')
     with pytest.raises(UserError, match="cannot be loaded"):
         presets.load(str(tmp_path))
+
+
+def test_a_tokenizer_of_its_own_is_refused() -> None:
+    class MistralTekkenTokenizer:
+        pass
+
+    model = SimpleNamespace(preprocessor=SimpleNamespace(tokenizer=MistralTekkenTokenizer()))
+    with pytest.raises(
+        UserError, match="has a MistralTekkenTokenizer; tokenizers that can be converted: GPT2Tokenizer"
+    ):
+        presets.tokenizer_kind(model)
 
 
 def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
