@@ -67,13 +67,17 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
 def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wanted: list[Any], message: str) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     with pytest.raises(UserError, match=re.escape(message)):
-        convert.suppressed_ids(wanted, {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1})
+        convert.suppressed_ids(
+            wanted, {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1, "pre_tokenizer": "gpt2"}
+        )
 
 
 def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
-    found = convert.suppressed_ids([" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1})
+    found = convert.suppressed_ids(
+        [" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1, "pre_tokenizer": "gpt2"}
+    )
     assert found == sorted({0, letter, the})
 
 
