@@ -1,4 +1,4 @@
-"""A place for teams without DVC: a folder that a web server shows, S3, SSH or HTTP, whatever fsspec reaches."""
+"""A place for teams without DVC: a folder that a web server shows, HTTP (PUT), S3, SSH, whatever fsspec reaches."""
 
 import contextlib
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import requests
 from fsspec.implementations.local import LocalFileSystem
 
 from stages.bundle import index
@@ -17,6 +18,8 @@ from stages.files import replacing_file, write_json
 from stages.progress import progress_bar
 
 RECORD = "release.json"
+_WEB = ("http://", "https://")
+_TIMEOUT_S = (10, 300)  # to connect; between two parts, and for an answer to what was sent
 
 
 def home(url: str, name: str) -> str:
@@ -39,6 +42,11 @@ def publish(place: str, version: str, bundles: Sequence[Path], record: Path) -> 
 def has(place: str, version: str) -> bool:
     """Whether all of a version is below a home."""
     with _reaching(place):
+        if place.startswith(_WEB):
+            answer = requests.get(f"{place}/{version}/{RECORD}", timeout=_TIMEOUT_S)
+            if answer.status_code != requests.codes.not_found:
+                answer.raise_for_status()
+            return answer.ok
         files, path = fsspec.url_to_fs(f"{place}/{version}/{RECORD}")
         return bool(files.exists(path))
 
@@ -52,12 +60,14 @@ def point(place: str, content: Mapping[str, Any]) -> None:
 
 def _put(path: Path, url: str) -> None:
     with _reaching(url):
+        if url.startswith(_WEB):  # not by fsspec, which sends parts of unknown number: not every server takes them
+            with path.open("rb") as source:
+                requests.put(url, data=source, timeout=_TIMEOUT_S).raise_for_status()
+            return
         files, target = fsspec.url_to_fs(url)
         if isinstance(files, LocalFileSystem):  # the only kind that would show a file before all of it is there
             with path.open("rb") as source, replacing_file(Path(target)) as file:
                 shutil.copyfileobj(source, file)
-        elif "http" in files.protocol:
-            files.put_file(str(path), target, method="put")  # fsspec's own choice is POST
         else:
             if "ssh" in files.protocol:  # an object store has no folders, and s3fs would make a bucket
                 files.makedirs(target.rpartition("/")[0], exist_ok=True)

@@ -1,8 +1,12 @@
 """A place for teams without DVC: what is put there, in which order, and what is told where that fails."""
 
+import http.server
 import json
+import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec
 import pytest
@@ -11,9 +15,40 @@ from stages.bundle import prefix
 from stages.errors import UserError
 
 
-@pytest.fixture(params=["folder", "memory"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "web") if request.param == "folder" else f"memory://{uuid.uuid4().hex}"
+class Shelf(http.server.BaseHTTPRequestHandler):
+    """A web server that keeps what is PUT to it."""
+
+    kept: ClassVar[dict[str, bytes]] = {}
+
+    def do_PUT(self) -> None:
+        self.kept[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(501 if self.path.startswith("/refused") else 201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        found = self.kept.get(self.path)
+        self.send_response(404 if found is None else 200)
+        self.send_header("Content-Length", str(len(found or b"")))
+        self.end_headers()
+        self.wfile.write(found or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.fixture(params=["folder", "memory", "http"])
+def url(request: pytest.FixtureRequest, tmp_path: Path, web: str) -> str:
+    place = uuid.uuid4().hex
+    return {"folder": str(tmp_path / "web"), "memory": f"memory://{place}", "http": f"{web}/{place}"}[request.param]
 
 
 @pytest.fixture
@@ -64,6 +99,11 @@ def test_the_index_is_replaced(url: str) -> None:
         prefix.point(place, {"versions": versions})
         with fsspec.open(f"{place}/index.json") as file:
             assert json.load(file) == {"versions": versions}
+
+
+def test_a_web_server_that_takes_nothing_is_one_line(web: str, made: tuple[list[Path], Path]) -> None:
+    with pytest.raises(UserError, match=r"501 .*mend it and give the same command again"):
+        prefix.publish(prefix.home(f"{web}/refused", "autocomplete"), "1.0.0", *made)
 
 
 def test_a_place_that_nothing_reaches_is_one_line(made: tuple[list[Path], Path]) -> None:

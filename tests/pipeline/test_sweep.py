@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -157,9 +158,10 @@ def test_what_git_does_not_know_is_refused(project: Repository) -> None:
 
 
 def started(repository: Repository, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """A sweep that Ctrl-C reaches, also where the tests themselves run in a shell's background, which ignores it."""
     return subprocess.Popen(
         command(*arguments), cwd=repository.folder, env=repository.environment | environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
