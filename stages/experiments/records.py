@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from stages.files import write_json
 FOLDER = Path("artifacts/sweep/jobs")
 RUNNING, DONE, FAILED = "running", "done", "failed"
 _TAIL = 20_000  # bytes of a log that tell what happened last
+_EXIT = re.compile(r"exited with (-?\d+)$")
 _STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 
 
@@ -65,8 +67,17 @@ def why(name: str) -> str:
     for mark in ("error: ", "ERROR: ", ""):
         found = [line for line in lines if line.startswith(mark)]
         if found:
-            return found[-1].removeprefix(mark)
+            return _EXIT.sub(_signal, found[-1].removeprefix(mark))
     return "it wrote nothing"
+
+
+def _signal(ended: re.Match[str]) -> str:
+    """A status as a signal's name where it is one: bash gives a killed command's as -9, dash as 128 + 9."""
+    status = int(ended[1])
+    try:
+        return f"killed by {signal.Signals(-status if status < 0 else status - 128).name}"
+    except ValueError:
+        return ended[0]
 
 
 def elapsed(record: Record) -> float:
