@@ -53,11 +53,22 @@ def check(folder: Path) -> dict[str, str]:
     for name in sorted(set(listed) - there):
         raise UserError(f"{folder / name} is missing: fetch the bundle again")
     for name in sorted(there - set(listed)):
-        raise UserError(f"{folder / name} is not listed in {FILE}: it does not belong to the bundle")
+        raise UserError(f"{folder / name} is not listed in {FILE}: {_stranger(name, listed)}")
     for name, wanted in listed.items():
         if sha256(folder / name) != wanted:
             raise UserError(f"{folder / name} is damaged or was changed (SHA-256 differs): fetch the bundle again")
     return listed
+
+
+def _stranger(name: str, listed: Mapping[str, str]) -> str:
+    """What a file is that does not belong to a bundle, as far as its name tells, and what to do.
+
+    LiteRT-LM reads its cache instead of the model's weights, so that one which nobody can check is as bad as any file.
+    """
+    model, cache, _ = name.partition(".litertlm_")
+    if cache and f"{model}.litertlm" in listed:
+        return "by its name a weight cache that LiteRT-LM wrote there; delete it, and give the engine another cache_dir"
+    return "it does not belong to the bundle"
 
 
 def _names(folder: Path) -> list[str]:

@@ -46,7 +46,6 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
 def _values(manifest: Mapping[str, Any], vocabulary: Path) -> dict[str, Any]:
     """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
     model, versions, window = manifest["model"], manifest["versions"], manifest["context_window"]
-    signatures = manifest["models"]["core.tflite"]["signatures"]
     ids = json.loads((vocabulary / "vocabulary.json").read_text())
     start = [model["start_token_id"]] if model["add_start_token"] else []
     no_text = [ids[token] for token in sorted(tokenizer.special(ids), key=lambda token: -ids[token])]
@@ -55,10 +54,8 @@ def _values(manifest: Mapping[str, Any], vocabulary: Path) -> dict[str, Any]:
         **manifest["lengths"],
         **{f"{unit}_{bound}": number for unit, bounds in window.items() for bound, number in bounds.items()},
         "name": manifest["name"], "mode": manifest["mode"],
-        "start": start, "start_items": _items(start),
-        "end": model["end_token_id"], "suppressed": manifest["suppress_tokens"],
+        "start": start, "start_items": _items(start), "end": model["end_token_id"],
         "no_text": no_text, "no_text_items": _items(no_text),
-        "prefill_lengths": sorted(int(n.removeprefix("prefill_")) for n in signatures if n.startswith("prefill_")),
         "litert": versions["ai-edge-litert"], "tokenizers": versions["tokenizers"], "litertjs": LITERTJS,
         "letters": _ranges(classes, bpe_tables.LETTER), "numbers": _ranges(classes, bpe_tables.NUMBER),
     }  # fmt: skip

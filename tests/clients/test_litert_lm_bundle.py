@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, keras_greedy
 from test_litert_lm import answer, engine, ids
 
+from stages import verify
 from stages.bundle import manifest
+from stages.errors import UserError
 from stages.tflite import runner, tokens
 
 
@@ -19,3 +22,17 @@ def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
         assert text == toy.bpe.decode([t for t in by_keras if t != toy.vocabulary.end]), prompt
         # the engine goes on to the cache's end, SLOTS tokens, the tokens model to SEQUENCE
         assert generate(ids(toy, prompt), SEQUENCE, tokens.Sampling()) == [*ids(toy, prompt), *by_keras][:SEQUENCE]
+
+
+def test_a_weight_cache_in_a_bundle_is_refused_by_name(bundle: Path) -> None:
+    """The engine would believe whatever it holds."""
+    with engine(bundle / manifest.LITERT_LM) as running:
+        assert answer(running, PROMPTS[0])
+    (cache,) = bundle.glob(f"{manifest.LITERT_LM}_*")
+    with pytest.raises(UserError, match=f"{cache.name} is not listed .* weight cache that LiteRT-LM wrote"):
+        verify.whole(bundle)
+    cache.rename(cache.with_name(f"other.litertlm_{cache.name}"))
+    with pytest.raises(UserError, match="it does not belong to the bundle"):
+        verify.whole(bundle)
+    cache.with_name(f"other.litertlm_{cache.name}").unlink()
+    verify.whole(bundle)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated
+from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
 
 from stages.bundle import manifest, usage
 from stages.lm import core, drivers, loop, tokenizer
@@ -25,13 +25,15 @@ LONG = " ".join(TEXT[1].split()[:120])
 
 @dataclass(frozen=True)
 class Form:
-    """A kind of bundle: with a start token or not, how much a prefill reads, lengths."""
+    """A kind of bundle: with a start token or not, how much a prefill reads, lengths, how its core is quantized."""
 
     start: bool
     prefill: Sequence[int]
     sequence: int
     window: int
     suppressed: Sequence[int] = field(default_factory=list)
+    mode: str = "float32"
+    prompts: Sequence[str] = (*PROMPTS, *ODD, LONG)
 
 
 WORDS = 10  # of a text, that a client without a tokenizer hands over
@@ -40,6 +42,10 @@ WORDS = 10  # of a text, that a client without a tokenizer hands over
 FORMS = {
     "with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW),
     "without, some tokens suppressed": Form(False, [24], 63, 55, [*range(100, 200)]),
+}
+QUANTIZED = {
+    mode: Form(True, [CHUNK], SEQUENCE, WINDOW, mode=mode, prompts=(*PROMPTS, LONG))
+    for mode in ("dynamic_range", "full_integer")
 }
 
 
@@ -63,7 +69,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
         "words": {"minimum": 1, "default": WORDS, "maximum": 2 * WORDS},
     }
     return {
-        "name": "toy", "mode": "float32", "lengths": lengths | {"max_output_bytes": 788}, "models": models,
+        "name": "toy", "mode": form.mode, "lengths": lengths | {"max_output_bytes": 788}, "models": models,
         "context_window": window, "suppress_tokens": form.suppressed,
         "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end},
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
@@ -75,6 +81,9 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
     with quiet():
         built = core.build(toy.weights, SLOTS, form.prefill, {core.STEP: None})
         lengths = loop.Lengths(form.sequence, CHUNK, 4)
+        if form.mode != "float32":
+            flatbuffer.write(built, folder / "core.tflite")
+            built = quantized(toy, folder / "core.tflite", form.mode)
         driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(graph.without_signatures(built, [core.STEP]), folder / "core.tflite")
@@ -88,8 +97,8 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
     write(toy, form, folder)
     generate = tokens.interpreted(runner.litert(folder / "tokens.tflite", 1))
     strings = tokenizer.token_bytes(toy.vocabulary.ids)
-    prompts, expected, spoken = [*PROMPTS, *ODD, LONG], {}, {}
-    for prompt in prompts:
+    expected, spoken = {}, {}
+    for prompt in form.prompts:
         ids = toy.bpe.encode(prompt).ids[-form.window :]
         ids = [toy.vocabulary.end, *ids] if form.start or not ids else ids
         answer = generate(ids, form.sequence, tokens.Sampling())
@@ -97,9 +106,9 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
         expected[prompt], spoken[prompt] = prompt + added.decode(errors="ignore"), (ids, answer)
     assert not {i for ids, said in spoken.values() for i in said[len(ids) :]} & set(form.suppressed)
     assert len(toy.bpe.encode(LONG).ids) > form.window
-    assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(prompts) - 2
-    assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(prompts) / 2
-    return Bundle(folder, prompts, expected, spoken)
+    assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(form.prompts) - 2
+    assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(form.prompts) / 2
+    return Bundle(folder, form.prompts, expected, spoken)
 
 
 def tool(name: str, why: str) -> str:

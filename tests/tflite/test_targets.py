@@ -44,7 +44,9 @@ def files(
         ("core blocks", "tflite_2.17", "tensor decode/weight_embedding is quantized in blocks"),
         ("tokens", "litert", None),
         ("tokens", "litert_lm", "no signature prefill*"),
-        ("tokens", "web", "changes its shape in a loop"),
+        ("tokens", "web", None),
+        ("tokens", "tflite_2.17", "changes its shape in a loop"),
+        ("text float", "web", "operator FlexDecodeRaw, DecodeRaw"),
     ],
 )
 def test_what_fits_and_what_does_not(files: dict[str, Path], file: str, target: str, offence: str | None) -> None:

@@ -1,12 +1,13 @@
-// Completes a text with core.tflite of the bundle that this file lies in: $name, $mode.
+// Completes a text with tokens.tflite of the bundle that this file lies in: $name, $mode.
 //
-// Needs Node 18 or newer and the npm package @litertjs/core. The answer on standard output is the prompt, then what
-// the model adds, always the likeliest token.
+// Needs Node 20 or newer and the npm package @litertjs/core. The answer on standard output is the prompt, then what
+// the model adds.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const BUNDLE = dirname(dirname(fileURLToPath(import.meta.url)));
 const WINDOW = $tokens_default; // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
@@ -14,10 +15,6 @@ const LENGTH = $sequence_length; // tokens read and added, the start token inclu
 const START = $start; // stands before every prompt
 const END = $end;
 const NO_TEXT = $no_text; // tokens that stand for no text
-const SUPPRESSED = $suppressed; // tokens that are never said
-const SLOTS = $cache_length; // of the KV cache
-const PREFILL = $prefill_lengths; // tokens that the signatures prefill_<n> read
-const MASKED = -0.7 * 3.4028234663852886e38;
 const WORDS = new RegExp("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+"
   + '|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+', 'gu');
 
@@ -58,56 +55,6 @@ class Tokenizer {
   }
 }
 
-/** One sequence through the model: what is in the KV cache. */
-class Session {
-  constructor(model, Tensor) {
-    Object.assign(this, { model, Tensor, position: 0, cache: {} });
-    for (const { name, shape } of model.signatures.decode.getInputDetails()) {
-      if (name.startsWith('kv_cache')) {
-        this.cache[name] = new Tensor(new Float32Array(shape.reduce((a, b) => a * b)), [...shape]);
-      }
-    }
-  }
-
-  /** Reads all tokens but the last, in padded passes: the next pass writes over what padding left in the cache. */
-  async prefill(tokens) {
-    while (this.position < tokens.length - 1) {
-      const rest = tokens.slice(this.position, -1);
-      const length = PREFILL.find((n) => n >= rest.length) ?? PREFILL.at(-1);
-      const part = rest.slice(0, length);
-      await this.run('prefill_' + length, [...part, ...Array(length - part.length).fill(0)]);
-      this.position += part.length;
-    }
-  }
-
-  /** Reads one token; gives the id of the likeliest next one that may be said. */
-  async decode(token) {
-    const logits = await this.run('decode', [token]);
-    this.position += 1;
-    const values = logits.toTypedArray();
-    SUPPRESSED.forEach((id) => { values[id] = -Infinity; });
-    const likeliest = values.reduce((best, value, id) => (value > values[best] ? id : best), 0);
-    logits.delete();
-    return likeliest;
-  }
-
-  async run(signature, tokens) {
-    const positions = Int32Array.from(tokens, (_, i) => this.position + i);
-    const mask = Float32Array.from({ length: tokens.length * SLOTS },
-      (_, i) => (i % SLOTS <= positions[Math.floor(i / SLOTS)] ? 0 : MASKED));
-    const given = {
-      tokens: new this.Tensor(Int32Array.from(tokens), [1, tokens.length]),
-      input_pos: new this.Tensor(positions, [tokens.length]),
-      mask: new this.Tensor(mask, [1, 1, tokens.length, SLOTS]),
-      ...this.cache,
-    };
-    const { logits, ...cache } = await this.model.run(signature, given);
-    this.cache = cache;
-    Object.values(given).forEach((tensor) => tensor.delete()); // their memory is not JavaScript's
-    return logits;
-  }
-}
-
 /** LiteRT.js, which is made for browsers: Node lacks what it loads its WebAssembly by. */
 async function litert() {
   globalThis.self = globalThis;
@@ -124,27 +71,47 @@ async function litert() {
   return runtime;
 }
 
-async function complete(prompt) {
-  const read = (name) => readFileSync(join(BUNDLE, name));
-  const tokenizer = new Tokenizer(read('tokenizer/vocabulary.json').toString(), read('tokenizer/merges.txt').toString());
-  const file = new Uint8Array(read('core.tflite'));
+/** The prompt and what the model adds; temperature 0 takes the likeliest token, topK 0 draws among the likeliest 64. */
+async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
+  const [file, ...texts] = ['tokens.tflite', 'tokenizer/vocabulary.json', 'tokenizer/merges.txt']
+    .map((name) => readFileSync(join(BUNDLE, name)));
+  const tokenizer = new Tokenizer(...texts.map(String));
+  const ids = [...START, ...tokenizer.encode(prompt).slice(-WINDOW)];
+  if (!ids.length) ids.push(END);
   const { loadAndCompile, Tensor } = await litert();
-  const session = new Session(await loadAndCompile(file, { accelerator: 'wasm' }), Tensor);
-  const tokens = [...START, ...tokenizer.encode(prompt).slice(-WINDOW)];
-  if (!tokens.length) tokens.push(END);
-  const given = tokens.length;
-  await session.prefill(tokens);
-  while (tokens.length < LENGTH) {
-    tokens.push(await session.decode(tokens.at(-1)));
-    if (tokens.at(-1) === END) break;
-  }
-  return prompt + tokenizer.decode(tokens.slice(given));
+  const model = await loadAndCompile(new Uint8Array(file), { accelerator: 'wasm' });
+  const integer = (number) => new Tensor(Int32Array.of(number), []);
+  const real = (number) => new Tensor(Float32Array.of(number), []);
+  const tokens = Int32Array.from({ length: LENGTH }, (_, i) => ids[i] ?? END);
+  const given = {
+    tokens: new Tensor(tokens, [1, LENGTH]), length: integer(ids.length), max_length: integer(LENGTH),
+    temperature: real(temperature), top_k: integer(topK), top_p: real(1), seed: integer(seed),
+  };
+  const answer = await model.run('generate', given);
+  const added = [...answer.tokens.toTypedArray()].slice(ids.length, answer.length.toTypedArray()[0]);
+  const held = [...Object.values(given), ...Object.values(answer), model];
+  held.forEach((each) => each.delete()); // their memory is not JavaScript's
+  return prompt + tokenizer.decode(added);
 }
 
+/** The prompt and numbers of the command line. */
+function told() {
+  const number = { type: 'string', default: '0' };
+  const options = { temperature: number, 'top-k': number, seed: number };
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  if (positionals.length !== 1) throw new Error('one prompt is wanted, in quotes: node complete.mjs "Returns the"');
+  return [positionals[0], ...Object.keys(options).map((name) => {
+    if (!Number.isFinite(Number(values[name]))) throw new Error('--' + name + ' wants a number, not ' + values[name]);
+    return Number(values[name]);
+  })];
+}
+
+const ADVICE = {
+  ENOENT: '; usage/ belongs inside the bundle', ERR_MODULE_NOT_FOUND: '; usage/README.md says what to install',
+};
 try {
-  if (process.argv.length !== 3) throw new Error('one prompt is wanted, in quotes: node complete.mjs "Returns the"');
-  process.stdout.write(await complete(process.argv[2]) + '\n');
+  process.stdout.write(await complete(...told()) + '\n');
 } catch (error) {
-  console.error('error: ' + String(error.message ?? error).split('\n')[0]);
+  console.error('error: ' + String(error.message ?? error).split('\n')[0] + (ADVICE[error.code] ?? ''));
   process.exitCode = 2;
 }
