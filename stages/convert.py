@@ -17,6 +17,9 @@ OUT = Path("artifacts/convert")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
+# Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
+_GUESSING_PAYS = 50_000_000  # parameters
+_GUESSED = 8
 _NO_TEXT = "no text model: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made without it"
 
 
@@ -35,6 +38,7 @@ class ConvertSettings:
     temperature: float
     seed: int | None
     suppress_tokens: list[Any]
+    guessed_tokens: int | None
 
     def __post_init__(self) -> None:
         """Refuses contradictions that need no model to be seen."""
@@ -55,6 +59,8 @@ class ConvertSettings:
         lengths = self.prefill_lengths
         ordered = bool(lengths) and lengths == sorted(set(lengths)) and lengths[0] >= 2
         _require(ordered, "prefill_lengths", lengths, "a rising list of numbers of at least 2")
+        guessed = self.guessed_tokens
+        _require(guessed is None or 1 <= guessed <= 64, "guessed_tokens", guessed, "null, or 1 (no guesses) to 64")
         for entry in self.suppress_tokens:
             _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
@@ -109,12 +115,18 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
     return sorted(found)
 
 
+def guessed_tokens(wanted: int | None, parameters: int) -> int:
+    """How many tokens the tokens model reads at once where greedy text repeats itself; 1: no guesses."""
+    return (_GUESSED if parameters >= _GUESSING_PAYS else 1) if wanted is None else wanted
+
+
 def run(settings: ConvertSettings) -> None:
     """artifacts/author → core.tflite, and the drivers of tokens and text."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
     suppressed = suppressed_ids(settings.suppress_tokens, model)
     resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
+    resolved["guessed_tokens"] = guessed_tokens(settings.guessed_tokens, int(model["parameters"]))
     # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
@@ -132,11 +144,11 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     weights = families.weights(AUTHOR, slots)
-    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | {core.STEP: None}
+    lengths = loop.Lengths(settings["sequence_length"], chunks[-1], guessed=settings["guessed_tokens"])
+    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(lengths)
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
         written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
-        lengths = loop.Lengths(settings["sequence_length"], chunks[-1])
         suppressed = settings["suppress_tokens"]
         driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")

@@ -87,9 +87,10 @@ def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def steps(sequence: int = SEQUENCE) -> Any:
     """The forms of `step` that the drivers of the toy call."""
-    from stages.lm import core, fixed_loop, loop
+    from stages.lm import fixed_loop, loop
 
-    return fixed_loop.rooms(loop.Lengths(sequence, CHUNK, 4)) | {core.STEP: None}
+    lengths = loop.Lengths(sequence, CHUNK, 4, guessed=8)
+    return fixed_loop.rooms(lengths) | loop.rooms(lengths)
 
 
 def driver(

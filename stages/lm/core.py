@@ -23,11 +23,18 @@ LAYER = "Layer/"
 
 @dataclass(frozen=True)
 class Room:
-    """How many tokens `step` reads, and how many slots `recent` and `past` have."""
+    """How many tokens `step` reads, how many slots `recent` and `past` have, and rows of logits it gives.
 
-    tokens: int
-    recent: int
-    past: int
+    None follows the inputs; of the first three all or none.
+    """
+
+    tokens: int | None
+    recent: int | None
+    past: int | None
+    rows: int | None = 1
+
+
+_ANY = Room(None, None, None, None)
 
 
 def prefill_name(length: int) -> str:
@@ -35,12 +42,10 @@ def prefill_name(length: int) -> str:
     return f"prefill_{length}"
 
 
-def build(
-    weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, Room | None]
-) -> schema.ModelT:
+def build(weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, Room]) -> schema.ModelT:
     """A float32 model of all signatures, with a KV cache of `slots` tokens; its weights are read as it is written.
 
-    `steps` names the forms of `step` that the drivers call; None is the one whose sizes follow its inputs.
+    `steps` names the forms of `step` that the drivers call.
 
     One layer of each kind and signature is converted, and linked as often as there are layers: the time that this
     takes does not grow with their number.
@@ -131,7 +136,7 @@ def _trace_around(weights: Weights, name: str, form: Form) -> Any:
             updated |= {cache["keys"]: keys, cache["values"]: values}
         if not form.head:
             return updated
-        # of a prompt only the last token's logits are of use
+        # of a prompt only the last token's logits are of use, of guesses all
         x = tf.gather(x, inputs["last"]) if "last" in inputs else x
         return updated | {"logits": decoder.logits(shape, given, x)}
 
@@ -216,13 +221,13 @@ def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpe
     } | dict.fromkeys(attention.names(shape.layers), cache)
 
 
-def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
+def step_specs(shape: Shape, room: Room) -> dict[str, tf.TensorSpec]:
     """Inputs of `step`, weights left out."""
-    tokens, recent, past = (None, None, None) if room is None else (room.tokens, room.recent, room.past)
+    tokens, recent, past = room.tokens, room.recent, room.past
     specs = {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
-        "last": tf.TensorSpec([1], tf.int32),
+        "last": tf.TensorSpec([room.rows], tf.int32),
         "recent_mask": tf.TensorSpec([1, 1, tokens, recent]),
         "past_mask": tf.TensorSpec([1, 1, 1, past]),
         "slots": tf.TensorSpec([1, 1, recent, 1]),
@@ -230,7 +235,7 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
     if shape.windowed:
         specs |= {positions.RECENT: tf.TensorSpec([recent], tf.int32), positions.PAST: tf.TensorSpec([past], tf.int32)}
     for prefix, slots in {"recent": recent, "past": past}.items():
-        sizes = attention.sizes(shape, slots, fixed_shape=room is not None)
+        sizes = attention.sizes(shape, slots, fixed_shape=tokens is not None)
         specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)
     return specs
 
@@ -238,12 +243,12 @@ def step_specs(shape: Shape, room: Room | None) -> dict[str, tf.TensorSpec]:
 def call_step(
     shape: Shape, small: Tensors, cache: Sequence[tf.Tensor], name: str = STEP
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """A stand-in for `step`: logits `[1, 1, vocab]` and the recent slots; `cache` is recent slots, then past ones."""
-    order = list(step_specs(shape, None))[: -len(cache)]
-    recent = slice(len(order), len(order) + len(cache) // 2)
+    """A stand-in for `step`: logits `[1, last, vocab]` and recent slots; `cache` is recent slots, then past ones."""
+    order = list(step_specs(shape, _ANY))[: -len(cache)]
+    recent, last = slice(len(order), len(order) + len(cache) // 2), order.index("last")
 
     def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
-        return [*(o + used for o in operands[recent]), tf.fill([1, 1, shape.vocabulary], used)]
+        return [*(o + used for o in operands[recent]), tf.fill([1, tf.size(operands[last]), shape.vocabulary], used)]
 
     *updated, logits = _call_stand_in(PLACEHOLDER + name, [*(small[n] for n in order), *cache], results)
     return logits, updated
@@ -251,5 +256,5 @@ def call_step(
 
 def calls(shape: Shape, names: Iterable[str]) -> dict[str, linker.Call]:
     """What the placeholders stand for, for the linker: custom op name → signature and operands in order."""
-    inputs, outputs = list(step_specs(shape, None)), [*attention.names(shape.layers, "recent"), "logits"]
+    inputs, outputs = list(step_specs(shape, _ANY)), [*attention.names(shape.layers, "recent"), "logits"]
     return {PLACEHOLDER + name: linker.Call(name, inputs, outputs) for name in names}

@@ -81,9 +81,11 @@ def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths, suppressed: Seq
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose_by_inputs(logits, rule, tf.gather(uniform, known - 1))
+            rows = logits.shape[0] or tf.shape(logits)[0]
+            return sampler.choose_by_inputs(logits, rule, tf.slice(uniform, [known - 1], [rows]))
 
-        ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum))
+        greedy = given["temperature"] <= 0.0
+        ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
         return {"tokens": ids[tf.newaxis], "length": length}
 
     specs = {"tokens": tf.TensorSpec([1, lengths.sequence], tf.int32, name="tokens")}
@@ -108,7 +110,7 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         uniform = sampler.draws(limits.loop.sequence, rule.seed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose(logits, rule, tf.gather(uniform, known - 1))
+            return sampler.choose(logits[0], rule, tf.gather(uniform, known - 1))[tf.newaxis]
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))

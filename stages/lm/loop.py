@@ -3,30 +3,45 @@
 The KV cache has two parts (stages/lm/attention.py): `past` grows when `recent` is full. An inner loop fills `recent`
 and hands `past` through untouched, which costs nothing; the outer loop joins the two once in a while. Both loops and
 both phases share one copy of the core, whose shapes follow the number of tokens: a runtime packs its weights once.
+
+Where the text repeats itself (stages/lm/lookup.py) a round reads several guessed tokens in one pass, which costs
+little more than one token, as every weight is read once: those that the model would have said itself are kept. The
+answer is the same.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from stages.lm import attention, core
+from stages.lm import attention, core, lookup
 from stages.lm.attention import MASKED
+from stages.lm.core import Room
 from stages.lm.decoder import Shape
 from stages.lm.positions import PAST, RECENT
 
-# (logits [vocab], how many tokens there are) → the id of the next one, int32 []
+# (logits [rows, vocab], how many tokens stand before the first row's) → the ids that the rows say, int32 [rows]
 Choose = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """In tokens: the longest answer, prompt included; what one pass over the prompt reads; room in `recent`."""
+    """In tokens: the longest answer, prompt included; what one pass over the prompt reads; room in `recent`.
+
+    `guessed` is how many are read at once where the text repeats itself, the last known one included; 1: no guesses.
+    """
 
     sequence: int
     chunk: int
     recent: int = 16
+    guessed: int = 1
+
+
+def rooms(lengths: Lengths) -> dict[str, Room]:
+    """The core's signature that this loop calls, by name."""
+    return {core.STEP: Room(None, None, None, 1 if lengths.guessed == 1 else None)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class Plan:
     """What a loop goes by: the decoder's dimensions, the id that ends a text, sizes, the sampler, the longest answer.
 
     `maximum` is int32 `[]`: how many tokens there may be in the end, the prompt's included; at most `sequence`.
+    `guessing`, bool `[]`, says whether a call may guess: where tokens are drawn guesses seldom hold.
     """
 
     shape: Shape
@@ -41,6 +57,12 @@ class Plan:
     lengths: Lengths
     choose: Choose
     maximum: tf.Tensor
+    guessing: tf.Tensor | None = None
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the graph has guesses at all: where it has not, nothing is added for them."""
+        return self.guessing is not None and self.lengths.guessed > 1
 
 
 def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
@@ -75,38 +97,77 @@ def _more(plan: Plan, known: tf.Tensor, done: tf.Tensor) -> tf.Tensor:
 
 
 def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
-    """A round of the outer loop: reads part of the prompt, or says as many tokens as `recent` has room for."""
+    """A round of the outer loop: reads part of the prompt, or guesses, or says as many tokens as `recent` has room for.
+
+    Only guesses can be wrong: what was read beyond the ones that held is cut off `recent` before it joins `past`.
+    """
     shape, start = plan.shape, done
+    ids, rows = _guessed(plan, known, done, ids)
     width = tf.minimum(known - done, plan.lengths.chunk)
-    room = tf.where(width > 1, width, plan.lengths.recent)
+    width = width if rows is None else tf.maximum(width, rows)
+    room = tf.where(width > 1, width, _room(plan, done))
 
     def within(known: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
         return tf.logical_and(_more(plan, known, done), done + width <= start + room)
 
     def step(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
         inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2], windowed=shape.windowed)
+        inputs["last"] = tf.reshape(width - 1, [1]) if rows is None else tf.range(width - rows, width)
         logits, recent = core.call_step(shape, inputs, cache)
-        return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
+        return [*_said(plan, logits[0], known, done + width, ids), *recent, *cache[len(recent) :]]
 
     state = [known, done, ids, *attention.empty(shape, room, fixed_shape=False), *past]
     known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state[:3], 2, shape))
     # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
-    return [known, done, ids, *_joined(past, cache[: len(past)])]
+    kept = None if rows is None else tf.minimum(done - start, room)
+    return [known, done, ids, *_joined(past, cache[: len(past)], kept)]
+
+
+def _guessed(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """`ids` with guesses behind the known ones, and how many rows of logits a round needs; None: always one."""
+    if not plan.guesses:
+        return ids, None
+    ids, found = lookup.guess(ids, known, plan.lengths.guessed - 1)
+    fits = known + plan.lengths.guessed <= plan.maximum
+    wanted = functools.reduce(tf.logical_and, [plan.guessing, tf.equal(done, known - 1), fits, found])
+    return ids, tf.where(wanted, plan.lengths.guessed, 1)
+
+
+def _room(plan: Plan, done: tf.Tensor) -> tf.Tensor | int:
+    """Room in `recent` for tokens that are said one by one.
+
+    Guesses are sought once in a round: rounds are short as long as joining `past`, which is copied, costs little.
+    """
+    most = plan.lengths.recent
+    return tf.where(plan.guessing, tf.clip_by_value(done // most, min(4, most), most), most) if plan.guesses else most
 
 
 def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
-    """`known`, `done` and `ids` after a step: with one token more, if all the known ones are read."""
-    token = plan.choose(tf.reshape(logits, [plan.shape.vocabulary]), known)
-    fresh = tf.logical_and(tf.equal(tf.range(plan.lengths.sequence), known), tf.equal(done, known))
-    ids = tf.where(fresh, token, ids)
+    """`known`, `done` and `ids` after a step that read all tokens before `done` and gave `logits` `[rows, vocab]`.
+
+    If these are all that are known, something is said: a token, or as many as guesses held, and one more.
+    """
+    whole = done >= known
+    if not plan.guesses:
+        token = plan.choose(tf.reshape(logits, [1, plan.shape.vocabulary]), known)
+        ids = tf.where(tf.equal(tf.range(plan.lengths.sequence), known), token, ids)
+        known = known + tf.cast(whole, tf.int32)
+    else:
+        ids, after = lookup.held(plan.choose(logits, known), ids, known, plan.end)
+        token = tf.gather(ids, after - 1)
+        done = tf.minimum(done, after - 1)  # guesses that failed are not read
+        known = tf.where(whole, after, known)
     # an end token is counted and never read: nothing is left to do then
-    ended = tf.logical_and(tf.equal(done, known), tf.equal(token, plan.end))
-    known = known + tf.cast(tf.equal(done, known), tf.int32)
+    ended = tf.logical_and(whole, tf.equal(tf.reshape(token, []), plan.end))
     return [known, tf.where(ended, known, done), ids]
 
 
-def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], kept: tf.Tensor | None) -> list[tf.Tensor]:
+    """Past keys and values, and behind them the first `kept` of the recent ones, or all."""
     axes = attention.slot_axes(fixed_shape=False) * (len(past) // 2)
+    if kept is not None:
+        sizes = {axis: tf.where(tf.equal(tf.range(4), axis), kept, -1) for axis in set(axes)}
+        recent = [tf.slice(new, [0] * 4, sizes[axis]) for new, axis in zip(recent, axes, strict=True)]
     return [tf.concat(pair, axis) for *pair, axis in zip(past, recent, axes, strict=True)]
 
 
@@ -124,7 +185,7 @@ def _inputs(
     *,
     windowed: bool,
 ) -> dict[str, tf.Tensor]:
-    """The small inputs of `step` that reads (first, number of) tokens into `recent` (its first token, its room)."""
+    """The small inputs of `step`, less `last`: it reads (first, number of) tokens into `recent` (first token, room)."""
     first, width = read
     start, room = recent
     positions = first + tf.range(width)
@@ -136,7 +197,6 @@ def _inputs(
     return places | {
         "tokens": tf.slice(ids, [first], [width])[tf.newaxis],
         "input_pos": positions,
-        "last": tf.reshape(width - 1, [1]),
         "recent_mask": tf.where(visible, 0.0, MASKED)[tf.newaxis, tf.newaxis],
         "past_mask": tf.where(tf.range(past) > 0, 0.0, MASKED)[tf.newaxis, tf.newaxis, tf.newaxis],
         "slots": tf.cast(written, tf.float32)[tf.newaxis, tf.newaxis, :, tf.newaxis],

@@ -69,30 +69,31 @@ class Inputs:
 
 
 def without(logits: tf.Tensor, suppressed: Sequence[int]) -> tf.Tensor:
-    """Logits `[vocab]`, those of some ids so low that neither draw nor maximum reaches them.
+    """Logits `[…, vocab]`, those of some ids so low that neither draw nor maximum reaches them.
 
     One constant and one sum; where nothing is suppressed, not even these.
     """
     if not suppressed:
         return logits
-    mask = np.zeros(logits.shape[0], np.float32)
+    mask = np.zeros(logits.shape[-1], np.float32)
     mask[list(suppressed)] = _NEVER
     return logits + tf.constant(mask)
 
 
-def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draw: tf.Tensor) -> tf.Tensor:
-    """As `choose`, by settings known only at run time: temperature 0 is greedy, top_k 0 and top_p 1 leave out none.
+def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draws: tf.Tensor) -> tf.Tensor:
+    """The ids that rows of logits `[rows, vocab]` say by uniform numbers `[rows]`, int32 `[rows]`.
 
-    None of the CANDIDATES likeliest, that is. There is no IF for greedy: what one reads is copied whichever branch it
-    takes, and inside a loop it costs more than all of this.
+    The settings are known only at run time: temperature 0 is greedy, top_k 0 and top_p 1 leave out none, of the
+    CANDIDATES likeliest, that is. There is no IF for greedy: what one reads is copied whichever branch it takes, and
+    inside a loop it costs more than all of this.
     """
     sampling = rule.temperature > 0.0
     allowed = tf.where(rule.top_k > 0, rule.top_k, CANDIDATES)
     values, ids = largest(without(logits, rule.suppressed), CANDIDATES)
     scaled = values / tf.where(sampling, rule.temperature, 1.0)
-    kept = tf.range(values.shape[0]) < tf.where(sampling, allowed, 1)
+    kept = tf.range(values.shape[-1]) < tf.where(sampling, allowed, 1)
     probabilities = tf.nn.softmax(tf.where(kept, scaled, scaled.dtype.min))
-    return tf.gather(ids, _pick(_nucleus(probabilities, rule.top_p), draw))
+    return _at(ids, _pick(_nucleus(probabilities, rule.top_p), draws))
 
 
 def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
@@ -106,38 +107,51 @@ def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
     if rule.name == "greedy":
         return tf.argmax(logits, output_type=tf.int32)
     if rule.name == "temperature":
-        return _pick(tf.nn.softmax(logits / rule.temperature), draw)
-    values, ids = largest(logits, CANDIDATES if rule.name == "top_p" else rule.top_k)
+        return _pick(tf.nn.softmax(logits[tf.newaxis] / rule.temperature), draw[tf.newaxis])[0]
+    values, ids = largest(logits[tf.newaxis], CANDIDATES if rule.name == "top_p" else rule.top_k)
     probabilities = tf.nn.softmax(values / rule.temperature)
     if rule.name == "top_p":
         probabilities = _nucleus(probabilities, rule.top_p)
-    return tf.gather(ids, _pick(probabilities, draw))
+    return _at(ids, _pick(probabilities, draw[tf.newaxis]))[0]
 
 
 def largest(logits: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The `count` largest of `[vocab]` (all, if there are fewer), falling, and their ids, int32.
+    """The `count` largest of each row of `[rows, vocab]` (all, if there are fewer), falling, and their ids, int32.
 
     They lie within the `count` blocks that have the largest maxima, so that only these are sorted: a sixth of the time
     of TOPK_V2 over 50,257.
     """
-    size = logits.shape[0]
+    size = logits.shape[1]
     blocks = -(-size // _BLOCK)
     if blocks <= count:
         return tuple(tf.math.top_k(logits, min(count, size)))
-    filled = tf.reshape(tf.pad(logits, [[0, blocks * _BLOCK - size]], constant_values=logits.dtype.min), [blocks, -1])
-    _, chosen = tf.math.top_k(tf.reduce_max(filled, axis=1), count)
-    values, places = tf.math.top_k(tf.reshape(tf.gather(filled, chosen), [-1]), count)
-    return values, tf.gather(chosen, places // _BLOCK) * _BLOCK + places % _BLOCK
+    filled = tf.pad(logits, [[0, 0], [0, blocks * _BLOCK - size]], constant_values=logits.dtype.min)
+    filled = tf.reshape(filled, [-1, _BLOCK])
+    _, chosen = tf.math.top_k(tf.reshape(tf.reduce_max(filled, axis=1), [-1, blocks]), count)
+    values, places = tf.math.top_k(tf.reshape(tf.gather(filled, _flat(chosen, blocks)), [-1, count * _BLOCK]), count)
+    return values, _at(chosen, places // _BLOCK) * _BLOCK + places % _BLOCK
+
+
+def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Of each row of `[rows, n]` the value or values at places of its own, `[rows]` or `[rows, m]`."""
+    return tf.gather(tf.reshape(values, [-1]), _flat(places, values.shape[1]))
+
+
+def _flat(places: tf.Tensor, width: int) -> tf.Tensor:
+    """Places in rows as places in all rows of that width on end: GATHER by rows is unknown to older runtimes."""
+    if places.shape[0] == 1:
+        return places
+    return places + tf.reshape(width * tf.range(tf.shape(places)[0]), [-1] + [1] * (places.shape.rank - 1))
 
 
 def _nucleus(probabilities: tf.Tensor, top_p: float | tf.Tensor) -> tf.Tensor:
-    """Falling probabilities `[n]`, 0 behind the fewest that reach top_p together (Holtzman et al. 2020)."""
-    before = tf.cumsum(probabilities) - probabilities
+    """Falling probabilities `[rows, n]`, 0 behind the fewest that reach top_p together (Holtzman et al. 2020)."""
+    before = tf.cumsum(probabilities, axis=-1) - probabilities
     return tf.where(before < top_p, probabilities, 0.0)
 
 
-def _pick(weights: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-    """The index whose share of the weights `[n]` a uniform number falls into, int32 `[]`."""
-    bounds = tf.cumsum(weights)
-    index = tf.reduce_sum(tf.cast(bounds < draw * bounds[-1], tf.int32))
-    return tf.minimum(index, weights.shape[0] - 1)
+def _pick(weights: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """The index whose share of the weights `[rows, n]` a uniform number `[rows]` falls into, int32 `[rows]`."""
+    bounds = tf.cumsum(weights, axis=-1)
+    index = tf.reduce_sum(tf.cast(bounds < tf.reshape(draws, [-1, 1]) * bounds[:, -1:], tf.int32), axis=-1)
+    return tf.minimum(index, weights.shape[-1] - 1)

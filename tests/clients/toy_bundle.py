@@ -79,8 +79,8 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
 def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
-        built = core.build(toy.weights, SLOTS, form.prefill, {core.STEP: None})
-        lengths = loop.Lengths(form.sequence, CHUNK, 4)
+        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
+        built = core.build(toy.weights, SLOTS, form.prefill, loop.rooms(lengths))
         if form.mode != "float32":
             flatbuffer.write(built, folder / "core.tflite")
             built = quantized(toy, folder / "core.tflite", form.mode)

@@ -117,3 +117,25 @@ def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Pat
     for length in (1, 9, 20):
         ids, count = generate(prompt(length))
         assert ids[:count] == [*prompt(length), *keras_greedy(toy, prompt(length), SEQUENCE)]
+
+
+@pytest.mark.parametrize("guessed", [2, 5, 8])
+def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, guessed: int) -> None:
+    """On against off, on prompts that repeat themselves: guesses that hold, that fail, and those that meet the end."""
+    models = {}
+    for name, count in {"on": guessed, "off": 1}.items():
+        lengths = loop.Lengths(SEQUENCE, CHUNK, 4, count)
+        with quiet():
+            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+        flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / name)
+        models[name] = generator(runner.litert(tmp_path / name, 1))
+    for period in (1, 2, 3, 5):
+        for length in (2, 7, 12, SEQUENCE - 3):
+            ids = [prompt(period)[i % period] for i in range(length)]
+            for maximum in (length + 4, SEQUENCE):
+                for rule in ({}, {"temperature": 1.0, "seed": 5}):
+                    said = {name: call(ids, maximum, **rule) for name, call in models.items()}
+                    assert said["on"] == said["off"]
+                assert said["on"][0][:length] == ids
+            whole, count = models["on"](ids)
+            assert whole[:count] == [*ids, *keras_greedy(toy, ids, SEQUENCE)]

@@ -61,11 +61,12 @@ def test_the_others_share_what_suppressed_tokens_had(name: str, suppressed: list
 @pytest.mark.parametrize("draw", [0.0, 2.0**-24, 1.0 - 2**-24, 1.0])
 @pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e3])
 def test_no_draw_is_a_suppressed_token(draw: float, temperature: float) -> None:
+    row = tf.constant(LOGITS[np.newaxis])
     for suppressed in ([0, 1], [2], [3, 4], [0, 4]):
         rule = Sampler("temperature", 1, 1.0, temperature, None, suppressed)
         inputs = sampler.Inputs(tf.constant(temperature), tf.constant(0), tf.constant(1.0), suppressed)
         assert int(choose(tf.constant(LOGITS), rule, tf.constant(draw))) not in suppressed
-        assert int(sampler.choose_by_inputs(tf.constant(LOGITS), inputs, tf.constant(draw))) not in suppressed
+        assert int(sampler.choose_by_inputs(row, inputs, tf.constant([draw]))[0]) not in suppressed
 
 
 def test_where_nothing_is_suppressed_nothing_is_added() -> None:
@@ -80,19 +81,27 @@ def test_any_draw_is_a_token_with_weight(draw: float) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 64, 65, 5000, 50257])
-def test_the_largest_are_those_of_a_whole_sort(size: int) -> None:
-    logits = np.random.default_rng(size).normal(size=size).astype(np.float32)
+def test_the_largest_of_each_row_are_those_of_a_whole_sort(size: int) -> None:
+    logits = np.random.default_rng(size).normal(size=(3, size)).astype(np.float32)
     values, ids = sampler.largest(tf.constant(logits), 40)
-    expected = np.argsort(-logits, kind="stable")[:40]
+    expected = np.argsort(-logits, kind="stable")[:, :40]
     assert ids.numpy().tolist() == expected.tolist()
-    assert values.numpy().tolist() == logits[expected].tolist()
+    assert values.numpy().tolist() == np.take_along_axis(logits, expected, 1).tolist()
 
 
 def test_the_first_of_equals_is_the_greedy_token() -> None:
     logits = np.zeros(5000, np.float32)
     logits[[70, 71, 4000]] = 1.0
     rule = sampler.Inputs(*(tf.constant(v) for v in (0.0, 0, 1.0)))
-    assert int(sampler.choose_by_inputs(tf.constant(logits), rule, tf.constant(0.99))) == 70 == int(logits.argmax())
+    assert int(sampler.choose_by_inputs(tf.constant([logits]), rule, tf.constant([0.99]))[0]) == 70 == logits.argmax()
+
+
+def test_each_row_is_chosen_from_by_its_own_draw() -> None:
+    logits = tf.constant(np.random.default_rng(3).normal(size=(4, 5000)), tf.float32)
+    rule = sampler.Inputs(*(tf.constant(v) for v in (0.7, 5, 0.9)))
+    uniform = tf.constant([0.1, 0.9, 0.5, 0.0])
+    rows = [sampler.choose_by_inputs(logits[i : i + 1], rule, uniform[i : i + 1])[0] for i in range(4)]
+    assert sampler.choose_by_inputs(logits, rule, uniform).numpy().tolist() == [int(r) for r in rows]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +119,7 @@ def test_frequencies_by_inputs(settings: tuple[float, int, float], expected: lis
 
     @tf.function(autograph=False)
     def once(draw: tf.Tensor) -> tf.Tensor:
-        return sampler.choose_by_inputs(tf.constant(LOGITS), rule, draw)
+        return sampler.choose_by_inputs(tf.constant(LOGITS[np.newaxis]), rule, draw[tf.newaxis])[0]
 
     uniform = sampler.hashed_draws(tf.constant(7), DRAWS)
     counts = Counter(tf.map_fn(once, uniform, fn_output_signature=tf.int32).numpy().tolist())

@@ -44,7 +44,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
     """Every flavour in every mode."""
     folder = tmp_path_factory.mktemp("sizes")
-    steps = fixed_loop.rooms(LENGTHS) | {core.STEP: None}
+    steps = fixed_loop.rooms(LENGTHS) | loop.rooms(LENGTHS)
     with quiet():
         flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
         driver = drivers.convert_tokens_driver(weights.shape, 1, LENGTHS)
