@@ -61,12 +61,13 @@ class SweepSettings:
 def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: list[str]) -> None:
     """params.yaml and the combinations → experiments, and artifacts/sweep with the table and the picture."""
     if combinations == [{}]:
-        kept = ", ".join(settings.sets)
-        raise UserError(f"say what to sweep: quantize=float16,int4_block32, or sweep.set=<name>; kept sets: {kept}")
+        sets = ", ".join(settings.sets)
+        raise UserError(f"say what to sweep: quantize=float16,int4_block32, or sweep.set=<name>; kept sets: {sets}")
     start = snapshot.take()
     identity = snapshot.identity(start)
     wanted = jobs.make(combinations, settings.targets, identity)
-    missing = [job for job in wanted if not _done(job, start)]
+    kept = snapshot.experiments(start.head)
+    missing = [job for job in wanted if not (job.name in kept and _done(job))]
     print(f"{len(wanted)} jobs, {len(wanted) - len(missing)} of them done before")
     with _only_sweep():
         if missing:
@@ -75,9 +76,9 @@ def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: 
     _report(settings, [r for job in wanted if (r := records.read(job.name)) is not None])
 
 
-def _done(job: Job, start: Snapshot) -> bool:
+def _done(job: Job) -> bool:
     record = records.read(job.name)
-    return record is not None and record.state == records.DONE and job.name in snapshot.experiments(start.head)
+    return record is not None and record.state == records.DONE
 
 
 @contextlib.contextmanager

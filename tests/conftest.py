@@ -44,11 +44,15 @@ class Toy:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+def make_toy(folder: Path) -> Toy:
+    """Writes the toy's preset and vocabulary into a folder."""
     with quiet():
         import keras_hub
 
         from stages.lm import families, presets, tokenizer
-    folder = tmp_path_factory.mktemp("toy")
     tokenizer.train(TEXT, 512, folder / "tokenizer")
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")

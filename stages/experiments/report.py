@@ -14,6 +14,7 @@ from stages.experiments.choice import Constraint
 from stages.files import csv_text, write_bytes
 
 Row = Mapping[str, Any]
+_WIDE = 1000  # characters; more than any table needs
 
 
 class Column(Protocol):
@@ -62,7 +63,10 @@ def write(rows: Sequence[Row], columns: Sequence[Column], wish: Wish, folder: Pa
     headings = [*first, *(c.heading for c in columns), *last]
     write_bytes(folder / "table.md", _markdown(headings, lines(shown)).encode())
     picture.draw(rows, front, best, wish.pareto, folder / "pareto.png")
-    _show(headings, lines(shown), len(first))
+    wanted = {wish.objective, *(bound.metric for bound in wish.bounds), *wish.pareto}
+    chosen = [len(first) + i for i, column in enumerate(columns) if column.key in wanted]
+    matter = [0, len(first) - 1, *chosen, len(headings) - 2, len(headings) - 1]  # a job's name tells what was swept
+    _show(headings, lines(shown), len(first), matter)
     return best
 
 
@@ -74,13 +78,27 @@ def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in [headings, ["---"] * len(headings), *lines])
 
 
-def _show(headings: Sequence[str], lines: Sequence[Sequence[str]], names: int) -> None:
-    """Prints the table; on a terminal as wide as that, elsewhere as wide as it needs."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for index, heading in enumerate(headings):
-        justify: Any = "right" if names <= index < len(headings) - 2 else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
-    for line in lines:
-        table.add_row(*line, style="red" if line[-2] != "passed" else "bold" if line[-1] == "best" else "")
+def _show(headings: Sequence[str], lines: Sequence[Sequence[str]], names: int, matter: Sequence[int]) -> None:
+    """Prints the table; on a terminal too narrow for it only the columns that matter, with a word that there are more.
+
+    The first `names` columns and the last two are text, the others numbers.
+    """
+    every = range(len(headings))
     console = Console()
-    (console if console.is_terminal else Console(width=300)).print(table)
+    whole, wide = _table(headings, lines, every, names), Console(width=_WIDE)
+    if not console.is_terminal or wide.measure(whole).maximum <= console.width:
+        (console if console.is_terminal else wide).print(whole)
+        return
+    console.print(_table(headings, lines, matter, names))
+    print(f"{len(every) - len(matter)} more columns in table.md; this terminal has no room for them")
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]], columns: Sequence[int], names: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for index in columns:
+        numeric = names <= index < len(headings) - 2
+        table.add_column(headings[index], justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    for line in lines:
+        style = "red" if line[-2] != "passed" else "bold" if line[-1] == "best" else ""
+        table.add_row(*(line[index] for index in columns), style=style)
+    return table

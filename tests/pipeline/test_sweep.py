@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import repositories
+import servers
 from repositories import Repository
 
 LENGTHS = "convert.sequence_length=40,41"
@@ -239,9 +241,31 @@ def test_one_sweep_at_a_time(repository: Repository) -> None:
     assert process.returncode == 0
 
 
-def test_a_second_machine_runs_nothing_again(repository: Repository, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    assert repository.dvc("remote", "add", "--default", "store", str(store)).returncode == 0
+@dataclass(frozen=True)
+class Store:
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A place for artifacts that two machines share: a folder, and a bucket of a server that wants to know who asks."""
+    if request.param == "folder":
+        yield Store(str(tmp_path / "store"))
+        return
+    with servers.s3(tmp_path / "s3") as s3:
+        yield Store(f"s3://{s3.bucket}/dvc", {"endpointurl": s3.endpoint}, s3.environment)
+
+
+def test_a_second_machine_runs_nothing_again(
+    repository: Repository, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    assert repository.dvc("remote", "add", "--default", "store", store.url).returncode == 0
+    for name, value in store.options.items():
+        assert repository.dvc("remote", "modify", "store", name, value).returncode == 0
     repository.git("commit", "--all", "--quiet", "--message", "remote")
     repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
     repository.git("remote", "add", "origin", str(tmp_path / "hub"))
