@@ -41,32 +41,31 @@ def find(preset: str, pin: Pin, hub: Hub) -> Found:
 
 
 def _hugging_face(preset: str, revision: str | None, hub: Hub) -> Found:
-    """A snapshot of a repository; a commit that is here already needs no network."""
+    """A snapshot of a repository."""
     import huggingface_hub
     from huggingface_hub import constants
 
     name = preset.removeprefix(HUGGING_FACE)
+    token = os.environ.get("HF_TOKEN") or False  # False: not the one either that a login left in a file
     limit = {"connect": hub.timeout_s, "read": hub.timeout_s, "write": hub.timeout_s, "pool": hub.timeout_s}
-    # whatever huggingface_hub's functions ask for: some wait for ever
+    # whatever huggingface_hub's functions ask for: some would wait for ever
     hooks = huggingface_hub.get_session().event_hooks["request"]
     hooks.append(lambda request: request.extensions.update(timeout=limit))
 
-    def here(wanted: str | None) -> Found:
-        folder = Path(huggingface_hub.snapshot_download(
-            name, revision=wanted, local_files_only=True, allow_patterns=_WANTED
-        ))  # fmt: skip
-        return Found(folder, folder.name)
+    def here() -> Found:
+        folder = huggingface_hub.snapshot_download(
+            name, revision=revision, local_files_only=True, allow_patterns=_WANTED
+        )  # fmt: skip
+        return Found(Path(folder), Path(folder).name)
 
     def download() -> Found:
-        commit = huggingface_hub.HfApi().model_info(name, revision=revision, timeout=hub.timeout_s).sha
-        folder = Path(huggingface_hub.snapshot_download(
-            name, revision=commit, etag_timeout=hub.timeout_s, allow_patterns=_WANTED
-        ))  # fmt: skip
-        return Found(folder, folder.name)
+        commit = huggingface_hub.HfApi(token=token).model_info(name, revision=revision).sha
+        folder = huggingface_hub.snapshot_download(name, revision=commit, token=token, allow_patterns=_WANTED)
+        return Found(Path(folder), Path(folder).name)
 
     try:
         offline = hub.offline or constants.HF_HUB_OFFLINE
-        return _fetched(preset, hub, download, lambda: here(revision), offline)
+        return _fetched(preset, hub, download, here, offline)
     finally:
         hooks.pop()
 
