@@ -12,7 +12,7 @@ from stages.lm.sources import ALTERNATIVES, Hub, Pin
 
 HUGGING_FACE, KAGGLE = "hf://", "kaggle://"
 # Weights as PyTorch pickles them and the like are not even downloaded.
-_WANTED = ["*.json", "*.txt", "*.h5", "*.safetensors", "*.model", "*.spm"]
+_WANTED = ["*.json", "*.txt", "*.weights.h5", "*.safetensors", "*.model", "*.spm"]
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what a server may answer otherwise a little later
 
 
@@ -59,8 +59,9 @@ def _hugging_face(preset: str, revision: str | None, hub: Hub) -> Found:
         return Found(Path(folder), Path(folder).name)
 
     def download() -> Found:
-        commit = huggingface_hub.HfApi(token=token).model_info(name, revision=revision).sha
-        folder = huggingface_hub.snapshot_download(name, revision=commit, token=token, allow_patterns=_WANTED)
+        # snapshot_download alone would take an earlier download without a word where the hub does not answer
+        huggingface_hub.HfApi(token=token).model_info(name, revision=revision)
+        folder = huggingface_hub.snapshot_download(name, revision=revision, token=token, allow_patterns=_WANTED)
         return Found(Path(folder), Path(folder).name)
 
     try:
