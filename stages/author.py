@@ -1,14 +1,15 @@
-"""author: loads a KerasHub causal language model and writes it as a local preset with a description."""
+"""author: loads a causal language model and writes it as a local KerasHub preset with a description."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages import config
 from stages.errors import UserError
 from stages.files import replacing, write_json
 from stages.lm.dimensions import Dimensions
+from stages.lm.sources import Hub, Pin
 from stages.quiet import quiet
 
 if TYPE_CHECKING:
@@ -19,37 +20,46 @@ OUT = Path("artifacts/author")
 
 @dataclass(frozen=True)
 class AuthorSettings:
-    """Which model (conf/author/*.yaml): a preset, or random weights."""
+    """Which model (conf/author/*.yaml): a preset, pinned or not and from a hub or not, or random weights."""
 
     preset: str | None
     license: str
     add_end_token: bool
     random: Dimensions | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    hub: Hub = field(default_factory=Hub)
 
     def __post_init__(self) -> None:
-        """Refuses two models, and none."""
+        """Refuses two models, and none, and a pin that is none."""
         if (self.preset is None) == (self.random is None):
             raise UserError("author needs one of preset and random, the other null (conf/author/)")
+        Pin(self.revision, self.sha256)
 
 
 def run(settings: AuthorSettings) -> None:
     """Preset anywhere, or random weights → artifacts/author."""
     with quiet():
-        from stages.lm import presets
+        from stages.lm import hub, presets
+    source: dict[str, Any] = {}
+    found = None
+    if settings.preset is not None:
+        pin = Pin(settings.revision, settings.sha256)
+        found = hub.find(settings.preset, pin, settings.hub)  # outside of quiet: a download shows how far it is
+        source = presets.provenance(settings.preset, found, pin)
     with quiet(), replacing(OUT) as folder:
-        model = _model(settings)
+        model = _random(settings) if found is None else presets.load_folder(found.folder)
         model.preprocessor.add_end_token = settings.add_end_token
         presets.save(model, folder)
-        described = presets.describe(model, settings.preset or "random weights", settings.license)
+        described = presets.describe(model, "random weights", settings.license) | source
         write_json(folder / presets.DESCRIPTION, described)
     print(f"{OUT}: {described}")
 
 
-def _model(settings: AuthorSettings) -> "keras_hub.models.CausalLM":
-    from stages.lm import presets, random_model
+def _random(settings: AuthorSettings) -> "keras_hub.models.CausalLM":
+    from stages.lm import random_model
 
-    if settings.random is None:
-        return presets.load(str(settings.preset))
+    assert settings.random is not None
     with tempfile.TemporaryDirectory() as scratch:
         return random_model.build(settings.random, Path(scratch))
 

@@ -32,6 +32,11 @@ from stages.errors import UserError
 
 Settings = TypeVar("Settings")
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
+# conf/ is in git, and what a stage was told is in dvc.lock
+_SECRET = re.compile("token|secret|password|credential|username|key")
+_NO_SECRETS = (
+    "; credentials come from the environment alone (HF_TOKEN, KAGGLE_API_TOKEN, KAGGLE_USERNAME and KAGGLE_KEY)"
+)
 
 
 def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
@@ -236,7 +241,8 @@ def _typed(stage: str, settings: type[Settings], visible: DictConfig) -> Setting
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None)
         known = ", ".join(getattr(settings, "__dataclass_fields__", {}))
-        raise UserError(f"{stage}.{key}: {_one_line(error)}; known settings: {known}") from None
+        advice = _NO_SECRETS if _SECRET.search(str(key)) else ""
+        raise UserError(f"{stage}.{key}: {_one_line(error)}; known settings: {known}{advice}") from None
 
 
 def _unfreeze(schema: DictConfig) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,8 @@ import keras_hub
 
 from stages.errors import UserError
 from stages.files import tree_sha256
-from stages.lm import families, tokenizer
+from stages.lm import families, hub, huggingface, safety, tokenizer
+from stages.lm.sources import ALTERNATIVES, Hub, Pin
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
@@ -29,11 +28,6 @@ _TOKENIZERS = {
     "GemmaTokenizer": tokenizer.SENTENCEPIECE,
     "Gemma3Tokenizer": tokenizer.SENTENCEPIECE,
 }
-
-_ALTERNATIVES = (
-    "author.preset takes a hub name (with a network), a local preset folder, "
-    "or artifacts/presets/pydoc_gpt2, which ships with the project (use.author=pydoc_gpt2)"
-)
 
 
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
@@ -80,45 +74,76 @@ def special_ids(tokenizer: Any) -> dict[str, int | None]:
 
 def load(preset: str) -> keras_hub.models.CausalLM:
     """Loads a causal LM by hub name, handle or folder; raises UserError with what to do where that fails."""
-    folder = Path(preset)
-    local = folder.is_dir()
-    if not local and (preset.startswith((".", "/")) or ("/" in preset and "://" not in preset)):
-        raise UserError(f"preset folder {preset} does not exist; {_ALTERNATIVES}")
-    if local and not (folder / "config.json").is_file():
-        raise UserError(f"{preset} holds no config.json: not a KerasHub preset; {_ALTERNATIVES}")
-    if local:
-        families.check(preset, _backbone_class(folder / "config.json"))  # before any weight is read
-    offline = not local and not _online(preset)
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # downloads kept from earlier still load; others fail at once
+    return load_folder(hub.find(preset, Pin(), Hub()).folder)
+
+
+def load_folder(folder: Path) -> keras_hub.models.CausalLM:
+    """Loads a causal LM from a KerasHub preset or a Hugging Face folder that holds nothing but data."""
+    foreign = _check(folder)
     try:
-        model = keras_hub.models.CausalLM.from_preset(preset)
-    except Exception as error:  # hubs and loaders raise whatever they like; the user needs one line
+        if foreign:
+            backbone = keras_hub.models.Backbone.from_preset(str(folder), **huggingface.corrections(folder))
+            model = keras_hub.models.CausalLM.from_preset(str(folder), backbone=backbone)
+        else:
+            model = keras_hub.models.CausalLM.from_preset(str(folder))
+    except Exception as error:  # loaders raise whatever they like; the user needs one line
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        reason = f"there is no network and no earlier download ({detail})" if offline else detail
-        raise UserError(f"preset {preset!r} cannot be loaded: {reason}; {_ALTERNATIVES}") from None
-    families.check(preset, type(model.backbone).__name__)
+        raise UserError(f"preset {str(folder)!r} cannot be loaded: {detail}; {ALTERNATIVES}") from None
+    families.check(str(folder), type(model.backbone).__name__)
     if model.preprocessor is None:
-        raise UserError(f"preset {preset!r} has no tokenizer; {_ALTERNATIVES}")
+        raise UserError(f"preset {str(folder)!r} has no tokenizer; {ALTERNATIVES}")
+    longest = huggingface.longest(folder) if foreign else None
+    if longest is not None:
+        model.preprocessor.sequence_length = min(longest, model.preprocessor.sequence_length)
     return model
 
 
-def _backbone_class(path: Path) -> str:
+def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
+    """Where a preset is from: name, revision, the hash of its files, and what it was converted from.
+
+    Raises:
+      UserError: where the hash is another one than the pin's.
+    """
+    sha256 = preset_sha256(found.folder)
+    if pin.sha256 not in (None, sha256):
+        raise UserError(
+            f"the files of preset {preset!r} have the SHA-256 {sha256}, not {pin.sha256} (author.sha256): they are not "
+            "those that were pinned; take the pinned revision, or look at what changed and pin anew"
+        )
+    foreign = is_foreign(found.folder)
+    kind = json.loads((found.folder / "config.json").read_bytes())["model_type"] if foreign else None
+    return {
+        "source": Path(preset).name if Path(preset).is_absolute() else preset,
+        "source_revision": found.revision,
+        "source_sha256": sha256,
+        "converted_from": f"Hugging Face's {kind}, by KerasHub {keras_hub.__version__}" if foreign else None,
+    }
+
+
+def is_foreign(folder: Path) -> bool:
+    """Whether a folder is Hugging Face's; raises UserError where it is neither that nor KerasHub's."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no config.json: not a KerasHub preset; {ALTERNATIVES}")
     try:
-        return str(json.loads(path.read_text())["class_name"])
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is not the configuration of a KerasHub preset; {_ALTERNATIVES}") from None
-
-
-def _online(preset: str) -> bool:
-    """Whether the hub's name resolves (or a proxy would do that for us)."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        config = json.loads(path.read_bytes())
+    except ValueError:
+        config = None
+    if isinstance(config, dict) and huggingface.is_foreign(config):
         return True
-    try:
-        socket.getaddrinfo("huggingface.co" if preset.startswith("hf://") else "api.kaggle.com", 443)
-    except OSError:
-        return False
-    return True
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
+        raise UserError(f"{path} is not the configuration of a KerasHub preset; {ALTERNATIVES}")
+    families.check(str(folder), config["class_name"])
+    return False
+
+
+def _check(folder: Path) -> bool:
+    """Refuses what cannot or must not be loaded, before any of it is; says whether the folder is Hugging Face's."""
+    foreign = is_foreign(folder)
+    safety.check(folder)
+    if foreign:
+        huggingface.check(folder)
+    return foreign
 
 
 def tokenizer_kind(model: keras_hub.models.CausalLM) -> str:

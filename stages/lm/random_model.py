@@ -1,4 +1,4 @@
-"""A GPT-2 of any size with random weights: what to measure speed, memory and file sizes on without a download."""
+"""A model of any size with random weights: what to measure speed, memory and file sizes on without a download."""
 
 import itertools
 import json
@@ -9,14 +9,21 @@ import keras_hub
 
 from stages.errors import UserError
 from stages.lm import tokenizer
-from stages.lm.dimensions import Dimensions
+from stages.lm.dimensions import LLAMA3, Dimensions
+
+# KerasHub's tokenizers ask for these; the base vocabulary has GPT-2's.
+_SPECIAL = {LLAMA3: ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")}
 
 
-def build(settings: Dimensions, scratch: Path) -> keras_hub.models.GPT2CausalLM:
-    """A GPT-2 whose weights depend on the seed alone; its vocabulary's files are written to `scratch`."""
+def build(settings: Dimensions, scratch: Path) -> keras_hub.models.CausalLM:
+    """A model whose weights depend on the seed alone; its vocabulary's files are written to `scratch`."""
     files = [str(p) for p in _write_vocabulary(settings, scratch)]
     keras.utils.clear_session()  # Keras counts layers into their names, over all models of a process
     keras.utils.set_random_seed(settings.seed)
+    return (_llama3 if settings.family == LLAMA3 else _gpt2)(settings, files)
+
+
+def _gpt2(settings: Dimensions, files: list[str]) -> keras_hub.models.GPT2CausalLM:
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
     backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=settings.vocabulary_size, num_layers=settings.layers, num_heads=settings.heads,
@@ -25,6 +32,17 @@ def build(settings: Dimensions, scratch: Path) -> keras_hub.models.GPT2CausalLM:
     )  # fmt: skip
     preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=settings.context)
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
+
+
+def _llama3(settings: Dimensions, files: list[str]) -> keras_hub.models.Llama3CausalLM:
+    text = keras_hub.models.Llama3Tokenizer(*files, name="tokenizer")
+    backbone = keras_hub.models.Llama3Backbone(
+        vocabulary_size=settings.vocabulary_size, num_layers=settings.layers, num_query_heads=settings.heads,
+        num_key_value_heads=settings.kv_heads, hidden_dim=settings.hidden, intermediate_dim=settings.inner,
+        name="backbone",
+    )  # fmt: skip
+    preprocessor = keras_hub.models.Llama3CausalLMPreprocessor(text, sequence_length=settings.context)
+    return keras_hub.models.Llama3CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
 def _write_vocabulary(settings: Dimensions, scratch: Path) -> tuple[Path, Path]:
@@ -37,9 +55,11 @@ def _write_vocabulary(settings: Dimensions, scratch: Path) -> tuple[Path, Path]:
         raise UserError(f"author.random.vocabulary is {folder}; allowed: a folder with vocabulary.json and merges.txt")
     known = tokenizer.read_vocabulary(folder, None, 0)
     ids, merges = dict(known.ids), list(known.merges)
+    plain = [t for t in ids if t not in (tokenizer.END_OF_TEXT, tokenizer.PADDING)]
+    for token in _SPECIAL.get(settings.family, ()):
+        ids.setdefault(token, len(ids))
     if len(ids) > settings.vocabulary_size:
         raise UserError(f"author.random.vocabulary_size is {settings.vocabulary_size}; {folder} has {len(ids)} tokens")
-    plain = [t for t in ids if t not in (tokenizer.END_OF_TEXT, tokenizer.PADDING)]
     for left, right in itertools.product(plain, plain):
         if len(ids) == settings.vocabulary_size:
             break

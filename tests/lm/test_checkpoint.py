@@ -65,11 +65,35 @@ def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: P
     assert bpe.decode(bpe.encode("Returns the value").ids) == "Returns the value"
 
 
+LLAMA: dict[str, Any] = {"family": "llama3", "kv_heads": 1, "inner": 48}
+
+
+def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) -> None:
+    from stages.lm import families, random_model
+
+    with quiet():
+        presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
+        model = presets.load(str(tmp_path / "a"))
+    described = presets.describe(model, "random weights", "none")
+    shape = families.read_shape(tmp_path / "a")
+    assert (described["family"], described["pre_tokenizer"], described["context_length"]) == ("llama", "llama3", 32)
+    assert (shape.heads, shape.kv_heads, shape.inner, shape.vocabulary) == (2, 1, 48, 700)
+    ids = tokenizer.read_vocabulary(tmp_path / "a" / tokenizer.FOLDER, None, 0).ids
+    assert sorted(ids.values()) == list(range(700))
+    assert described["start_token_id"] == ids["<|begin_of_text|>"]
+    assert described["end_token_id"] == ids["<|end_of_text|>"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"heads": 3}, "hidden is 16; allowed: a multiple of heads"),
         ({"layers": 0}, "layers is 0; allowed: at least 1"),
+        ({"family": "bert"}, "family is bert; allowed: gpt2, llama3"),
+        ({"inner": 48}, "inner is 48; allowed of gpt2: null"),
+        ({"family": "llama3", "kv_heads": 1}, "inner is None; allowed of llama3: a number"),
+        (LLAMA | {"kv_heads": 0}, "kv_heads is 0; allowed: at least 1"),
+        (LLAMA | {"heads": 4, "kv_heads": 3}, r"heads is 4; allowed: a multiple of kv_heads \(3\)"),
     ],
 )
 def test_impossible_dimensions_are_refused(toy: Toy, changes: dict[str, Any], message: str) -> None:

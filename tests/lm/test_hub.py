@@ -1,0 +1,293 @@
+"""A preset of a hub: retried, timed out, pinned by revision and hash, offline, and no secret in what is written."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Toy
+
+from stages.errors import UserError
+from stages.files import read_json, tree_sha256
+from stages.lm import hub, presets
+from stages.lm.sources import Hub, Pin
+
+COMMIT, EARLIER = "c0ffee" * 6 + "beef", "0ddba11" * 5 + "abcde"
+TOKEN = "hf_secretsecretsecretsecretsecretsecret"
+
+
+@dataclass
+class FakeHub:
+    """A repository toy/gpt2 on loopback, with two commits of which the earlier one lacks a file."""
+
+    folder: Path
+    busy: int = 0  # that many requests are answered with 503
+    silent: bool = False
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, authorization
+    port: int = 0
+    waiting: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HF_ENDPOINT": f"http://127.0.0.1:{self.port}"}
+
+    def files(self, commit: str) -> dict[str, bytes]:
+        found = {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()}
+        if commit == EARLIER:
+            del found["README.md"]
+        return found | {"pytorch_model.bin": b"never to be downloaded"}
+
+
+def handler(world: FakeHub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "/toy/gpt2" not in self.path:  # what huggingface_hub would like to know besides
+                self.answer(404, b"{}")
+                return
+            world.asked.append((self.command, self.path, self.headers.get("Authorization")))
+            if world.silent:
+                world.waiting.wait(60)
+                return
+            if world.busy:
+                world.busy -= 1
+                self.answer(503, b"busy")
+                return
+            path = self.path.partition("?")[0]
+            commits = {"main": COMMIT, "v1": EARLIER, COMMIT: COMMIT, EARLIER: EARLIER}
+            if path.startswith("/api/models/toy/gpt2"):
+                rest = path.removeprefix("/api/models/toy/gpt2").strip("/").split("/")
+                commit = commits.get(rest[1] if len(rest) > 1 else "main")
+                if commit is None:
+                    self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+                    return
+                listed: Any = {"id": "toy/gpt2", "sha": commit, "siblings": []}
+                if rest[0] == "tree":
+                    listed = [
+                        {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                        for name, data in world.files(commit).items()
+                    ]
+                self.answer(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
+                return
+            _, _, _, _, commit, name = path.split("/", 5)
+            data = world.files(commit)[name]
+            self.answer(200, data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": commit})
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture
+def world(toy: Toy, tmp_path: Path) -> Iterator[FakeHub]:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    for path in sorted(toy.preset.rglob("*")):
+        target = folder / path.relative_to(toy.preset)
+        target.mkdir() if path.is_dir() else target.write_bytes(path.read_bytes())
+    (folder / "README.md").write_text("# A toy\n")
+    made = FakeHub(folder)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+    server.daemon_threads = True
+    made.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.waiting.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder in which author can be run, with a cache of downloads of its own."""
+    folder = tmp_path / "project"
+    (folder / "conf").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml"):
+        (folder / name).symlink_to(ROOT / name)
+    for path in (ROOT / "conf").iterdir():
+        if path.name != "author":
+            (folder / "conf" / path.name).symlink_to(path)
+    (folder / "conf/author").mkdir()
+    return folder
+
+
+def author(project: Path, world: FakeHub, settings: dict[str, Any], **more: str) -> subprocess.CompletedProcess[str]:
+    """Runs author with a conf/author file that says `settings`."""
+    content = {"preset": "hf://toy/gpt2", "license": "MIT", "add_end_token": True, "hub": HUB} | settings
+    (project / "conf/author/toy.yaml").write_text(yaml.safe_dump(content))
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("HF_")}
+    environment = kept | world.environment | {"HF_HOME": str(project / "hf"), "PYTHONPATH": str(ROOT)} | more
+    return subprocess.run(
+        [sys.executable, "-m", "stages.author", "author=toy"], cwd=project, env=environment, capture_output=True,
+        text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+HUB = {"attempts": 4, "timeout_s": 5.0, "pause_s": 0.05, "offline": False}
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert lines[-1].startswith("error: ")
+    return lines[-1]
+
+
+def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(
+    world: FakeHub, project: Path, toy: Toy
+) -> None:  # fmt: skip
+    world.busy = 2
+    done = author(project, world, {}, HF_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    described = read_json(project / "artifacts/author" / presets.DESCRIPTION)
+    assert (described["source"], described["source_revision"]) == ("hf://toy/gpt2", COMMIT)
+    assert (described["license"], described["converted_from"]) == ("MIT", None)
+    for name in ("model.weights.h5", "config.json", "assets/tokenizer/vocabulary.json"):
+        assert (project / "artifacts/author" / name).read_bytes() == (toy.preset / name).read_bytes()
+    # the token went to the hub, from the environment, and is nowhere in what was written or said
+    assert {authorization for _, _, authorization in world.asked} == {f"Bearer {TOKEN}"}
+    written = [p for p in project.rglob("*") if p.is_file()]
+    assert len(written) > 10
+    assert not [p for p in written if TOKEN.encode() in p.read_bytes()]
+    assert TOKEN not in done.stdout + done.stderr
+    assert not [path for _, path, _ in world.asked if path.endswith((".bin", ".md"))]
+
+    # offline, by the setting or by the variable, and where nobody answers any more, the earlier download is taken
+    asked, pin = len(world.asked), described["source_sha256"]
+    for settings, more in (({"hub": HUB | {"offline": True}}, {}), ({}, {"HF_HUB_OFFLINE": "1"})):
+        done = author(project, world, {"sha256": pin, **settings}, **more)
+        assert done.returncode == 0, done.stderr
+    assert len(world.asked) == asked
+    again = read_json(project / "artifacts/author" / presets.DESCRIPTION)
+    assert again == described
+    done = author(project, world, {"sha256": pin}, HF_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    assert "no hub answers" in done.stdout
+
+    # changed bytes in the cache are not what was pinned
+    vocabulary = next((project / "hf").rglob("vocabulary.json"))
+    vocabulary.write_bytes(vocabulary.read_bytes() + b"\n")
+    line = refused(author(project, world, {"sha256": pin, "hub": HUB | {"offline": True}}))
+    assert f"not {pin} (author.sha256)" in line
+    assert read_json(project / "artifacts/author" / presets.DESCRIPTION) == described  # what was there stays
+
+
+def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
+    done = author(project, world, {"revision": EARLIER})
+    assert done.returncode == 0, done.stderr
+    paths = [path for _, path, _ in world.asked]
+    assert all(EARLIER in path for path in paths)
+    assert f"/toy/gpt2/resolve/{EARLIER}/config.json" in paths
+    assert {authorization for _, _, authorization in world.asked} == {None}
+    assert read_json(project / "artifacts/author" / presets.DESCRIPTION)["source_revision"] == EARLIER
+
+    done = author(project, world, {"revision": "v1"})  # a tag's commit is recorded
+    assert done.returncode == 0, done.stderr
+    assert read_json(project / "artifacts/author" / presets.DESCRIPTION)["source_revision"] == EARLIER
+    assert "v1" in "".join(path for _, path, _ in world.asked)
+
+    asked = len(world.asked)
+    line = refused(author(project, world, {"revision": "v9"}))
+    assert "preset 'hf://toy/gpt2' cannot be downloaded: RevisionNotFoundError" in line
+    assert len(world.asked) == asked + 1  # what is not there is not asked for again
+
+
+def test_a_silent_hub_is_one_line_in_time(world: FakeHub, project: Path) -> None:
+    world.silent = True
+    began = time.monotonic()
+    line = refused(author(project, world, {"hub": HUB | {"attempts": 2, "timeout_s": 0.5}}))
+    assert time.monotonic() - began < 60
+    assert "2 attempts failed (ReadTimeout" in line
+    assert "no earlier download; author.preset takes" in line
+    assert len(world.asked) == 2
+
+
+def test_a_hub_that_stays_busy_and_one_that_sends_other_bytes(world: FakeHub, project: Path) -> None:
+    world.busy = 1000
+    line = refused(author(project, world, {"hub": HUB | {"attempts": 3}}))
+    assert "3 attempts failed (HfHubHTTPError" in line
+    assert "503" in line
+    assert world.busy == 997
+    world.busy = 0
+    line = refused(author(project, world, {"sha256": "0" * 64}))
+    assert f"not {'0' * 64} (author.sha256)" in line
+    assert not (project / "artifacts/author").exists()
+
+
+def test_what_a_hub_sends_is_looked_through(world: FakeHub, project: Path) -> None:
+    (world.folder / "tokenizer.json").write_bytes(b"\x80\x04N.")
+    assert "tokenizer.json is a pickle" in refused(author(project, world, {}))
+    assert not (project / "artifacts/author").exists()
+
+
+@pytest.mark.parametrize("key", ["token", "hf_token", "password", "kaggle_key"])
+def test_credentials_in_conf_are_refused(world: FakeHub, project: Path, key: str) -> None:
+    for settings in ({key: TOKEN}, {"hub": HUB | {key: TOKEN}}):
+        line = refused(author(project, world, settings))
+        assert key in line
+        assert "credentials come from the environment alone" in line
+        assert TOKEN not in line
+    assert not world.asked
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(UserError, match="'gpt3' is no folder here and no name that KerasHub knows; "):
+        hub.find("gpt3", Pin(), Hub())
+    with pytest.raises(UserError, match=r"has an unknown scheme; allowed: hf://organization/name, kaggle://"):
+        hub.find("s3://bucket/gpt2", Pin(), Hub())
+    with pytest.raises(UserError, match=r"on Kaggle a revision is a version's number"):
+        hub.find("gpt2_base_en", Pin(revision="main"), Hub())
+
+
+def test_an_earlier_download_of_kaggles_needs_no_network(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    offline = Hub(offline=True)
+    with pytest.raises(UserError, match="cannot be loaded: offline, and there is no earlier download"):
+        hub.find("gpt2_base_en", Pin(), offline)
+    kept = tmp_path / "models/keras/gpt2/keras/gpt2_base_en/3"
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(toy.preset)
+    (kept.parent / "3.complete").touch()
+    found = hub.find("gpt2_base_en", Pin(), offline)
+    assert (found.folder, found.revision) == (kept, "3")
+    assert tree_sha256(found.folder) == tree_sha256(toy.preset)
+    with pytest.raises(UserError, match="no earlier download"):
+        hub.find("gpt2_base_en", Pin(revision="2"), offline)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"attempts": 0}, "attempts is 0"),
+        ({"timeout_s": 0.0}, r"timeout_s is 0\.0"),
+        ({"pause_s": -1.0}, "pause_s is -1"),
+    ],
+)
+def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Hub(**settings)
