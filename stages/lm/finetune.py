@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import keras_hub
 import numpy as np
+import tensorflow as tf
 
 from stages.arrays import Array
 from stages.errors import UserError
@@ -29,6 +30,7 @@ def run(preset: str, text: Path, settings: TuningSettings, folder: Path, watch: 
     Raises UserError, before any weight is read where that can be known, for a text or settings that do not fit.
     """
     own = own_text.prepare(text, settings.text)
+    print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in own.counts.items()), flush=True)
     _check_size(own, text, settings)
     if (Path(preset) / "config.json").is_file():
         _check_context(read_json(Path(preset) / "config.json").get("config", {}), settings)
@@ -39,6 +41,7 @@ def run(preset: str, text: Path, settings: TuningSettings, folder: Path, watch: 
         texts = _encoded(own, model, settings)
         if settings.method == LORA:
             tuning.enable_lora(model.backbone, settings.lora_rank, preset)
+        tf.function(lambda: tf.constant(0), jit_compile=True)()  # XLA tells of its first compilation
     checkpoint = WORK / f"checkpoint-{_identity(preset, own, settings)[:16]}.npz"
     points = tuning.tune(model.backbone, texts, settings, checkpoint, watch)
     with quiet():
@@ -46,7 +49,9 @@ def run(preset: str, text: Path, settings: TuningSettings, folder: Path, watch: 
     _write_texts(own, settings, folder)
     write_bytes(folder / POINTS, _table(points).encode())
     checkpoint.unlink(missing_ok=True)
-    return _lineage(preset, own, settings, points)
+    lineage = _lineage(preset, own, settings, points)
+    print(_verdict(lineage), flush=True)
+    return lineage
 
 
 def _check_size(own: own_text.OwnText, path: Path, settings: TuningSettings) -> None:
@@ -68,9 +73,8 @@ def _check_context(backbone: Mapping[str, Any], settings: TuningSettings) -> Non
     """Refuses windows that are longer than a learned table of positions."""
     rows = backbone.get("max_sequence_length")
     if rows is not None and settings.training.context > rows:
-        raise UserError(
-            f"author.tuning.training.context is {settings.training.context}; allowed: 2 to {rows}, the preset's"
-        )
+        given = settings.training.context
+        raise UserError(f"author.tuning.training.context is {given}; allowed: 2 to {rows}, what the preset reads")
 
 
 def _encoded(own: own_text.OwnText, model: keras_hub.models.CausalLM, settings: TuningSettings) -> tuning.Texts:
@@ -139,3 +143,11 @@ def _lineage(
         "held_out_perplexity_before": round(points[0].perplexity, 4),
         "held_out_perplexity_after": round(best.perplexity, 4),
     }
+
+
+def _verdict(lineage: Mapping[str, Any]) -> str:
+    if lineage["best_step"] == 0:
+        return "the held-out loss never fell: the preset is as it was; lower author.tuning.training.learning_rate"
+    return "held-out perplexity {held_out_perplexity_before} → {held_out_perplexity_after} at step {best_step}".format(
+        **lineage
+    )

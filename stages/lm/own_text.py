@@ -14,7 +14,7 @@ _WANTED = 'name a UTF-8 text file, a .jsonl file whose lines have a key "text", 
 # Nobody's address: RFC 2606 keeps example.com for examples.
 EMAIL = "name@example.com"
 # The possessive ++ gives nothing back: a long run without @ is read once, not once from each of its characters.
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@(?:[\w-]++\.)++[\w-]*\w")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++")
 # Five digits or more, at most three of these signs between two of them: telephone numbers, accounts, dates, addresses.
 _NUMBER = re.compile(r"\d(?:[ \t./()+-]{0,3}\d){4,}")
 # Where a text is cut: behind blank lines, behind line ends, behind blanks.
