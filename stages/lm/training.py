@@ -119,7 +119,10 @@ def save(path: Path, state: Sequence[Any], **facts: Array) -> None:
     """Writes a checkpoint: variables in order, and named arrays beside them."""
     temporary = path.with_suffix(".partial.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(temporary, **facts, **{str(i): v.numpy() for i, v in enumerate(state)})
+    values = (v.numpy() for v in state)
+    # NumPy reads no bfloat16 back; float32 holds it exactly
+    plain = {str(i): v.astype(np.float32) if v.dtype.kind == "V" else v for i, v in enumerate(values)}
+    np.savez(temporary, **facts, **plain)
     temporary.replace(path)
 
 
@@ -129,5 +132,5 @@ def restore(path: Path, state: Sequence[Any]) -> dict[str, Array]:
         return {}
     with np.load(path, allow_pickle=False) as saved:
         for i, variable in enumerate(state):
-            variable.assign(saved[str(i)])
+            variable.assign(tf.cast(saved[str(i)], variable.dtype))
         return {name: saved[name] for name in saved.files if not name.isdecimal()}
