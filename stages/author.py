@@ -1,14 +1,15 @@
-"""author: loads a causal language model and writes it as a local KerasHub preset with a description."""
+"""author: loads a causal language model, tunes it where asked, writes it as a local KerasHub preset, described."""
 
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import config
+from stages import config, live
 from stages.errors import UserError
 from stages.files import replacing, write_json
 from stages.lm.dimensions import Dimensions
+from stages.lm.schedule import TuningSettings
 from stages.lm.sources import Hub, Pin
 from stages.quiet import quiet
 
@@ -20,7 +21,7 @@ OUT = Path("artifacts/author")
 
 @dataclass(frozen=True)
 class AuthorSettings:
-    """Which model (conf/author/*.yaml): a preset, pinned or not and from a hub or not, or random weights."""
+    """Which model (conf/author/*.yaml): a preset, pinned or not, tuned on `text` or not; or random weights."""
 
     preset: str | None
     license: str
@@ -29,31 +30,49 @@ class AuthorSettings:
     revision: str | None = None
     sha256: str | None = None
     hub: Hub = field(default_factory=Hub)
+    text: str | None = None
+    tuning: TuningSettings | None = None
 
     def __post_init__(self) -> None:
         """Refuses two models, and none, and a pin that is none."""
         if (self.preset is None) == (self.random is None):
             raise UserError("author needs one of preset and random, the other null (conf/author/)")
         Pin(self.revision, self.sha256)
+        if self.tuning is not None and (self.preset is None or self.text is None):
+            raise UserError("author.tuning needs author.preset and author.text (params.yaml)")
 
 
 def run(settings: AuthorSettings) -> None:
     """Preset anywhere, or random weights → artifacts/author."""
     with quiet():
         from stages.lm import hub, presets
-    source: dict[str, Any] = {}
+    source: dict[str, Any] = {"source": "random weights"}
     found = None
     if settings.preset is not None:
         pin = Pin(settings.revision, settings.sha256)
         found = hub.find(settings.preset, pin, settings.hub)  # outside of quiet: a download shows how far it is
         source = presets.provenance(settings.preset, found, pin)
-    with quiet(), replacing(OUT) as folder:
-        model = _random(settings) if found is None else presets.load_folder(found.folder)
-        model.preprocessor.add_end_token = settings.add_end_token
-        presets.save(model, folder)
-        described = presets.describe(model, "random weights", settings.license) | source
-        write_json(folder / presets.DESCRIPTION, described)
+    with replacing(OUT) as folder:
+        if found is not None and settings.tuning is not None:  # outside of quiet too
+            source |= _tune(settings, found.folder, str(source["source"]), folder)
+            found = hub.Found(folder)
+        with quiet():
+            model = _random(settings) if found is None else presets.load_folder(found.folder)
+            model.preprocessor.add_end_token = settings.add_end_token
+            presets.save(model, folder)
+            described = presets.describe(model, str(source["source"]), settings.license) | source
+            write_json(folder / presets.DESCRIPTION, described)
     print(f"{OUT}: {described}")
+
+
+def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> dict[str, Any]:
+    """Writes the preset, tuned, to a folder; returns what its description says of that."""
+    with quiet():
+        from stages.lm import finetune
+    assert settings.tuning is not None
+    with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as watch:
+        told = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, watch)
+    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | told}
 
 
 def _random(settings: AuthorSettings) -> "keras_hub.models.CausalLM":

@@ -236,7 +236,7 @@ def _typed(stage: str, settings: type[Settings], visible: DictConfig) -> Setting
     """The settings as a checked dataclass; raises UserError for an unknown key, a wrong type or a broken rule."""
     try:
         schema = OmegaConf.structured(settings)
-        _unfreeze(schema)
+        _unfreeze(schema, visible)
         return cast(Settings, OmegaConf.to_object(OmegaConf.merge(schema, visible)))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None)
@@ -245,13 +245,20 @@ def _typed(stage: str, settings: type[Settings], visible: DictConfig) -> Setting
         raise UserError(f"{stage}.{key}: {_one_line(error)}; known settings: {known}{advice}") from None
 
 
-def _unfreeze(schema: DictConfig) -> None:
-    """Lets values be merged into a schema: OmegaConf marks every frozen dataclass read-only, nested ones too."""
+def _unfreeze(schema: DictConfig, given: DictConfig) -> None:
+    """Lets values be merged into a schema: OmegaConf marks every frozen dataclass read-only, nested ones too.
+
+    An optional part that is given is made first: merging would make it, and what is nested in it read-only.
+    """
     OmegaConf.set_readonly(schema, False)
     for key in schema:
-        node = schema._get_node(key)
-        if isinstance(node, DictConfig):
-            _unfreeze(node)
+        node, part = schema._get_node(key), given.get(key) if OmegaConf.is_dict(given) else None
+        if not isinstance(node, DictConfig):
+            continue
+        if node._is_none() and isinstance(part, DictConfig):
+            schema[key] = OmegaConf.structured(node._metadata.ref_type)
+            node = cast(DictConfig, schema._get_node(key))
+        _unfreeze(node, cast(DictConfig, part))
 
 
 def _one_line(error: Exception) -> str:

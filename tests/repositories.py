@@ -42,9 +42,9 @@ class Repository:
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
         )
 
-    def repro(self) -> set[str]:
+    def repro(self, *targets: str) -> set[str]:
         """Runs `dvc repro`; returns the stages that were executed."""
-        done = self.dvc("repro")
+        done = self.dvc("repro", *targets)
         assert done.returncode == 0, done.stdout + done.stderr
         return ran(done.stdout)
 

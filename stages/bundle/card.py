@@ -42,6 +42,8 @@ _ROWS = (
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
 _RELEASE = "Version {version}, made from revision `{revision}`.\n\n"
 _SUPPRESSED = " {} tokens of the vocabulary are never said (`suppress_tokens` in `manifest.json`)."
+_TUNED = """ It was tuned on own text (SHA-256 `{text_sha256}`):
+perplexity {held_out_perplexity_before} before and {held_out_perplexity_after} after, on held-out passages of it."""
 _REFUSED = "\n**Gates that failed:** {}. This bundle was made with `package.allow_failed_gates: true`.\n"
 
 
@@ -70,6 +72,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         languages=", ".join(metrics["filter"]["languages"]),
         suppressed=_SUPPRESSED.format(len(suppressed)) if suppressed else "",
         litert_lm=_LITERT_LM if manifest["litert_lm"] else "",
+        tuned=_TUNED.format(**manifest["model"]["tuning"]) if "tuning" in manifest["model"] else "",
         refused=_REFUSED.format(", ".join(manifest["failed_gates"])) if manifest["failed_gates"] else "",
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+from stages.errors import UserError
+
+FULL, LORA = "full", "lora"
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -18,3 +22,67 @@ class TrainingSettings:
     weight_decay: float
     seed: int
     checkpoint_every: int
+
+
+@dataclass(frozen=True)
+class OwnTextSettings:
+    """How one's own text is masked, cut and split: passages of at most `passage_bytes`, a share of them held out.
+
+    A passage is dropped when `near_duplicate` or more of its runs of `shingle_words` words stand in earlier ones.
+    """
+
+    mask: bool
+    passage_bytes: int
+    held_out: float
+    shingle_words: int
+    near_duplicate: float
+    calibration_passages: int
+
+    def __post_init__(self) -> None:
+        """Refuses what no text can be split by."""
+        _within("text.passage_bytes", self.passage_bytes, 100, 1_000_000)
+        _within("text.held_out", self.held_out, 0.001, 0.5)
+        _within("text.shingle_words", self.shingle_words, 1, 100)
+        _within("text.near_duplicate", self.near_duplicate, 0.01, 1)
+        _within("text.calibration_passages", self.calibration_passages, 1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """How a preset is tuned on one's own text.
+
+    Every `training.checkpoint_every` steps the loss of `held_out_windows` held-out windows is measured; the run ends
+    when it has not fallen for `patience` times, after `training.steps` or `minutes`, and keeps the best weights.
+    """
+
+    method: str
+    lora_rank: int
+    minutes: float | None
+    patience: int
+    held_out_windows: int
+    text: OwnTextSettings
+    training: TrainingSettings
+
+    def __post_init__(self) -> None:
+        """Refuses what would fail only after the model is loaded."""
+        if self.method not in (FULL, LORA):
+            raise UserError(f"author.tuning.method is {self.method}; allowed: {FULL}, {LORA}")
+        _within("lora_rank", self.lora_rank, 1, 1024)
+        _within("patience", self.patience, 1, 1_000_000)
+        _within("held_out_windows", self.held_out_windows, 1, 1_000_000)
+        if self.minutes is not None:
+            _within("minutes", self.minutes, 0.01, 1_000_000)
+        steps = self.training.steps
+        _within("training.steps", steps, 1, 100_000_000)
+        _within("training.warmup", self.training.warmup, 0, steps - 1, "0 to fewer than training.steps")
+        _within("training.batch", self.training.batch, 1, 100_000)
+        _within("training.context", self.training.context, 2, 1_000_000)
+        _within("training.checkpoint_every", self.training.checkpoint_every, 1, 100_000_000)
+        _within("training.learning_rate", self.training.learning_rate, 1e-9, 1)
+        _within("training.weight_decay", self.training.weight_decay, 0, 1)
+        _within("training.seed", self.training.seed, 0, 2**32 - 1)
+
+
+def _within(key: str, value: float, least: float, most: float, allowed: str = "") -> None:
+    if not least <= value <= most:
+        raise UserError(f"author.tuning.{key} is {value:g}; allowed: {allowed or f'{least:g} to {most:g}'}")

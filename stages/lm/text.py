@@ -17,9 +17,9 @@ def read_documents(path: Path, setting: str) -> list[str]:
 
     `setting` is the key of the configuration that names the file, for messages.
     """
-    content = _content(path, setting, "a .jsonl or .txt file")
+    content = content_of(path, setting, "a .jsonl or .txt file")
     if path.suffix == ".jsonl":
-        documents = list(_from_lines(path, content))
+        documents = list(from_lines(path, content))
     else:
         documents = [part.strip() for part in re.split(r"\n\s*\n", content)]
     documents = [d for d in documents if d]
@@ -30,31 +30,36 @@ def read_documents(path: Path, setting: str) -> list[str]:
 
 def read_prompts(path: Path, setting: str) -> list[str]:
     """The lines of a file, empty ones left out; `setting` is what names the file, for messages."""
-    prompts = [line.strip() for line in _content(path, setting, "a text file, one prompt a line").split("\n")]
+    prompts = [line.strip() for line in content_of(path, setting, "a text file, one prompt a line").split("\n")]
     prompts = [p for p in prompts if p]
     if not prompts:
         raise UserError(f"{path} ({setting}) holds no prompts: one a line is wanted")
     return prompts
 
 
-def _content(path: Path, setting: str, wanted: str) -> str:
+def content_of(path: Path, setting: str, wanted: str) -> str:
+    """What a text file holds; raises UserError, which names the setting, where it is missing or not UTF-8."""
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path} is missing; {setting} names {wanted}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} ({setting}) is not UTF-8 (byte {error.start}); convert it first") from None
 
 
-def _from_lines(path: Path, content: str) -> Iterator[str]:
+def from_lines(path: Path, content: str) -> Iterator[str]:
+    """The texts of a JSONL file's lines; raises UserError, with its number, at one that has none."""
     # split("\n"), as splitlines would also part a document at U+2028 inside its JSON string
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield str(json.loads(line)["text"])
+            text = json.loads(line)["text"]
         except (ValueError, KeyError, TypeError):
-            raise UserError(f'{path}:{number}: each line must be a JSON object with a key "text"') from None
+            text = None
+        if not isinstance(text, str):
+            raise UserError(f'{path}:{number}: each line must be a JSON object with a key "text"')
+        yield text
 
 
 def calibration(path: str, seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training a causal language model from scratch: batches, one compiled step, checkpoints."""
+"""Training a causal language model: batches, one compiled step, checkpoints."""
 
 import math
 import time
@@ -55,16 +55,10 @@ def train(
     show: Callable[[Progress], None],
 ) -> None:
     """Trains the backbone in place; continues from `checkpoint` where that file exists."""
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, settings.steps - settings.warmup, alpha=0.02,
-        warmup_target=settings.learning_rate, warmup_steps=settings.warmup,
-    )  # fmt: skip
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=0.98, global_clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    optimizer.build(backbone.trainable_variables)
+    optimizer = new_optimizer(backbone, settings)
     state = [*backbone.trainable_variables, *optimizer.variables]
-    first = _restore(checkpoint, state)
-    step = _compiled_step(backbone, optimizer)
+    first = int(restore(checkpoint, state).get("step", 0))
+    step = compiled_step(backbone, optimizer)
     for index in range(first, settings.steps):
         began = time.perf_counter()
         batch = stream.batch(index, settings)
@@ -72,10 +66,24 @@ def train(
         rate = settings.batch * settings.context / (time.perf_counter() - began)
         show(Progress(index + 1, settings.steps, loss, rate))
         if (index + 1) % settings.checkpoint_every == 0:
-            _save(checkpoint, state, index + 1)
+            save(checkpoint, state, step=np.array(index + 1))
 
 
-def _compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[[tf.Tensor], tf.Tensor]:
+def new_optimizer(backbone: keras.Model, settings: TrainingSettings) -> keras.optimizers.Optimizer:
+    """AdamW over what is trainable, by the schedule of the settings; its weight decay spares norms and biases."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, settings.steps - settings.warmup, alpha=0.02,
+        warmup_target=settings.learning_rate, warmup_steps=settings.warmup,
+    )  # fmt: skip
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=0.98, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
+    optimizer.build(backbone.trainable_variables)
+    return optimizer
+
+
+def compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[[tf.Tensor], tf.Tensor]:
+    """One step of training: token ids `[batch, context + 1]` → the loss before it, in nats per token."""
+
     @tf.function(jit_compile=True)
     def step(tokens: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -88,10 +96,13 @@ def _compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer)
     return compiled
 
 
-def token_losses(backbone: keras.Model, tokens: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood in nats of each token but the first, `[batch, context]` from `[batch, context + 1]`."""
+def token_losses(backbone: keras.Model, tokens: tf.Tensor, *, training: bool = True) -> tf.Tensor:
+    """Negative log-likelihood in nats of each token but the first, `[batch, context]` from `[batch, context + 1]`.
+
+    With `training` the model drops out what its preset says.
+    """
     inputs = {"token_ids": tokens[:, :-1], "padding_mask": tf.ones_like(tokens[:, :-1])}
-    logits = backbone.token_embedding(backbone(inputs, training=True), reverse=True)
+    logits = backbone.token_embedding(backbone(inputs, training=training), reverse=True)
     losses: tf.Tensor = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
     return losses
 
@@ -104,17 +115,22 @@ def bits_per_byte(backbone: keras.Model, tokens: Array, token_lengths: Sequence[
     return nats / math.log(2) / float(np.array(token_lengths)[windows[:, 1:]].sum())
 
 
-def _save(path: Path, state: Sequence[Any], step: int) -> None:
+def save(path: Path, state: Sequence[Any], **facts: Array) -> None:
+    """Writes a checkpoint: variables in order, and named arrays beside them."""
     temporary = path.with_suffix(".partial.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(temporary, step=step, **{str(i): v.numpy() for i, v in enumerate(state)})
+    values = (v.numpy() for v in state)
+    # NumPy reads no bfloat16 back; float32 holds it exactly
+    plain = {str(i): v.astype(np.float32) if v.dtype.kind == "V" else v for i, v in enumerate(values)}
+    np.savez(temporary, **facts, **plain)
     temporary.replace(path)
 
 
-def _restore(path: Path, state: Sequence[Any]) -> int:
+def restore(path: Path, state: Sequence[Any]) -> dict[str, Array]:
+    """Assigns the variables of a checkpoint; returns its named arrays, none where there is no checkpoint."""
     if not path.exists():
-        return 0
+        return {}
     with np.load(path, allow_pickle=False) as saved:
         for i, variable in enumerate(state):
-            variable.assign(saved[str(i)])
-        return int(saved["step"])
+            variable.assign(tf.cast(saved[str(i)], variable.dtype))
+        return {name: saved[name] for name in saved.files if not name.isdecimal()}

@@ -6,6 +6,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stages.lm import training
 from stages.lm.schedule import TrainingSettings
@@ -53,6 +54,18 @@ def test_resumed_weights_equal_unbroken_ones_and_loss_falls(tmp_path: Path) -> N
     resumed, later = run(tmp_path / "b")
     assert len(later) == 8  # from the checkpoint after step 4
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+def test_a_checkpoint_keeps_values_of_any_type(tmp_path: Path) -> None:
+    values = [tf.constant([1.5, -3.0], kind) for kind in (tf.float32, tf.bfloat16)] + [tf.constant([7, 9], tf.uint32)]
+    training.save(tmp_path / "a.npz", [tf.Variable(v) for v in values], points=np.eye(2))
+    empty = [keras.Variable(tf.zeros_like(v), dtype=v.dtype.name) for v in values[:2]]
+    empty.append(tf.Variable([0, 0], dtype=tf.uint32))
+    facts = training.restore(tmp_path / "a.npz", empty)
+    assert list(facts) == ["points"]
+    for expected, found in zip(values, empty, strict=True):
+        assert np.array_equal(expected.numpy(), found.numpy())
+    assert training.restore(tmp_path / "nowhere.npz", empty) == {}
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:

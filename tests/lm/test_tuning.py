@@ -1,0 +1,210 @@
+"""Tuning: resumed weights, early stopping, the best weights kept, LoRA merged, for toys of several families."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from conftest import TEXT, Toy
+from families import FAMILIES, quietly
+
+from stages.errors import UserError
+from stages.files import tree_sha256
+from stages.lm import finetune, presets, text, tuning
+from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
+from stages.quiet import quiet
+
+SETTINGS = TuningSettings(
+    method="full", lora_rank=4, minutes=None, patience=9, held_out_windows=8,
+    text=OwnTextSettings(
+        mask=True, passage_bytes=200, held_out=0.2, shingle_words=6, near_duplicate=0.4, calibration_passages=5
+    ),
+    training=TrainingSettings(
+        context=16, batch=4, steps=24, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=5, checkpoint_every=6
+    ),
+)  # fmt: skip
+
+
+class KilledError(Exception):
+    pass
+
+
+def silent(points: list[tuning.Point] | None = None, kill_at: int | None = None) -> tuning.Watch:
+    def step(done: int, loss: float) -> None:
+        assert math.isfinite(loss)
+        if done == kill_at:
+            raise KilledError
+
+    return tuning.Watch(step, lambda point: None if points is None else points.append(point))
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own") / "text.txt"
+    path.write_text("\n\n".join(TEXT))
+    return path
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(finetune, "WORK", tmp_path / "work")
+    return tmp_path / "work"
+
+
+def run(preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: tuning.Watch | None = None) -> Any:
+    keras.backend.clear_session()  # as in a new process: Keras numbers the names of its layers
+    folder.mkdir(parents=True)
+    return finetune.run(preset, own, settings, folder, watch or silent())
+
+
+def dropping_out(toy: Toy, folder: Path) -> Path:
+    """The toy with dropout, whose random numbers a checkpoint must hold too."""
+    with quiet():
+        model = presets.load(str(toy.preset))
+        config = model.backbone.get_config() | {"dropout": 0.2}
+        backbone = type(model.backbone).from_config(config)
+        for new, old in zip(backbone.weights, model.backbone.weights, strict=True):
+            new.assign(old)
+        presets.save(type(model)(backbone=backbone, preprocessor=model.preprocessor), folder)
+    return folder
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_run_that_was_killed_ends_with_the_bytes_of_an_unbroken_one(
+    toy: Toy, own: Path, work: Path, tmp_path: Path, method: str
+) -> None:
+    preset, settings = dropping_out(toy, tmp_path / "preset"), replace(SETTINGS, method=method)
+    whole = run(preset, own, settings, tmp_path / "whole")
+    assert not list(work.glob("*.npz"))
+    with pytest.raises(KilledError):
+        run(preset, own, settings, tmp_path / "killed", silent(kill_at=15))
+    assert len(list(work.glob("*.npz"))) == 1
+    told: list[tuning.Point] = []
+    seen = []
+    resumed = run(preset, own, settings, tmp_path / "resumed", tuning.Watch(lambda d, _: seen.append(d), told.append))
+    assert seen == list(range(13, 25))  # from the checkpoint after step 12
+    assert [p.step for p in told] == [0, 6, 12, 18, 24]
+    assert resumed == whole
+    assert tree_sha256(tmp_path / "resumed") == tree_sha256(tmp_path / "whole")
+    assert whole["held_out_perplexity_after"] < whole["held_out_perplexity_before"]
+
+
+def test_a_checkpoint_of_another_text_or_setting_is_not_taken(toy: Toy, own: Path, work: Path, tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        run(toy.preset, own, SETTINGS, tmp_path / "a", silent(kill_at=9))
+    other = tmp_path / "other.txt"
+    other.write_text(own.read_text() + "\n\nOne paragraph more, which is new.")
+    for folder, text_path, settings in (("b", other, SETTINGS), ("c", own, replace(SETTINGS, patience=8))):
+        points: list[tuning.Point] = []
+        with pytest.raises(KilledError):
+            run(toy.preset, text_path, settings, tmp_path / folder, silent(points, kill_at=1))
+        assert [p.step for p in points] == [0]
+
+
+def test_a_run_that_gets_worse_ends_early_and_leaves_the_preset(
+    toy: Toy, own: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = replace(SETTINGS, patience=2, training=replace(SETTINGS.training, learning_rate=1.0, steps=100))
+    told = run(toy.preset, own, wild, tmp_path / "out")
+    assert (told["best_step"], told["steps_made"], told["ended_by"]) == (0, 12, "patience")
+    assert told["held_out_perplexity_after"] == told["held_out_perplexity_before"]
+    assert "the held-out loss never fell" in capsys.readouterr().out
+    for name in ("config.json", "tokenizer.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (toy.preset / name).read_bytes()
+    assert all(np.array_equal(a, b) for a, b in zip(kernels(tmp_path / "out"), kernels(toy.preset), strict=True))
+
+
+def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path, tmp_path: Path) -> None:
+    """On a few words over and over, what is learnt by heart soon makes the held-out part worse."""
+    long = replace(
+        SETTINGS, patience=3, training=replace(SETTINGS.training, steps=600, learning_rate=3e-2, checkpoint_every=10)
+    )
+    points: list[tuning.Point] = []
+    told = run(toy.preset, own, long, tmp_path / "out", silent(points))
+    assert told["ended_by"] == "patience"
+    best = min(points, key=lambda p: p.held_out_loss)
+    assert 0 < told["best_step"] == best.step < told["steps_made"] == points[-1].step
+    with quiet():
+        model = presets.load(str(tmp_path / "out"))
+        reread = text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
+        encoded = [[1, *toy.bpe.encode(d).ids] for d in reread]
+    tokens = np.array([t for e in encoded for t in e])[: 8 * 17].reshape(8, 17)
+    loss = tuning._measure(model.backbone, tokens, 4)()
+    assert loss == pytest.approx(best.held_out_loss, abs=1e-4)
+
+
+def test_minutes_end_a_run_at_the_step_that_passes_them(toy: Toy, own: Path, work: Path, tmp_path: Path) -> None:
+    endless = replace(SETTINGS.training, steps=100_000, checkpoint_every=100_000)
+    hasty = replace(SETTINGS, minutes=0.01, training=endless)
+    told = run(toy.preset, own, hasty, tmp_path / "out")
+    assert told["ended_by"] == "minutes"
+    assert 0 < told["steps_made"] < 100_000
+
+
+@pytest.mark.parametrize("name", ["gpt_neo_x", "llama3_tied", "gemma2"])
+def test_lora_of_each_family_is_merged_into_an_ordinary_preset(
+    own: Path, work: Path, tmp_path: Path, name: str
+) -> None:
+    toy = quietly(FAMILIES[name], tmp_path / "toy")
+    settings = replace(SETTINGS, method="lora", training=replace(SETTINGS.training, steps=12))
+    told = run(toy.preset, own, settings, tmp_path / "out")
+    assert told["held_out_perplexity_after"] < told["held_out_perplexity_before"]
+    assert (tmp_path / "out/config.json").read_bytes() == (toy.preset / "config.json").read_bytes()
+    before, after = kernels(toy.preset), kernels(tmp_path / "out")
+    assert [k.shape for k in before] == [k.shape for k in after]  # no weight of LoRA's own
+    changed = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert 0 < changed < len(before)
+    with quiet():
+        model = presets.load(str(tmp_path / "out"))
+    assert not any("lora" in w.path for w in model.backbone.weights)
+
+
+def test_a_model_without_such_a_layer_is_refused() -> None:
+    inputs = keras.Input((4,))
+    bare = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    bare.enable_lora = lambda rank, target_layer_names: setattr(bare.layers[1], "trainable", False)
+    with pytest.raises(UserError, match=r"has no layer for LoRA; allowed: author\.tuning\.method=full"):
+        tuning.enable_lora(bare, 4, "some")
+
+
+def test_what_is_written_beside_the_preset(toy: Toy, own: Path, work: Path, tmp_path: Path) -> None:
+    told = run(toy.preset, own, SETTINGS, tmp_path / "out")
+    evaluation, calibration = (
+        text.read_documents(tmp_path / "out" / name, "key") for name in ("evaluation.jsonl", "calibration.jsonl")
+    )
+    assert len(evaluation) == told["held_out_passages"]
+    assert len(calibration) == 5
+    assert not set(evaluation) & set(calibration)
+    assert told["preset_sha256"] == presets.preset_sha256(toy.preset)
+    lines = (tmp_path / "out/tuning.csv").read_text().splitlines()
+    assert lines[0] == "step,loss,held_out_loss,held_out_perplexity"
+    assert [line.split(",")[0] for line in lines[1:]] == ["0", "6", "12", "18", "24"]
+
+
+@pytest.mark.parametrize(
+    ("words", "context", "message"),
+    [
+        ("A few words.", 16, "is too short: .* fewer than a window of 17"),
+        ("\n\n".join(TEXT), 900, "context is 900; allowed: 2 to 96, what the preset reads"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_weights_are_read(
+    toy: Toy, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, context: int, message: str
+) -> None:
+    monkeypatch.setattr(presets, "load_folder", lambda _: pytest.fail("the preset was loaded"))
+    path = tmp_path / "text.txt"
+    path.write_text(words)
+    with pytest.raises(UserError, match=message):
+        run(toy.preset, path, replace(SETTINGS, training=replace(SETTINGS.training, context=context)), tmp_path / "out")
+
+
+def kernels(preset: Path) -> list[np.ndarray]:
+    """All weights of a preset, by their places in its file."""
+    found: list[np.ndarray] = []
+    with h5py.File(preset / "model.weights.h5") as file:
+        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return found
