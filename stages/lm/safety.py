@@ -198,5 +198,5 @@ def _text(path: Path) -> str | None:
 
 _KINDS: dict[str, Callable[[Path], str | None]] = {
     ".json": _json, ".h5": _hdf5, ".safetensors": _safetensors, ".model": _sentencepiece, ".spm": _sentencepiece,
-    ".txt": _text, ".md": _text, ".jsonl": _text, ".jinja": _text, "": _text,
+    ".txt": _text, ".md": _text, ".jsonl": _text, ".csv": _text, ".jinja": _text, "": _text,
 }  # fmt: skip
