@@ -110,7 +110,8 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         uniform = sampler.draws(limits.loop.sequence, rule.seed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose(logits[0], rule, tf.gather(uniform, known - 1))[tf.newaxis]
+            token = sampler.choose(tf.reshape(logits, [-1]), rule, tf.gather(uniform, known - 1))
+            return tf.expand_dims(token, 0)
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))

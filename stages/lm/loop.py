@@ -114,7 +114,7 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
         inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2], windowed=shape.windowed)
         inputs["last"] = tf.reshape(width - 1, [1]) if rows is None else tf.range(width - rows, width)
         logits, recent = core.call_step(shape, inputs, cache)
-        return [*_said(plan, logits[0], known, done + width, ids), *recent, *cache[len(recent) :]]
+        return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
     state = [known, done, ids, *attention.empty(shape, room, fixed_shape=False), *past]
     known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state[:3], 2, shape))
@@ -143,13 +143,14 @@ def _room(plan: Plan, done: tf.Tensor) -> tf.Tensor | int:
 
 
 def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
-    """`known`, `done` and `ids` after a step that read all tokens before `done` and gave `logits` `[rows, vocab]`.
+    """`known`, `done` and `ids` after a step that read all tokens before `done` and gave `logits` `[1, rows, vocab]`.
 
     If these are all that are known, something is said: a token, or as many as guesses held, and one more.
     """
     whole = done >= known
+    logits = tf.reshape(logits, [-1 if plan.guesses else 1, plan.shape.vocabulary])
     if not plan.guesses:
-        token = plan.choose(tf.reshape(logits, [1, plan.shape.vocabulary]), known)
+        token = plan.choose(logits, known)
         ids = tf.where(tf.equal(tf.range(plan.lengths.sequence), known), token, ids)
         known = known + tf.cast(whole, tf.int32)
     else:

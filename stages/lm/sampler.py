@@ -107,12 +107,12 @@ def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
     if rule.name == "greedy":
         return tf.argmax(logits, output_type=tf.int32)
     if rule.name == "temperature":
-        return _pick(tf.nn.softmax(logits[tf.newaxis] / rule.temperature), draw[tf.newaxis])[0]
-    values, ids = largest(logits[tf.newaxis], CANDIDATES if rule.name == "top_p" else rule.top_k)
+        return _pick(tf.nn.softmax(tf.expand_dims(logits, 0) / rule.temperature), tf.expand_dims(draw, 0))[0]
+    values, ids = largest(tf.expand_dims(logits, 0), CANDIDATES if rule.name == "top_p" else rule.top_k)
     probabilities = tf.nn.softmax(values / rule.temperature)
     if rule.name == "top_p":
         probabilities = _nucleus(probabilities, rule.top_p)
-    return _at(ids, _pick(probabilities, draw[tf.newaxis]))[0]
+    return _at(ids, _pick(probabilities, tf.expand_dims(draw, 0)))[0]
 
 
 def largest(logits: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
