@@ -40,7 +40,7 @@ def take() -> Snapshot:
     index = Path(_git("rev-parse", "--git-path", "index"))
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "index"
-        shutil.copyfile(index, copy)
+        shutil.copy2(index, copy)  # with its time: by it git knows which files may have changed in the same second
         environment = {"GIT_INDEX_FILE": str(copy)}
         _git("add", "--update", environment=environment)
         return Snapshot(head, _git("write-tree", environment=environment))

@@ -52,8 +52,8 @@ def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
 
 
 def preset_sha256(folder: Path) -> str:
-    """The hash of a preset's files, its own description left out."""
-    return tree_sha256(folder, leave_out=[DESCRIPTION])
+    """The hash of what a model is loaded from: a preset's files less its description and the texts beside it."""
+    return tree_sha256(folder, leave_out=[DESCRIPTION, EVALUATION_TEXT, CALIBRATION_TEXT])
 
 
 def parameter_count(model: keras_hub.models.CausalLM) -> int:

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
     "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
     "suppress_tokens": [],
+    "guessed_tokens": None,
 }  # fmt: skip
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
@@ -40,6 +41,16 @@ def test_lengths_by_default() -> None:
 
 def test_a_prefill_longer_than_the_cache_is_left_out() -> None:
     assert resolved(1024, sequence_length=20, cache_length=40).prefill_lengths == [16]
+
+
+def test_guesses_are_for_large_models_unless_said_otherwise() -> None:
+    assert convert.guessed_tokens(None, 2_600_000) == 1
+    assert convert.guessed_tokens(None, 124_000_000) == 8
+    assert [convert.guessed_tokens(n, 124_000_000) for n in (1, 4)] == [1, 4]
+    with pytest.raises(
+        UserError, match=re.escape("convert.guessed_tokens is 0; allowed: null, or 1 (no guesses) to 64")
+    ):
+        resolved(1024, guessed_tokens=0)
 
 
 @pytest.mark.parametrize(
