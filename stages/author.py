@@ -37,9 +37,14 @@ class AuthorSettings:
         """Refuses two models, and none, and a pin that is none."""
         if (self.preset is None) == (self.random is None):
             raise UserError("author needs one of preset and random, the other null (conf/author/)")
-        Pin(self.revision, self.sha256)
+        _ = self.pin
         if self.tuning is not None and (self.preset is None or self.text is None):
             raise UserError("author.tuning needs author.preset and author.text (params.yaml)")
+
+    @property
+    def pin(self) -> Pin:
+        """What the preset must be; raises UserError where that is nothing it can be."""
+        return Pin(self.revision, self.sha256)
 
 
 def run(settings: AuthorSettings) -> None:
@@ -49,9 +54,9 @@ def run(settings: AuthorSettings) -> None:
     source: dict[str, Any] = {"source": "random weights"}
     found = None
     if settings.preset is not None:
-        pin = Pin(settings.revision, settings.sha256)
-        found = hub.find(settings.preset, pin, settings.hub)  # outside of quiet: a download shows how far it is
-        source = presets.provenance(settings.preset, found, pin)
+        # outside of quiet: a download shows how far it is
+        found = hub.find(settings.preset, settings.pin, settings.hub)
+        source = presets.provenance(settings.preset, found, settings.pin)
     with replacing(OUT) as folder:
         if found is not None and settings.tuning is not None:  # outside of quiet too
             source |= _tune(settings, found.folder, str(source["source"]), folder)

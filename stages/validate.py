@@ -127,7 +127,7 @@ def run(settings: ValidateSettings) -> None:
         from stages.measure.subject import Subject, text_core
         from stages.tflite import targets
 
-        keras = presets.load(str(AUTHOR))
+        keras = presets.load_folder(AUTHOR)
     bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"])
     windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)

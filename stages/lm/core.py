@@ -23,18 +23,21 @@ LAYER = "Layer/"
 
 @dataclass(frozen=True)
 class Room:
-    """How many tokens `step` reads, how many slots `recent` and `past` have, and rows of logits it gives.
+    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits."""
 
-    None follows the inputs; of the first three all or none.
-    """
-
-    tokens: int | None
-    recent: int | None
-    past: int | None
-    rows: int | None = 1
+    tokens: int
+    recent: int
+    past: int
 
 
-_ANY = Room(None, None, None, None)
+@dataclass(frozen=True)
+class Growing:
+    """A `step` whose sizes follow its inputs; `rows` of logits, or with None as many as it is asked for."""
+
+    rows: int | None
+
+
+_ANY = Growing(None)
 
 
 def prefill_name(length: int) -> str:
@@ -42,7 +45,9 @@ def prefill_name(length: int) -> str:
     return f"prefill_{length}"
 
 
-def build(weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, Room]) -> schema.ModelT:
+def build(
+    weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, Room | Growing]
+) -> schema.ModelT:
     """A float32 model of all signatures, with a KV cache of `slots` tokens; its weights are read as it is written.
 
     `steps` names the forms of `step` that the drivers call.
@@ -221,13 +226,15 @@ def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpe
     } | dict.fromkeys(attention.names(shape.layers), cache)
 
 
-def step_specs(shape: Shape, room: Room) -> dict[str, tf.TensorSpec]:
+def step_specs(shape: Shape, room: Room | Growing) -> dict[str, tf.TensorSpec]:
     """Inputs of `step`, weights left out."""
-    tokens, recent, past = room.tokens, room.recent, room.past
+    tokens, recent, past, rows = (
+        (room.tokens, room.recent, room.past, 1) if isinstance(room, Room) else (None, None, None, room.rows)
+    )
     specs = {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
-        "last": tf.TensorSpec([room.rows], tf.int32),
+        "last": tf.TensorSpec([rows], tf.int32),
         "recent_mask": tf.TensorSpec([1, 1, tokens, recent]),
         "past_mask": tf.TensorSpec([1, 1, 1, past]),
         "slots": tf.TensorSpec([1, 1, recent, 1]),
@@ -235,7 +242,7 @@ def step_specs(shape: Shape, room: Room) -> dict[str, tf.TensorSpec]:
     if shape.windowed:
         specs |= {positions.RECENT: tf.TensorSpec([recent], tf.int32), positions.PAST: tf.TensorSpec([past], tf.int32)}
     for prefix, slots in {"recent": recent, "past": past}.items():
-        sizes = attention.sizes(shape, slots, fixed_shape=tokens is not None)
+        sizes = attention.sizes(shape, slots, fixed_shape=isinstance(room, Room))
         specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)
     return specs
 

@@ -81,8 +81,7 @@ def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths, suppressed: Seq
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            rows = logits.shape[0] or tf.shape(logits)[0]
-            return sampler.choose_by_inputs(logits, rule, tf.slice(uniform, [known - 1], [rows]))
+            return sampler.choose_by_inputs(logits, rule, _of_rows(uniform, logits, known))
 
         greedy = given["temperature"] <= 0.0
         ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
@@ -110,8 +109,7 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         uniform = sampler.draws(limits.loop.sequence, rule.seed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            token = sampler.choose(tf.reshape(logits, [-1]), rule, tf.gather(uniform, known - 1))
-            return tf.expand_dims(token, 0)
+            return sampler.choose(logits, rule, _of_rows(uniform, logits, known))
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))
@@ -124,6 +122,11 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         return {"text": tf.strings.join([prompt, cut])}
 
     return serving_default.get_concrete_function()
+
+
+def _of_rows(uniform: tf.Tensor, logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Of a call's numbers, one for each token, those for rows of logits `[rows, vocab]` behind `known` tokens."""
+    return tf.slice(uniform, [known - 1], [logits.shape[0] or tf.shape(logits)[0]])
 
 
 def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

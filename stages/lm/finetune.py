@@ -29,7 +29,7 @@ def run(preset: Path, text: Path, settings: TuningSettings, folder: Path, watch:
 
     Raises UserError, before any weight is read where that can be known, for a text or settings that do not fit.
     """
-    own = own_text.prepare(text, settings.text)
+    own, digest = own_text.prepare(text, settings.text), presets.preset_sha256(preset)
     print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in own.counts.items()), flush=True)
     _check_size(own, text, settings)
     _check_context(read_json(preset / "config.json").get("config", {}), settings)  # KerasHub's alone has such a part
@@ -41,14 +41,14 @@ def run(preset: Path, text: Path, settings: TuningSettings, folder: Path, watch:
         if settings.method == LORA:
             tuning.enable_lora(model.backbone, settings.lora_rank, str(preset))
         tf.function(lambda: tf.constant(0), jit_compile=True)()  # XLA tells of its first compilation
-    checkpoint = WORK / f"checkpoint-{_identity(preset, own, settings)[:16]}.npz"
+    checkpoint = WORK / f"checkpoint-{_identity(digest, own, settings)[:16]}.npz"
     points = tuning.tune(model.backbone, texts, settings, checkpoint, watch)
     with quiet():
         presets.save(model, folder)  # Keras writes a layer's kernel with its LoRA added: an ordinary preset
     _write_texts(own, settings, folder)
     write_bytes(folder / POINTS, _table(points).encode())
     checkpoint.unlink(missing_ok=True)
-    lineage = _lineage(preset, own, settings, points)
+    lineage = _lineage(digest, own, settings, points)
     print(_verdict(lineage), flush=True)
     return lineage
 
@@ -101,10 +101,10 @@ def _windows(tokens: Array, settings: TuningSettings) -> Array:
     return np.asarray(tokens[: count * length].reshape(count, length))
 
 
-def _identity(preset: Path, own: own_text.OwnText, settings: TuningSettings) -> str:
+def _identity(preset_sha256: str, own: own_text.OwnText, settings: TuningSettings) -> str:
     """A checkpoint belongs to one preset, one text, one configuration and the code that trains."""
     code = [sha256(Path(str(module.__file__))) for module in (training, tuning)]
-    return hashlib.sha256(f"{presets.preset_sha256(preset)}{own.corpus.sha256}{settings}{code}".encode()).hexdigest()
+    return hashlib.sha256(f"{preset_sha256}{own.corpus.sha256}{settings}{code}".encode()).hexdigest()
 
 
 def _write_texts(own: own_text.OwnText, settings: TuningSettings, folder: Path) -> None:
@@ -123,11 +123,11 @@ def _table(points: Iterable[tuning.Point]) -> str:
 
 
 def _lineage(
-    preset: Path, own: own_text.OwnText, settings: TuningSettings, points: list[tuning.Point]
+    preset_sha256: str, own: own_text.OwnText, settings: TuningSettings, points: list[tuning.Point]
 ) -> dict[str, Any]:
     best = tuning.best_of(points)
     return {
-        "preset_sha256": presets.preset_sha256(preset),
+        "preset_sha256": preset_sha256,
         "text_sha256": own.corpus.sha256,
         **own.counts,
         **asdict(settings),

@@ -6,7 +6,6 @@ token.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -20,19 +19,10 @@ from stages.lm.loop import Lengths, Plan
 from stages.lm.positions import PAST, RECENT
 
 
-@dataclass(frozen=True)
-class FixedRoom(Room):
-    """A room whose sizes are known."""
-
-    tokens: int
-    recent: int
-    past: int
-
-
-def rooms(lengths: Lengths) -> dict[str, FixedRoom]:
+def rooms(lengths: Lengths) -> dict[str, Room]:
     """The core's signatures that this loop calls, by name."""
     past = lengths.sequence + max(lengths.chunk, lengths.recent)
-    sizes = FixedRoom(lengths.chunk, lengths.chunk, past), FixedRoom(1, lengths.recent, past)
+    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past)
     return {f"{core.STEP}_{size.tokens}": size for size in sizes}
 
 
@@ -57,7 +47,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             logits, recent = core.call_step(
                 shape, _inputs(ids, known - 1, start, one, windowed=shape.windowed), cache, writing
             )
-            token = plan.choose(tf.reshape(logits, [1, shape.vocabulary]), known)[0]
+            token = tf.reshape(plan.choose(tf.reshape(logits, [1, shape.vocabulary]), known), [])
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
             return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
 
@@ -71,7 +61,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
     return ids[: lengths.sequence], known
 
 
-def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str, FixedRoom]) -> list[tf.Tensor]:
+def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str, Room]) -> list[tf.Tensor]:
     """Reads all but the last token in chunks; slots written past them are masked until they are written again."""
     name, room = reading
 
@@ -91,9 +81,7 @@ def _join(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], first: tf.Tens
     return [xla.dynamic_update_slice(*operands) for operands in written]
 
 
-def _inputs(
-    ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: FixedRoom, *, windowed: bool
-) -> dict[str, tf.Tensor]:
+def _inputs(ids: tf.Tensor, first: tf.Tensor, start: tf.Tensor, room: Room, *, windowed: bool) -> dict[str, tf.Tensor]:
     """The small inputs of a step that reads tokens from `first` on, with recent slots from `start` on."""
     positions = first + tf.range(room.tokens)
     slots = start + tf.range(room.recent)

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from stages.lm import attention, core, lookup
 from stages.lm.attention import MASKED
-from stages.lm.core import Room
+from stages.lm.core import Growing
 from stages.lm.decoder import Shape
 from stages.lm.positions import PAST, RECENT
 
@@ -39,9 +39,9 @@ class Lengths:
     guessed: int = 1
 
 
-def rooms(lengths: Lengths) -> dict[str, Room]:
+def rooms(lengths: Lengths) -> dict[str, Growing]:
     """The core's signature that this loop calls, by name."""
-    return {core.STEP: Room(None, None, None, 1 if lengths.guessed == 1 else None)}
+    return {core.STEP: Growing(1 if lengths.guessed == 1 else None)}
 
 
 @dataclass(frozen=True)

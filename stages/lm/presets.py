@@ -10,7 +10,7 @@ import keras_hub
 from stages.errors import UserError
 from stages.files import tree_sha256
 from stages.lm import families, hub, huggingface, safety, tokenizer
-from stages.lm.sources import ALTERNATIVES, Hub, Pin
+from stages.lm.sources import ALTERNATIVES, Pin
 
 DESCRIPTION = "model.json"
 EVALUATION_TEXT = "evaluation.jsonl"
@@ -70,11 +70,6 @@ def special_ids(tokenizer: Any) -> dict[str, int | None]:
     """The ids of start, end and padding tokens, null where a tokenizer has none."""
     names = ("start_token_id", "end_token_id", "pad_token_id")
     return {n: getattr(tokenizer, n, None) for n in names}
-
-
-def load(preset: str) -> keras_hub.models.CausalLM:
-    """Loads a causal LM by hub name, handle or folder; raises UserError with what to do where that fails."""
-    return load_folder(hub.find(preset, Pin(), Hub()).folder)
 
 
 def load_folder(folder: Path) -> keras_hub.models.CausalLM:

@@ -96,23 +96,23 @@ def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draws: tf.Tensor) -> tf.Te
     return _at(ids, _pick(_nucleus(probabilities, rule.top_p), draws))
 
 
-def choose(logits: tf.Tensor, rule: Sampler, draw: tf.Tensor) -> tf.Tensor:
-    """The id of the next token, int32 `[]`, from logits `[vocab]` and a uniform number `[]`, which greedy ignores.
+def choose(logits: tf.Tensor, rule: Sampler, draws: tf.Tensor) -> tf.Tensor:
+    """The ids, int32 `[rows]`, that rows of logits `[rows, vocab]` say by uniform numbers `[rows]`; greedy needs none.
 
     top_p looks at the CANDIDATES likeliest tokens alone: sorting 50,257 takes as long as the rest of GPT-2 base.
     """
     if rule.suppressed:
         logits = without(logits, rule.suppressed)
-        draw = tf.maximum(draw, _LEAST_DRAW)  # 0 falls to the first token, whatever its weight
+        draws = tf.maximum(draws, _LEAST_DRAW)  # 0 falls to the first token, whatever its weight
     if rule.name == "greedy":
-        return tf.argmax(logits, output_type=tf.int32)
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
     if rule.name == "temperature":
-        return _pick(tf.nn.softmax(tf.expand_dims(logits, 0) / rule.temperature), tf.expand_dims(draw, 0))[0]
-    values, ids = largest(tf.expand_dims(logits, 0), CANDIDATES if rule.name == "top_p" else rule.top_k)
+        return _pick(tf.nn.softmax(logits / rule.temperature), draws)
+    values, ids = largest(logits, CANDIDATES if rule.name == "top_p" else rule.top_k)
     probabilities = tf.nn.softmax(values / rule.temperature)
     if rule.name == "top_p":
         probabilities = _nucleus(probabilities, rule.top_p)
-    return _at(ids, _pick(probabilities, tf.expand_dims(draw, 0)))[0]
+    return _at(ids, _pick(probabilities, draws))
 
 
 def largest(logits: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -73,7 +73,7 @@ def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) 
 
     with quiet():
         presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
-        model = presets.load(str(tmp_path / "a"))
+        model = presets.load_folder(tmp_path / "a")
     described = presets.describe(model, "random weights", "none")
     shape = families.read_shape(tmp_path / "a")
     assert (described["family"], described["pre_tokenizer"], described["context_length"]) == ("llama", "llama3", 32)

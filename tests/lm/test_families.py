@@ -54,7 +54,7 @@ def test_logits_equal_keras(made: tuple[Toy, Path], read_by_prefill: int) -> Non
 def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[Toy, Path]) -> None:
     toy, _ = made
     with quiet():
-        again = presets.load(str(toy.preset))
+        again = presets.load_folder(toy.preset)
     given = random_ids(toy, 20)[None]
     assert np.array_equal(reference.logits(again, given), reference.logits(toy.model, given))
     described = presets.describe(again, "here", "none")

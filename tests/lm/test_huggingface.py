@@ -186,7 +186,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     assert described["source"] == "folder"  # no absolute path
     assert described["source_sha256"] == presets.preset_sha256(folder)
     assert described["context_length"] == 96
-    again = presets.load(str(tmp_path / "author"))
+    again = presets.load_folder(tmp_path / "author")
     assert presets.is_foreign(tmp_path / "author") is False
     given = np.random.default_rng(3).integers(4, made.weights.shape.vocabulary, 40).astype(np.int32)
     expected = reference.logits(made.model, given[None])[0]
@@ -254,7 +254,7 @@ def test_what_would_not_be_the_same_model_is_refused(name: str, llama: Toy, tmp_
     folder = write("llama", llama, tmp_path / "folder", shards=2)
     change(folder)
     with pytest.raises(UserError, match=message) as refused:
-        presets.load(str(folder))
+        presets.load_folder(folder)
     assert "\n" not in str(refused.value)
 
 
@@ -263,7 +263,7 @@ def test_positions_as_transformers_5_writes_them(llama: Toy, tmp_path: Path) -> 
     config = json.loads((folder / "config.json").read_text())
     config["rope_parameters"] = config.pop("rope_scaling") | {"rope_theta": config.pop("rope_theta")}
     (folder / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
-    again = presets.load(str(folder)).backbone.get_config()
+    again = presets.load_folder(folder).backbone.get_config()
     original = llama.model.backbone.get_config()
     differing = {key for key in original if again[key] != original[key]}
     assert differing - {"name", "dtype"} == {"layer_norm_epsilon"}

@@ -11,7 +11,8 @@ from conftest import ROOT, Toy, stage
 
 from stages.errors import UserError
 from stages.files import tree_sha256
-from stages.lm import presets, text
+from stages.lm import hub, presets, text
+from stages.lm.sources import Hub, Pin
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 
@@ -37,7 +38,7 @@ def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_describe(toy: Toy) -> None:
-    described = presets.describe(presets.load(str(toy.preset)), "here", "MIT")
+    described = presets.describe(presets.load_folder(toy.preset), "here", "MIT")
     assert described["family"] == "gpt2"
     assert described["context_length"] == 96
     assert (described["start_token_id"], described["end_token_id"], described["pad_token_id"]) == (1, 1, 0)
@@ -47,21 +48,21 @@ def test_describe(toy: Toy) -> None:
 @pytest.mark.parametrize("preset", ["./nowhere", "/nowhere/at/all", "no/such/folder"])
 def test_a_missing_folder(preset: str) -> None:
     with pytest.raises(UserError, match=r"does not exist; author.preset takes .*pydoc_gpt2"):
-        presets.load(preset)
+        hub.find(preset, Pin(), Hub())
 
 
 def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no config\.json"):
-        presets.load(str(tmp_path))
+        presets.load_folder(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="not the configuration of a KerasHub preset"):
-        presets.load(str(tmp_path))
+        presets.load_folder(tmp_path)
     (tmp_path / "config.json").write_text('{"class_name": "BertBackbone"}')
     with pytest.raises(UserError, match="is a BertBackbone; families that can be converted: gpt2"):
-        presets.load(str(tmp_path))
+        presets.load_folder(tmp_path)
     shutil.copy(SHIPPED / "config.json", tmp_path)
     with pytest.raises(UserError, match="cannot be loaded"):
-        presets.load(str(tmp_path))
+        presets.load_folder(tmp_path)
 
 
 def test_a_tokenizer_of_its_own_is_refused() -> None:

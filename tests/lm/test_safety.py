@@ -200,7 +200,7 @@ def test_what_would_run_or_reach_out_is_refused(toy: Toy, tmp_path: Path, name: 
     shutil.copytree(toy.preset, folder)
     plant(folder, marker)
     with pytest.raises(UserError, match=message) as refused:
-        presets.load(str(folder))
+        presets.load_folder(folder)
     assert "\n" not in str(refused.value)
     assert not marker.exists()
 

@@ -64,7 +64,7 @@ def run(preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: 
 def dropping_out(toy: Toy, folder: Path) -> Path:
     """The toy with dropout, whose random numbers a checkpoint must hold too."""
     with quiet():
-        model = presets.load(str(toy.preset))
+        model = presets.load_folder(toy.preset)
         config = model.backbone.get_config() | {"dropout": 0.2}
         backbone = type(model.backbone).from_config(config)
         for new, old in zip(backbone.weights, model.backbone.weights, strict=True):
@@ -129,7 +129,7 @@ def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path,
     best = min(points, key=lambda p: p.held_out_loss)
     assert 0 < told["best_step"] == best.step < told["steps_made"] == points[-1].step
     with quiet():
-        model = presets.load(str(tmp_path / "out"))
+        model = presets.load_folder(tmp_path / "out")
         reread = text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
         encoded = [[1, *toy.bpe.encode(d).ids] for d in reread]
     tokens = np.array([t for e in encoded for t in e])[: 8 * 17].reshape(8, 17)
@@ -159,7 +159,7 @@ def test_lora_of_each_family_is_merged_into_an_ordinary_preset(
     changed = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert 0 < changed < len(before)
     with quiet():
-        model = presets.load(str(tmp_path / "out"))
+        model = presets.load_folder(tmp_path / "out")
     assert not any("lora" in w.path for w in model.backbone.weights)
 
 

@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     assert first["sha256"] == presets.preset_sha256(preset)
     assert first["tokens_seen"] == 6 * 4 * 16
     assert len(text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
-    assert presets.load(str(preset)).backbone.vocabulary_size == 400
+    assert presets.load_folder(preset).backbone.vocabulary_size == 400
 
 
 def test_settings_come_from_conf() -> None:
