@@ -50,9 +50,11 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def make_toy(folder: Path) -> Toy:
     """Writes the toy's preset and vocabulary into a folder."""
     with quiet():
+        import keras
         import keras_hub
 
         from stages.lm import families, presets, tokenizer
+    keras.backend.clear_session()  # as in a new process: Keras numbers the names of its layers
     tokenizer.train(TEXT, 512, folder / "tokenizer")
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
