@@ -19,6 +19,7 @@ DECODE = "decode"
 STEP = "step"
 PLACEHOLDER = "Core/"
 LAYER = "Layer/"
+LAST = "last"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,10 @@ def build(
     forms[DECODE] = Form(fixed_specs(shape, 1, slots), "kv_cache", True)
     forms |= {name: Form(step_specs(shape, room), "recent", True) for name, room in steps.items()}
     around = skeleton.convert({n: _trace_around(weights, n, f) for n, f in forms.items()}, custom_ops=True)
-    kinds = dict.fromkeys(shape.kind(i) for i in range(shape.layers))
-    layers = skeleton.convert(
-        {_kind_name(shape, n, k): _trace_layer(weights, f, k) for k in kinds for n, f in forms.items()}
-    )
-    calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f in forms.items() for i in range(shape.layers)}
+    every = [(n, f, i) for n, f in forms.items() for i in range(shape.layers)]
+    kinds = {_alike(shape, n, f, i): (f, i) for n, f, i in every}
+    layers = skeleton.convert({name: _trace_layer(weights, f, i) for name, (f, i) in kinds.items()})
+    calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f, i in every}
     model = graph.without_dead_operators(linker.link(linker.with_calls(around, calls), layers))
     contents = {
         _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
@@ -83,10 +83,14 @@ class Form:
     written: str
     head: bool
 
+    def narrows(self, shape: Shape, layer: int) -> bool:
+        """Whether a layer gives only the rows of which logits are wanted: of a prompt the last, of guesses all."""
+        return LAST in self.specs and layer == shape.layers - 1
+
     @property
     def small(self) -> list[str]:
         """Inputs that say where tokens stand, and what they see."""
-        return [n for n in self.specs if n not in ("tokens", "last") and not n.startswith(_CACHES)]
+        return [n for n in self.specs if n not in ("tokens", LAST) and not n.startswith(_CACHES)]
 
     def cache(self, layer: int) -> dict[str, str]:
         """A layer's own names of its cache, and the model's."""
@@ -110,17 +114,18 @@ def _layer_name(signature: str, layer: int) -> str:
     return f"{LAYER}{signature}/{layer}"
 
 
-def _kind_name(shape: Shape, signature: str, kind: Kind) -> str:
-    """What one layer of a signature is called until it is linked."""
-    return f"{signature}_kind_{number}" if (number := shape.kinds.index(kind)) else signature
+def _alike(shape: Shape, signature: str, form: Form, layer: int) -> str:
+    """What a layer of a signature, and all that are like it, are called until they are linked."""
+    number, narrows = shape.kinds.index(shape.kind(layer)), form.narrows(shape, layer)
+    return signature + (f"_kind_{number}" if number else "") + ("_last" if narrows else "")
 
 
 def _layer_call(weights: Weights, signature: str, form: Form, layer: int) -> linker.Call:
     """What a layer's placeholder stands for: its weights become inputs of the whole signature."""
     own = {n: _plain(f"layer_{layer}/{n}") for n in _layer_weights(weights)}
-    shape, kind = weights.shape, weights.shape.kind(layer)
-    inputs = ["x", *positions.names(form.small, kind), *form.cache(layer)]
-    return linker.Call(_kind_name(shape, signature, kind), inputs, ["x", "keys", "values"], own)
+    shape, last = weights.shape, [LAST] if form.narrows(weights.shape, layer) else []
+    inputs = ["x", *positions.names(form.small, shape.kind(layer)), *last, *form.cache(layer)]
+    return linker.Call(_alike(shape, signature, form, layer), inputs, ["x", "keys", "values"], own)
 
 
 def _trace_around(weights: Weights, name: str, form: Form) -> Any:
@@ -135,24 +140,24 @@ def _trace_around(weights: Weights, name: str, form: Form) -> Any:
         small = {n: inputs[n] for n in form.small}
         known = {kind: positions.operands(shape, kind, small) for kind in dict.fromkeys(shape.kinds)}
         for i in range(shape.layers):
-            cache, read = form.cache(i), known[shape.kind(i)]
+            cache, read, rows = form.cache(i), known[shape.kind(i)], None
+            if form.narrows(shape, i):
+                rows = inputs[LAST]
+                read = positions.of_rows(shape, shape.kind(i), small, rows) | {LAST: rows}
             operands = [x, *read.values(), *(inputs[n] for n in cache.values())]
-            x, keys, values = _call_layer(_layer_name(name, i), operands, len(read))
+            x, keys, values = _call_layer(_layer_name(name, i), operands, len(read), rows)
             updated |= {cache["keys"]: keys, cache["values"]: values}
-        if not form.head:
-            return updated
-        # of a prompt only the last token's logits are of use, of guesses all
-        x = tf.gather(x, inputs["last"]) if "last" in inputs else x
-        return updated | {"logits": decoder.logits(shape, given, x)}
+        return updated | ({"logits": decoder.logits(shape, given, x)} if form.head else {})
 
     return _concrete(run, specs)
 
 
-def _call_layer(name: str, operands: list[tf.Tensor], small: int) -> list[tf.Tensor]:
-    """A stand-in for a layer: x, keys and values, shaped as they come in."""
+def _call_layer(name: str, operands: list[tf.Tensor], small: int, rows: tf.Tensor | None) -> list[tf.Tensor]:
+    """A stand-in for a layer: x, or `rows` of it, keys and values, shaped as they come in."""
 
     def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
-        return [o + used for o in (operands[0], *operands[1 + small : 3 + small])]
+        x = operands[0] if rows is None else tf.gather(operands[0], operands[small])
+        return [o + used for o in (x, *operands[1 + small : 3 + small])]
 
     return _call_stand_in(name, operands, results)
 
@@ -174,12 +179,12 @@ def _call_stand_in(
     return list(stand_in(*operands))
 
 
-def _trace_layer(weights: Weights, form: Form, kind: Kind) -> Any:
-    """One layer of a kind and a signature."""
-    shape = weights.shape
+def _trace_layer(weights: Weights, form: Form, layer: int) -> Any:
+    """A layer of a signature."""
+    shape, kind, narrows = weights.shape, weights.shape.kind(layer), form.narrows(weights.shape, layer)
     cache = {own: form.specs[outer] for own, outer in form.cache(0).items()}
     specs = {"x": tf.TensorSpec([form.specs["tokens"].shape[1], shape.hidden])}
-    specs |= _operand_specs(shape, form, kind) | cache
+    specs |= _operand_specs(shape, form, kind, narrows) | cache
     specs |= {n: tf.TensorSpec(size) for n, size in _layer_weights(weights).items()}
 
     def run(inputs: Tensors) -> Tensors:
@@ -191,17 +196,24 @@ def _trace_layer(weights: Weights, form: Form, kind: Kind) -> Any:
         else:
             attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"], shape.score_cap)
         turn = (inputs[positions.COSINE], inputs[positions.SINE]) if kind.turns else None
-        x = decoder.layer(shape, inputs, inputs["x"], attend, turn)
+        x = decoder.layer(shape, inputs, inputs["x"], attend, turn, inputs.get(LAST))
         return {"x": x, "keys": updated[0], "values": updated[1]}
 
     return _concrete(run, specs)
 
 
-def _operand_specs(shape: Shape, form: Form, kind: Kind) -> dict[str, tf.TensorSpec]:
-    """The specs of what `positions.operands` makes of a signature's small inputs."""
-    specs = {n: form.specs[n] for n in form.small}
-    made = _concrete(lambda inputs: positions.operands(shape, kind, inputs), specs).structured_outputs
-    return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)}
+def _operand_specs(shape: Shape, form: Form, kind: Kind, narrows: bool) -> dict[str, tf.TensorSpec]:
+    """The specs of what a layer is given of a signature's small inputs."""
+    last = {LAST: form.specs[LAST]} if narrows else {}
+
+    def run(inputs: Tensors) -> Tensors:
+        small = {n: inputs[n] for n in form.small}
+        return (
+            positions.of_rows(shape, kind, small, inputs[LAST]) if narrows else positions.operands(shape, kind, small)
+        )
+
+    made = _concrete(run, {n: form.specs[n] for n in form.small} | last).structured_outputs
+    return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)} | last
 
 
 def _concrete(run: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
@@ -234,7 +246,7 @@ def step_specs(shape: Shape, room: Room | Growing) -> dict[str, tf.TensorSpec]:
     specs = {
         "tokens": tf.TensorSpec([1, tokens], tf.int32),
         "input_pos": tf.TensorSpec([tokens], tf.int32),
-        "last": tf.TensorSpec([rows], tf.int32),
+        LAST: tf.TensorSpec([rows], tf.int32),
         "recent_mask": tf.TensorSpec([1, 1, tokens, recent]),
         "past_mask": tf.TensorSpec([1, 1, 1, past]),
         "slots": tf.TensorSpec([1, 1, recent, 1]),
@@ -252,7 +264,7 @@ def call_step(
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """A stand-in for `step`: logits `[1, last, vocab]` and recent slots; `cache` is recent slots, then past ones."""
     order = list(step_specs(shape, _ANY))[: -len(cache)]
-    recent, last = slice(len(order), len(order) + len(cache) // 2), order.index("last")
+    recent, last = slice(len(order), len(order) + len(cache) // 2), order.index(LAST)
 
     def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
         return [*(o + used for o in operands[recent]), tf.fill([1, tf.size(operands[last]), shape.vocabulary], used)]
