@@ -58,13 +58,13 @@ class QuantizeSettings:
 
 
 def run(settings: QuantizeSettings) -> None:
-    """artifacts/convert → core.tflite, tokens.tflite, autocomplete.tflite and recipe.json of one mode."""
+    """artifacts/convert → core.tflite, tokens.tflite, portable.tflite, autocomplete.tflite and recipe.json."""
     recipe = read_recipe(settings.recipe, "recipe")
     text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
 
     from stages.tflite import flatbuffer, graph, linker
 
-    drivers = {n: flatbuffer.read(p) for n in ("tokens", "text") if (p := CONVERT / f"{n}_driver.tflite").exists()}
+    drivers = {n: flatbuffer.read(p) for n in ("tokens", "text", "bytes") if (p := CONVERT / f"{n}_driver.tflite").exists()}
     if "text" not in drivers:  # convert said why
         settings, text_recipe = replace(settings, text=False), None
     core, text_core, recipe = _cores(settings, recipe, text_recipe)
@@ -75,6 +75,8 @@ def run(settings: QuantizeSettings) -> None:
         shipped = graph.without_signatures(core, called)
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
+        if "bytes" in drivers:
+            flatbuffer.write(linker.link(drivers["bytes"], core), folder / "portable.tflite")
         if settings.text:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")

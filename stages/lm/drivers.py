@@ -32,11 +32,15 @@ def text_driver_for(
     preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any], rule: Sampler
 ) -> schema.ModelT:
     """The text driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    start = model["start_token_id"] if model["add_start_token"] else None
-    folder, words = preset / tokenizer.FOLDER, model["pre_tokenizer"]
-    vocabulary = tokenizer.read_vocabulary(folder, start, model["end_token_id"], words)
+    vocabulary = vocabulary_for(preset, model)
     limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"])
     return convert_text_driver(vocabulary, families.read_shape(preset), limits, rule)
+
+
+def vocabulary_for(preset: Path, model: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary of a preset, by its description (model.json)."""
+    start = model["start_token_id"] if model["add_start_token"] else None
+    return tokenizer.read_vocabulary(preset / tokenizer.FOLDER, start, model["end_token_id"], model["pre_tokenizer"])
 
 
 def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
@@ -81,7 +85,7 @@ def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths, suppressed: Seq
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose_by_inputs(logits, rule, _of_rows(uniform, logits, known))
+            return sampler.choose_by_inputs(logits, rule, sampler.of_rows(uniform, logits, known))
 
         greedy = given["temperature"] <= 0.0
         ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
@@ -105,11 +109,11 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
     def serving_default(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         prompt = tf.reshape(prompt, [])  # the original recipe passes shape [1], the Android app a scalar
         ids, count, length = read_prompt(prompt, size, vocabulary)
-        tokens, count = _window(ids, count, vocabulary, limits)
+        tokens, count = window(ids, count, vocabulary, limits.context_window)
         uniform = sampler.draws(limits.loop.sequence, rule.seed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose(logits, rule, _of_rows(uniform, logits, known))
+            return sampler.choose(logits, rule, sampler.of_rows(uniform, logits, known))
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))
@@ -122,11 +126,6 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         return {"text": tf.strings.join([prompt, cut])}
 
     return serving_default.get_concrete_function()
-
-
-def _of_rows(uniform: tf.Tensor, logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Of a call's numbers, one for each token, those for rows of logits `[rows, vocab]` behind `known` tokens."""
-    return tf.slice(uniform, [known - 1], [logits.shape[0] or tf.shape(logits)[0]])
 
 
 def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -148,16 +147,16 @@ def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[t
     return ids, count, length
 
 
-def _window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
-    """The start token and the last `context_window` ids, int32 `[context_window + 1]`, and how many they are.
+def window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The start token and the `most` last ids, int32 `[most + 1]`, and how many they are.
 
     A text without tokens begins with the start token, or the end token of a model that has no start token.
     """
-    width = limits.context_window + 1
-    kept = tf.minimum(count, limits.context_window)
-    window = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
+    width = most + 1
+    kept = tf.minimum(count, most)
+    last = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
     if vocabulary.start is None:
         first = tf.equal(tf.range(width), 0)
-        window = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, window)
-        return window, tf.maximum(kept, 1)
-    return tf.concat([[vocabulary.start], window[:-1]], 0), kept + 1
+        last = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, last)
+        return last, tf.maximum(kept, 1)
+    return tf.concat([[vocabulary.start], last[:-1]], 0), kept + 1

@@ -55,6 +55,11 @@ def hashed_draws(seed: tf.Tensor, count: int) -> tf.Tensor:
     return (tf.cast(left, tf.float32) + tf.cast(right // 2**6, tf.float32) / 2.0**9) / float(_HALF)
 
 
+def of_rows(uniform: tf.Tensor, logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Of a call's numbers, one for each token, those for rows of logits `[rows, vocab]` behind `known` tokens."""
+    return tf.slice(uniform, [known - 1], [logits.shape[0] or tf.shape(logits)[0]])
+
+
 @dataclass(frozen=True)
 class Inputs:
     """A sampling rule given at run time: temperature float32 `[]`, top_k int32 `[]`, top_p float32 `[]`.
