@@ -14,6 +14,7 @@ from stages.quiet import quiet
 
 AUTHOR = Path("artifacts/author")
 OUT = Path("artifacts/convert")
+LOOPS = ("fixed", "growing")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
@@ -41,6 +42,7 @@ class ConvertSettings:
     suppress_tokens: list[Any]
     guessed_tokens: int | None
     portable_prompt_bytes: int
+    portable_loop: str
 
     def __post_init__(self) -> None:
         """Refuses contradictions that need no model to be seen."""
@@ -66,6 +68,7 @@ class ConvertSettings:
         least, most = _PROMPT_BYTES
         fits = least <= self.portable_prompt_bytes <= most
         _require(fits, "portable_prompt_bytes", self.portable_prompt_bytes, f"{least} to {most}")
+        _require(self.portable_loop in LOOPS, "portable_loop", self.portable_loop, ", ".join(LOOPS))
         for entry in self.suppress_tokens:
             _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
@@ -149,11 +152,11 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     weights = families.weights(AUTHOR, slots)
-    lengths = loop.Lengths(settings["sequence_length"], chunks[-1], guessed=settings["guessed_tokens"])
+    lengths = drivers.tokens_lengths(settings)
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(lengths)
-    model_core = core.build(weights, slots, chunks, steps)
+    made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
-        written = pool.submit(flatbuffer.write, model_core, folder / "core.tflite")
+        written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
         suppressed = settings["suppress_tokens"]
         driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
         flatbuffer.write(driver, folder / "tokens_driver.tflite")
@@ -161,8 +164,7 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
             names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
             rule = Sampler(*(settings[n] for n in names))
             flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
-            made = bytes_driver.convert_for(AUTHOR, model, settings, lengths)
-            flatbuffer.write(made, folder / "bytes_driver.tflite")
+            flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
         else:
             print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
         written.result()

@@ -48,6 +48,13 @@ def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
     return loop.Lengths(settings["sequence_length"], settings["prefill_lengths"][0])
 
 
+def tokens_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
+    """The lengths of the tokens driver's loop."""
+    return loop.Lengths(
+        settings["sequence_length"], settings["prefill_lengths"][-1], guessed=settings["guessed_tokens"]
+    )
+
+
 def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> schema.ModelT:
     """The text driver as a model whose placeholders the linker replaces."""
     traced = {"serving_default": text_driver(vocabulary, shape, limits, rule)}

@@ -10,7 +10,7 @@ CANDIDATES = 64  # likeliest tokens that a nucleus is sought in
 _BLOCK = 64  # logits whose maximum is taken at once
 _HALF = 2**15
 _ROUNDS = 8
-_NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
+NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
 _LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
 
 
@@ -81,7 +81,7 @@ def without(logits: tf.Tensor, suppressed: Sequence[int]) -> tf.Tensor:
     if not suppressed:
         return logits
     mask = np.zeros(logits.shape[-1], np.float32)
-    mask[list(suppressed)] = _NEVER
+    mask[list(suppressed)] = NEVER
     return logits + tf.constant(mask)
 
 
