@@ -37,19 +37,24 @@ async function open(browser, url, { screens, before, script = () => {}, ready = 
 function watch() {
   window.asked = [];
   window.most = 0;
+  window.busy = false;
   const open = new Map();
+  const count = (worker, more) => {
+    open.set(worker, (open.get(worker) ?? 0) + more);
+    window.busy = open.get(worker) > 0;
+    window.most = Math.max(window.most, open.get(worker));
+  };
   const Original = window.Worker;
   window.Worker = class extends Original {
     constructor(...args) {
       super(...args);
-      this.addEventListener('message', ({ data }) => data.type === 'ask' && open.set(this, (open.get(this) ?? 0) - 1));
+      this.addEventListener('message', ({ data }) => data.type === 'ask' && count(this, -1));
     }
 
     postMessage(message, ...rest) {
       if (message.type === 'ask') {
         window.asked.push(message);
-        open.set(this, (open.get(this) ?? 0) + 1);
-        window.most = Math.max(window.most, open.get(this));
+        count(this, 1);
       }
       super.postMessage(message, ...rest);
     }

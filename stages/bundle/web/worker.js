@@ -6,8 +6,8 @@
 const RUNTIME = new URL('runtime/', self.location);
 const SIGNATURE = 'generate';
 const MEBIBYTE = 2 ** 20;
-// a prompt that the model is timed with, and the tokens that it adds
-const PACE = { text: 'Returns a list of', few: 4, many: 20 };
+// a prompt that the model is timed with, and how many tokens it adds to it
+const PACE = { text: 'The', few: 2, many: 26 };
 
 let litert;
 let model;
@@ -119,18 +119,18 @@ async function ask({ text, context, draw, filter }) {
   return { text: refused ? '' : added, refused, ms, memory: memory() };
 }
 
-/** Tokens a second behind the prompt's first ones; null where the model ends its text before. */
+/** Milliseconds for a few tokens and for many, from which their speed follows; null where the model ends before. */
 async function pace() {
-  const said = async (tokens) => {
+  const timed = async (tokens) => {
     const began = performance.now();
     const text = await generate(PACE.text, { tokens, temperature: 0, topK: 0, seed: 0, wholeWord: false });
     return { text, ms: performance.now() - began };
   };
-  const before = await said(PACE.many - 1);
-  const few = await said(PACE.few);
-  const many = await said(PACE.many);
+  const before = await timed(PACE.many - 1);
+  const few = await timed(PACE.few);
+  const many = await timed(PACE.many);
   const whole = before.text !== many.text; // the last token was said: none of them was the end
-  return { perSecond: whole ? (PACE.many - PACE.few) / (many.ms - few.ms) * 1000 : null };
+  return { times: whole ? { few: few.ms, many: many.ms, tokens: PACE.many - PACE.few } : null };
 }
 
 async function generate(context, { tokens, temperature, topK, seed, wholeWord }) {
