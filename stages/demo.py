@@ -50,19 +50,20 @@ def parse(arguments: Sequence[str]) -> Request:
                 raise UserError(f"{argument}: not allowed (--help says what is)")
             options[key] = value
         elif equals or argument.startswith("-"):
-            raise UserError(f"{argument}: unknown; allowed: {', '.join(f'{k}=' for k in _ALLOWED)} and folders of bundles")
+            allowed = ", ".join(f"{k}=" for k in _ALLOWED)
+            raise UserError(f"{argument}: unknown; allowed: {allowed} and folders of bundles")
         else:
             folders.append(Path(argument))
     out = Path(options["out"]) if "out" in options else None
-    return Request(_ordered(folders or _packaged(), options.get("mode")), int(options["port"]), options["open"] == "yes", out)
+    bundles = _ordered(folders or _packaged(), options.get("mode"))
+    return Request(bundles, int(options["port"]), options["open"] == "yes", out)
 
 
 def _packaged() -> list[Path]:
     """The bundles of this project that have a page, the newest first."""
     found = [p.parents[1] for p in PACKAGE.glob("*/web/models.json")]
     if not found:
-        others = "; the bundles there have no page, as npm was missing when they were made" if any(PACKAGE.glob("*")) else ""
-        raise UserError(f"no bundle with a page in {PACKAGE}/{others}: install Node 20 or newer with npm and run `dvc repro`")
+        raise UserError(f"no bundle with a page in {PACKAGE}/: install Node 20 or newer with npm and run `dvc repro`")
     return sorted(found, key=lambda p: (p / "manifest.json").stat().st_mtime, reverse=True)
 
 

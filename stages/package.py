@@ -92,7 +92,7 @@ def _add_page(content: Mapping[str, Any], folder: Path) -> None:
     if page.available():
         page.write(content, folder)
     else:
-        print("no web/: npm is not installed, and brings LiteRT.js; install Node 20 or newer with npm, then package again")
+        print("no web/: npm, which brings LiteRT.js, is not installed; install Node 20 or newer with npm and run again")
 
 
 def _add_tokenizer(folder: Path, words: str) -> None:

@@ -1,7 +1,7 @@
 """web/: the page that runs portable.tflite in a browser, as static files for any host.
 
-Sources are in `web/` beside this file; LiteRT.js comes from npm, whose lock file there pins it; the word list is that of
-the package which validate measures with.
+Sources are in `web/` beside this file; LiteRT.js comes from npm, whose lock file there pins it; the word list is
+that of the package which validate measures with.
 """
 
 import json
@@ -106,9 +106,10 @@ def install(folder: Path, *options: str) -> Path:
     )
     if done.returncode != 0:
         said = [line.removeprefix("npm error ") for line in done.stderr.splitlines() if line.startswith("npm error ")]
+        reason = "; ".join(said[:2]) or f"status {done.returncode}"
         raise UserError(
-            f"npm cannot install what {_SOURCES.name}/package-lock.json pins ({'; '.join(said[:2]) or done.stderr.strip()}): "
-            "mend the network or npm's registry, or set package.page to false in conf/package/"
+            f"npm cannot install what stages/bundle/web/package-lock.json pins ({reason}): mend the network or npm's "
+            "registry, or set package.page to false in conf/package/"
         )
     return folder / "node_modules"
 

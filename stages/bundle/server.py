@@ -66,7 +66,7 @@ def listening(site: Mapping[str, Path | bytes], port: int) -> Iterator[Running]:
     try:
         server = _Server((HOST, port), Handler)
     except OSError as error:
-        raise UserError(f"port {port} on {HOST} cannot be had ({error.strerror}): say port=0, or another number") from None
+        raise UserError(f"port {port} on {HOST} cannot be had ({error.strerror}): say port=0 or another") from None
     try:
         yield Running(server)
     finally:
@@ -88,10 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     paths: Mapping[str, Path | bytes] = {}
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
     def _answer(self, with_body: bool) -> None:

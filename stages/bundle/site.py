@@ -66,5 +66,5 @@ def _inside(bundle: Path, name: str) -> Path:
     """A file that models.json names, which must be the bundle's own."""
     path = Path(os.path.normpath(bundle / "web" / name))
     if not path.is_relative_to(bundle) or not path.is_file():
-        raise UserError(f"{bundle / 'web' / MODELS} names {name!r}, which is no file of the bundle: fetch the bundle again")
+        raise UserError(f"{bundle / 'web' / MODELS} names {name!r}, no file of the bundle: fetch the bundle again")
     return path

@@ -1,4 +1,4 @@
-// What a user of the page does, in Chromium. Run by test_page.py: `node scenarios.mjs '{…}'`, a JSON report on stdout.
+// What a user of the page does, in Chromium. Run by test_chromium.py: `node scenarios.mjs '{…}'`, a JSON report on stdout.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

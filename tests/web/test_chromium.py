@@ -55,7 +55,7 @@ class Seen:
 
 
 def tool(*names: str) -> str:
-    return next(filter(None, map(shutil.which, names)), None) or absent(f"{names[0]} is absent: it drives the page's tests")
+    return next(filter(None, map(shutil.which, names)), None) or absent(f"{names[0]} is absent: the page runs in it")
 
 
 @pytest.fixture(scope="module")
