@@ -19,8 +19,9 @@ text typed so far by `tokenizer/`, give the last {lengths[context_window]} ids t
 _PORTABLE_USE = """
 
 `portable.tflite` takes text and gives text in any runtime, without a tokenizer and without operators to add: signature
-`generate`, UTF-8 in (`prompt`, room for {lengths[portable_prompt_bytes]} bytes, and `prompt_length`; of a longer text the last
-ones), the new text alone out (`text`, `text_length`). `complete_word` 1 completes a word that the prompt ends in."""
+`generate`, UTF-8 in (`prompt`, room for {lengths[portable_prompt_bytes]} bytes, and `prompt_length`; of a longer text
+the last ones), the new text alone out (`text`, `text_length`). `complete_word` 1 completes a word that the prompt ends
+in."""
 # Rows of the table: what it says, the metric's place in the manifest, its unit.
 _ROWS = (
     ("perplexity", "metrics", "perplexity", ""),
