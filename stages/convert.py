@@ -21,8 +21,8 @@ _LONGEST_DEFAULT_CACHE = 256
 # Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
 _GUESSING_PAYS = 50_000_000  # parameters
 _GUESSED = 8
-_NO_TEXT = "no text and no portable model: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made"
-_PROMPT_BYTES = 16, 4096  # of portable.tflite: a rank times a place stays within int32 for 500,000 merges
+_NO_TEXT = "no text and portable models: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made"
+_PROMPT_BYTES = 16, 4096  # of portable.tflite: each round of merges looks at all of them
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class ConvertSettings:
     seed: int | None
     suppress_tokens: list[Any]
     guessed_tokens: int | None
+    complete_word: bool
     portable_prompt_bytes: int
     portable_loop: str
 
@@ -145,21 +146,18 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
-    """Writes core.tflite, tokens_driver.tflite and, if a graph can, drivers of text and bytes; returns how many layers."""
+    """Writes core.tflite, tokens_driver.tflite if a graph can, those of text and bytes; returns how many layers."""
     from stages.lm import bpe_words, bytes_driver, core, drivers, families, fixed_loop, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     weights = families.weights(AUTHOR, slots)
-    lengths = drivers.tokens_lengths(settings)
-    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(lengths)
+    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
         written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
-        suppressed = settings["suppress_tokens"]
-        driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
-        flatbuffer.write(driver, folder / "tokens_driver.tflite")
+        flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
         if model["pre_tokenizer"] in bpe_words.KNOWN:
             names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
             rule = Sampler(*(settings[n] for n in names))

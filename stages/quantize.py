@@ -64,7 +64,8 @@ def run(settings: QuantizeSettings) -> None:
 
     from stages.tflite import flatbuffer, graph, linker
 
-    drivers = {n: flatbuffer.read(p) for n in ("tokens", "text", "bytes") if (p := CONVERT / f"{n}_driver.tflite").exists()}
+    paths = {n: CONVERT / f"{n}_driver.tflite" for n in ("tokens", "text", "bytes")}
+    drivers = {n: flatbuffer.read(p) for n, p in paths.items() if p.exists()}
     if "text" not in drivers:  # convert said why
         settings, text_recipe = replace(settings, text=False), None
     core, text_core, recipe = _cores(settings, recipe, text_recipe)

@@ -38,9 +38,10 @@ def encode(
 
 
 def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTable) -> tuple[tf.Tensor, tf.Tensor]:
-    """Merges in every word at once its pair of lowest rank, the leftmost first, until no pair is left.
+    """Merges in every word at once all places of its pair of lowest rank, until no pair is left.
 
-    A merged token's own merges have higher ranks, so this equals merging all occurrences of a pair together.
+    This equals merging them one by one, as a merged token's own merges have higher ranks. Of places that overlap, in a
+    run of one token, every second one is merged, from the left.
     """
     size = ids.shape[0]
     position = tf.range(size)
@@ -48,11 +49,9 @@ def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTabl
     def step(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, _: tf.Tensor) -> list[tf.Tensor]:
         paired = tf.logical_and(position + 1 < count, tf.equal(words, shift(words, -1, -1)))
         rank = tf.where(paired, _ranks(ids, shift(ids, -1, 0), merges), _NO_MERGE)
-        # rank and place in one number, so that one minimum finds both; ranks · N stays within int32
-        key = tf.where(rank < _NO_MERGE, tf.minimum(rank, merges.count) * size + position, _NO_MERGE)
         inside = tf.where(position < count, words, 0)
-        best = tf.gather(tf.math.unsorted_segment_min(key, inside, size), inside)
-        chosen = tf.logical_and(tf.equal(key, best), key < _NO_MERGE)
+        best = tf.gather(tf.math.unsorted_segment_min(rank, inside, size), inside)
+        chosen = _every_second(tf.logical_and(tf.equal(rank, best), rank < _NO_MERGE))
         ids = tf.where(chosen, lookup(merges.merged, tf.where(chosen, rank, 0)), ids)
         kept = tf.logical_and(position < count, tf.logical_not(shift_bool(chosen, 1)))
         target = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, size)[:, tf.newaxis]
@@ -62,6 +61,14 @@ def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTabl
 
     ids, _, count, _ = tf.while_loop(lambda i, w, c, more: more, step, [ids, words, count, tf.constant(True)])
     return ids, count
+
+
+def _every_second(flags: tf.Tensor) -> tf.Tensor:
+    """Of each run of flags, bool `[N]`, the first, third, … one."""
+    position = tf.range(flags.shape[0])
+    run = position - tf.cumsum(tf.cast(flags, tf.int32)) + 1  # the same in a run and at the place before it
+    starts = tf.math.unsorted_segment_min(tf.where(flags, position, _NO_MERGE), run, flags.shape[0] + 1)
+    return tf.logical_and(flags, tf.equal(tf.math.floormod(position - tf.gather(starts, run), 2), 0))
 
 
 def _ranks(left: tf.Tensor, right: tf.Tensor, merges: MergeTable) -> tf.Tensor:

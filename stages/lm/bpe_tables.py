@@ -57,11 +57,6 @@ class MergeTable:
     rank: Column
     merged: Column  # by rank
 
-    @property
-    def count(self) -> int:
-        """How many merges there are."""
-        return len(self.merged.values)
-
 
 def character_classes() -> CharacterClasses:
     """The class of each code point: letters, numbers, white space, others.

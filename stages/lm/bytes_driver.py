@@ -8,7 +8,19 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, bpe_words, core, drivers, families, fixed_loop, healing, loop, sampler, token_bytes, tokenizer
+from stages.lm import (
+    bpe_graph,
+    bpe_tables,
+    bpe_words,
+    core,
+    drivers,
+    families,
+    fixed_loop,
+    healing,
+    loop,
+    sampler,
+    token_bytes,
+)
 from stages.lm.decoder import Shape
 from stages.lm.tokenizer import Vocabulary
 from stages.tflite import linker, skeleton
@@ -66,7 +78,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Any 
     Outputs: `text` uint8 `[1, text_bytes]`, the new text alone, whole characters of UTF-8, then zeros; `text_length`
     int32 `[]`, its bytes.
     """
-    tokens = token_bytes.table(tokenizer.token_bytes(vocabulary.ids, vocabulary.words), shape.vocabulary, suppressed)
+    tokens = token_bytes.table(vocabulary.pieces, shape.vocabulary, suppressed)
     sequence = limits.loop.sequence
     read = reader(vocabulary, limits.prompt_bytes)
 
@@ -76,15 +88,15 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Any 
         ids, count = read(prompt[0], given["prompt_length"], wanted)
         begun = healing.take_back(ids, count, wanted, tokens)
         window, first = drivers.window(ids, begun.count, vocabulary, limits.context_window)
-        bias = healing.bias(begun, tokens)
+        narrow = healing.narrowing(begun, first, tokens)
         uniform = sampler.hashed_draws(given["seed"], sequence)
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            logits = healing.narrowed(logits, known, first, bias)
-            return sampler.choose_by_inputs(logits, rule, sampler.of_rows(uniform, logits, known))
+            draws = sampler.of_rows(uniform, logits, known)
+            return sampler.choose_by_inputs(narrow(logits, known), rule, draws)
 
-        maximum = tf.minimum(first + given["max_tokens"], sequence)
+        maximum = tf.minimum(first + tf.minimum(given["max_tokens"], sequence), sequence)
         greedy = given["temperature"] <= 0.0
         plan = loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum, greedy if limits.growing else None)
         said, length = _loop(limits).generate(window, first, plan)

@@ -5,14 +5,16 @@ the latter: it learnt that another token would have stood there. As many tokens 
 single one; that token, or another with the same beginning, is then said.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from stages.lm import sampler
 from stages.lm.bpe_graph import lookup
-from stages.lm.sampler import NEVER
 from stages.lm.token_bytes import TokenBytes, text_of
 
+Narrow = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _MOST = 8  # tokens that are taken back
 _LONGEST = 30  # bytes of them: as many powers of 2 add up within int32
 _BLANK = 0x20
@@ -50,20 +52,23 @@ def take_back(ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor, tokens: Token
     )
 
 
-def bias(begun: Beginning, tokens: TokenBytes) -> tf.Tensor:
-    """What is added to the logits of the first new token, float32 `[vocabulary]`: 0, or so little that it is not said."""
+def narrowing(begun: Beginning, first: tf.Tensor, tokens: TokenBytes) -> Narrow:
+    """What keeps tokens that begin otherwise from being said as the one behind `first` others, int32 `[]`.
+
+    A function of logits `[rows, vocabulary]` and of how many tokens stand before the first row's.
+    """
     places = lookup(tokens.places, tf.range(tokens.count))
-    return tf.where(tf.logical_and(places >= begun.first, places < begun.last), 0.0, NEVER)
+    added = tf.where(tf.logical_and(places >= begun.first, places < begun.last), 0.0, sampler.NEVER)
 
+    def narrow(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+        rows = known + tf.range(logits.shape[0] or tf.shape(logits)[0])
+        return logits + tf.cast(tf.equal(rows, first), tf.float32)[:, tf.newaxis] * added
 
-def narrowed(logits: tf.Tensor, known: tf.Tensor, first: tf.Tensor, added: tf.Tensor) -> tf.Tensor:
-    """Logits `[rows, vocabulary]` behind `known` tokens and more, with `added` in the row of the token at `first`."""
-    rows = known + tf.range(logits.shape[0] or tf.shape(logits)[0])
-    return logits + tf.cast(tf.equal(rows, first), tf.float32)[:, tf.newaxis] * added
+    return narrow
 
 
 def _last_tokens(ids: tf.Tensor, count: tf.Tensor, tokens: TokenBytes) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the last 1, 2, … tokens say together, int32 `[_MOST, _LONGEST]`, then -1; and how many bytes, int32 `[_MOST]`.
+    """What the last 1, 2, … tokens say together, int32 `[_MOST, _LONGEST]`, then -1; int32 `[_MOST]`, their bytes.
 
     No bytes stand for tokens that are not taken back together.
     """
@@ -86,10 +91,11 @@ def _last_tokens(ids: tf.Tensor, count: tf.Tensor, tokens: TokenBytes) -> tuple[
     return tf.where(byte < sizes[:, tf.newaxis], tf.gather(text, from_end), -1), sizes
 
 
-def _ranges(
-    words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: TokenBytes
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of each word the first place whose token begins with it and the first behind these, int32 `[_MOST]` each; a binary search."""
+def _ranges(words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: TokenBytes) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of each word the first place whose token begins with it, and the first behind these, int32 `[_MOST]` each.
+
+    A binary search, which halves what is left for all words at once.
+    """
     asked = tf.concat([words, words], 0)
     upper = tf.concat([tf.zeros([_MOST], tf.int32), tf.ones([_MOST], tf.int32)], 0)
     weights = tf.constant([2 ** (_LONGEST - 1 - i) for i in range(_LONGEST)])

@@ -11,7 +11,8 @@ _BLOCK = 64  # logits whose maximum is taken at once
 _HALF = 2**15
 _ROUNDS = 8
 NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
-_LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
+_HOTTEST = 1e6  # a temperature at which e to what is never said is still 0
+LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draws: tf.Tensor) -> tf.Te
     sampling = rule.temperature > 0.0
     allowed = tf.where(rule.top_k > 0, rule.top_k, CANDIDATES)
     values, ids = largest(without(logits, rule.suppressed), CANDIDATES)
-    scaled = values / tf.where(sampling, rule.temperature, 1.0)
+    scaled = values / tf.where(sampling, tf.minimum(rule.temperature, _HOTTEST), 1.0)
     kept = tf.range(values.shape[-1]) < tf.where(sampling, allowed, 1)
     probabilities = tf.nn.softmax(tf.where(kept, scaled, scaled.dtype.min))
     return _at(ids, _pick(_nucleus(probabilities, rule.top_p), draws))
@@ -108,7 +109,7 @@ def choose(logits: tf.Tensor, rule: Sampler, draws: tf.Tensor) -> tf.Tensor:
     """
     if rule.suppressed:
         logits = without(logits, rule.suppressed)
-        draws = tf.maximum(draws, _LEAST_DRAW)  # 0 falls to the first token, whatever its weight
+        draws = tf.maximum(draws, LEAST_DRAW)  # 0 falls to the first token, whatever its weight
     if rule.name == "greedy":
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
     if rule.name == "temperature":

@@ -16,8 +16,8 @@ from stages.lm.utf8 import characters
 class TokenBytes:
     """The bytes of each token: those of id i are `text[starts[p]:starts[p + 1]]` with p = `places[i]`.
 
-    Places rise with the bytes, but for the first `hidden` ones, which are the tokens that are never said or say nothing.
-    So the tokens that begin alike have places in a row.
+    Places rise with the bytes, but for the first `hidden` ones, which are of tokens that are never said or say nothing.
+    So tokens that begin alike have places in a row.
     """
 
     places: Column
@@ -43,7 +43,9 @@ def table(pieces: Sequence[bytes], size: int, suppressed: Collection[int] = ()) 
     return TokenBytes(column(places), column(starts), text, len(never))
 
 
-def text_of(ids: tf.Tensor, first: tf.Tensor, count: tf.Tensor, tokens: TokenBytes, room: int) -> tuple[tf.Tensor, tf.Tensor]:
+def text_of(
+    ids: tf.Tensor, first: tf.Tensor, count: tf.Tensor, tokens: TokenBytes, room: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The bytes that the ids from `first` on to the `count`-th make, of int32 `[n]`.
 
     Returns:

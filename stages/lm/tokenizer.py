@@ -35,6 +35,11 @@ class Vocabulary:
     end: int
     words: str = GPT2
 
+    @property
+    def pieces(self) -> list[bytes]:
+        """The bytes that each token id stands for."""
+        return token_bytes(self.ids, self.words)
+
 
 def read_vocabulary(folder: Path, start: int | None, end: int, words: str = GPT2) -> Vocabulary:
     """The vocabulary of a folder that holds vocabulary.json and merges.txt."""
