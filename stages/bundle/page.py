@@ -15,7 +15,7 @@ from typing import Any
 
 from stages.bundle import site
 from stages.errors import UserError
-from stages.files import sha256, write_bytes
+from stages.files import read_json, sha256, write_bytes
 
 FOLDER, MODEL = "web", "portable.tflite"
 _SOURCES = Path(__file__).with_name("web")
@@ -80,11 +80,17 @@ def add_runtime(folder: Path, threads: bool) -> None:
         if library.count(_BARE) != 1:
             raise UserError(f"@litertjs/core does not import {_BARE.decode()} once: adapt stages/bundle/page.py to it")
         write_bytes(folder / "index.js", _without_map(library.replace(_BARE, b'"./wasm-utils.js"')))
+        write_bytes(folder / "version.txt", f"{_version()}\n".encode())
         write_bytes(folder / "wasm-utils.js", _without_map((packages / "wasm-utils/dist/index.js").read_bytes()))
         for kind in (*_USUAL_KINDS, *([_THREADED] if threads else [])):
             for suffix in (".js", ".wasm"):
                 name = f"litert_wasm_{kind}{suffix}"
                 write_bytes(folder / name, (packages / "core/wasm" / name).read_bytes())
+
+
+def _version() -> str:
+    """Of LiteRT.js."""
+    return str(read_json(_SOURCES / "package.json")["dependencies"]["@litertjs/core"])
 
 
 def _without_map(script: bytes) -> bytes:

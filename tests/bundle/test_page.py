@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import absent
 
-from stages.bundle import page, site
+from stages.bundle import page, site, usage
 from stages.errors import UserError
 
 MANIFEST: dict[str, Any] = {
@@ -36,6 +36,11 @@ def test_words_are_whole_ones_by_the_letters_of_their_script() -> None:
     assert len(latin) > 300 and all(p.startswith(r"\b") and p.endswith(r"\b") for p in latin)
     assert any(p.startswith("(?<!") for p in content["patterns"])
     assert page.words(["english"]) == page.words(["english"])
+
+
+def test_page_and_clients_have_one_litert_js() -> None:
+    locked = json.loads((page._SOURCES / "package-lock.json").read_text())["packages"]
+    assert {locked[f"node_modules/@litertjs/{n}"]["version"] for n in ("core", "wasm-utils")} == {usage.LITERTJS}
 
 
 def test_what_npm_cannot_bring_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@
 const RUNTIME = new URL('runtime/', self.location);
 const SIGNATURE = 'generate';
 const MEBIBYTE = 2 ** 20;
+// as browsers and Emscripten say it; a failed allocation has no name of its own
+const NO_ROOM = /out of memory|could not allocate|allocation failed|cannot enlarge memory|\bOOM\b/i;
 // a prompt that the model is timed with, and how many tokens it adds to it
 const PACE = { text: 'The', few: 2, many: 26 };
 
@@ -29,8 +31,7 @@ self.onmessage = async ({ data }) => {
     self.postMessage({ type: data.type, ...(await handlers[data.type](data)) });
   } catch (error) {
     const detail = String(error?.message ?? error);
-    const reason = /memory|allocat|OOM/i.test(detail) && error?.reason !== 'missing' ? 'memory' : error?.reason;
-    self.postMessage({ type: 'failed', reason: reason ?? 'other', detail });
+    self.postMessage({ type: 'failed', reason: NO_ROOM.test(detail) ? 'memory' : error?.reason ?? 'other', detail });
   }
 };
 
