@@ -74,11 +74,11 @@ function actions(page, context, screens, seen) {
       await page.locator('#trouble').waitFor();
       return { reason: await page.locator('#trouble').getAttribute('data-reason'), words: await page.locator('#trouble p').innerText() };
     },
-    /** Types behind what is there. */
-    async type(more) {
+    /** Writes behind what is there, all at once: one question to the model. */
+    async write(more) {
       await text.focus();
       await page.keyboard.press('Control+End');
-      await page.keyboard.type(more);
+      await page.keyboard.insertText(more);
     },
     async suggestion() {
       await until(() => document.querySelector('#ghost').textContent.trim() !== '');

@@ -34,7 +34,7 @@ async function cold() {
 /** Milliseconds from a key to its suggestion, of keys that ask the model: one that types along a suggestion does not. */
 async function keys() {
   const visit = await open(told.page, { script: clock });
-  await visit.type('The ');
+  await visit.write('The ');
   await visit.suggestion();
   await visit.page.waitForTimeout(3000); // the model is timed and the compiler has made its fast code
   const found = [];

@@ -59,13 +59,13 @@ export function createOffers(settings, editor, suggester, on) {
     const text = answer.text.trimEnd();
     if (text) offer({ before, behind, text, tokens });
     showStatus(STATUS[answer.refused] ?? (text ? null : 'statusNone'));
-    if (text) speak('spokenSuggestion', { text });
     on.answered({ ...answer, ms: performance.now() - began, typed: tokens <= WHILE_TYPING && other === null });
   }
 
   function offer(suggestion) {
     current = suggestion;
     editor.show(suggestion.text);
+    speak('spokenSuggestion', suggestion);
     on.change();
   }
 

@@ -53,7 +53,8 @@ export function startSuggester(model, threads, on) {
 
   /**
    * What the model adds: {text, refused, ms}, or null where a newer request came.
-   * @param request {text, context, filter, tokens, temperature, topK, wholeWord, seed}; `other`: a text to differ from.
+   * @param request {text, context, filter, tokens, temperature, topK, wholeWord, seed}; `other`: a text to differ from, but for blanks
+   *   at its end.
    */
   async function suggest({ other = null, seed, temperature, tokens, topK, wholeWord, ...rest }) {
     newest += 1;
@@ -67,7 +68,7 @@ export function startSuggester(model, threads, on) {
       if (answer === null || mine !== newest) return null;
       spent += answer.ms;
       if (answer.refused === 'output') refused += 1;
-      else if (answer.refused || answer.text !== other) return { ...answer, ms: spent };
+      else if (answer.refused || answer.text.trimEnd() !== other) return { ...answer, ms: spent };
     }
     return { text: '', refused: refused ? 'output' : 'same', ms: spent };
   }
