@@ -33,7 +33,7 @@ class Interpreter(model: ByteBuffer) : AutoCloseable {
     @Suppress("UNCHECKED_CAST")
     private fun runBytes(inputs: Map<String, Any>, outputs: Map<String, Any>) {
         val names = setOf("prompt", "prompt_length", "max_tokens", "temperature", "top_k", "top_p", "seed", "complete_word")
-        require(inputs.keys - "complete_word" == names && outputs.keys == setOf("text", "text_length")) { "$inputs $outputs" }
+        require(inputs.keys == names && outputs.keys == setOf("text", "text_length")) { "$inputs $outputs" }
         val given = (inputs["prompt"] as Array<ByteArray>)[0].copyOf(inputs["prompt_length"] as Int)
         val made = unhex(answers.getValue(hex(given)))
         made.copyInto((outputs["text"] as Array<ByteArray>)[0])
@@ -43,7 +43,7 @@ class Interpreter(model: ByteBuffer) : AutoCloseable {
     @Suppress("UNCHECKED_CAST")
     private fun runTokens(inputs: Map<String, Any>, outputs: Map<String, Any>) {
         val names = setOf("tokens", "length", "max_length", "temperature", "top_k", "top_p", "seed")
-        require(inputs.keys == names && outputs.keys == setOf("tokens", "length")) { "$inputs $outputs" }
+        require(inputs.keys - "complete_word" == names && outputs.keys == setOf("tokens", "length")) { "$inputs $outputs" }
         val given = (inputs["tokens"] as Array<IntArray>)[0].take(inputs["length"] as Int)
         val made = answers.getValue(given.joinToString(" ")).split(" ").map { it.toInt() }
         val tokens = (outputs["tokens"] as Array<IntArray>)[0]
