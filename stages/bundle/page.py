@@ -40,7 +40,7 @@ def write(manifest: Mapping[str, Any], folder: Path) -> None:
     """
     page, model = folder / FOLDER, described(manifest, folder / MODEL)
     for source in sorted(_SOURCES.iterdir()):
-        if source.name not in _PINS:
+        if source.is_file() and source.name not in _PINS:
             write_bytes(page / source.name, source.read_bytes())
     add_runtime(page / site.RUNTIME, threads=model["threads"])
     write_bytes(page / "words.json", words(manifest["metrics"]["filter"]["languages"]))

@@ -29,7 +29,7 @@ HEADERS = {
     "form-action 'none'; frame-ancestors 'none'; object-src 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # kept, and asked after each time: a bundle that was packaged anew is seen at once
+    # kept, and asked after each time
     "Cache-Control": "no-cache",
 }
 _BLOCK = 1 << 18

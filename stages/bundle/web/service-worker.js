@@ -5,11 +5,12 @@
 importScripts('files.js');
 
 const { version, files } = self.SITE;
-const PAGE = `autocomplete-page-${version}`;
-const MODELS = 'autocomplete-models'; // by an address that holds the model's hash
+const HERE = new URL('./', self.location).href;
+const PAGES = `autocomplete-page ${HERE} `; // an origin may hold several pages
+const PAGE = PAGES + version;
+const MODELS = `autocomplete-models ${HERE}`; // by an address that holds the model's hash
 const LIST = 'models.json'; // may be edited on the server: asked for first, kept for when there is no network
 const PATIENCE_MS = 4000;
-const HERE = new URL('./', self.location).href;
 
 self.addEventListener('install', (event) => {
   event.waitUntil(keepPage().then(() => self.skipWaiting()));
@@ -39,7 +40,7 @@ async function keepPage() {
 }
 
 async function forgetOthers() {
-  const old = (await caches.keys()).filter((name) => name.startsWith('autocomplete-page-') && name !== PAGE);
+  const old = (await caches.keys()).filter((name) => name.startsWith(PAGES) && name !== PAGE);
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 
