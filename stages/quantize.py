@@ -44,8 +44,8 @@ class QuantizeSettings:
     """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
 
     `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
-    autocomplete.tflite, where its runtime needs another one; `text: false` leaves that file out, where its runtime
-    cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by what that costs.
+    autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
+    where its runtime cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by what that costs.
     """
 
     mode: str
@@ -77,7 +77,8 @@ def run(settings: QuantizeSettings) -> None:
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
         if "bytes" in drivers:
-            flatbuffer.write(linker.link(drivers["bytes"], core), folder / "portable.tflite")
+            # for older runtimes too, as the text model
+            flatbuffer.write(linker.link(drivers["bytes"], text_core), folder / "portable.tflite")
         if settings.text:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")

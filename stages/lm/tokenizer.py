@@ -1,5 +1,6 @@
 """Byte-pair encoding, byte-level or by SentencePiece: vocabulary files, training, and tokens as bytes."""
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ class Vocabulary:
     end: int
     words: str = GPT2
 
-    @property
+    @functools.cached_property
     def pieces(self) -> list[bytes]:
         """The bytes that each token id stands for."""
         return token_bytes(self.ids, self.words)

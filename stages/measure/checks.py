@@ -88,7 +88,8 @@ def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Metrics:
     found: Metrics = dict.fromkeys(("portable_greedy_match", "portable_tf_greedy_match"))
     if not subject.portable.exists():
         return found
-    parts, longest = subject.shipped / "parts/core.tflite", subject.settings["sequence_length"]
+    parts = subject.text_core or subject.shipped / "parts/core.tflite"  # as quantize links it
+    longest = subject.settings["sequence_length"]
     if subject.settings["portable_loop"] == "growing":
         same = _portable_share(
             subject, prompts, runner.litert, lambda i: subject.generate(i, longest, tokens.Sampling())[len(i) :]

@@ -55,8 +55,10 @@ def inputs(prompt: bytes, tokens: int, sampling: Sampling, complete_word: bool, 
 def last_characters(text: bytes, room: int) -> bytes:
     """The last `room` bytes of UTF-8 at most, without the rest of a character that the cut goes through."""
     kept = text[max(len(text) - room, 0) :]
-    cut = next((i for i, byte in enumerate(kept[:4]) if byte & 0xC0 != 0x80), 0) if len(kept) < len(text) else 0
-    return kept[cut:]
+    if len(kept) == len(text):
+        return text
+    rest = kept[:3]  # as much of a character may be left
+    return rest.lstrip(bytes(range(0x80, 0xC0))) + kept[3:]
 
 
 def _text(text: Array, length: Array) -> bytes:
