@@ -9,7 +9,7 @@ import * as view from './view.js';
 
 const REMEMBERED = 25; // suggestions that the median is of
 const MOST_THREADS = 4;
-const PATIENCE_MS = 250; // without a question the model is idle
+const PATIENCE_MS = 250; // between two looks at whether the model is idle
 const ROUNDS = 5;
 const REASONS = ['unsupported', 'runtime', 'missing', 'damaged', 'network', 'memory', 'other'];
 
@@ -54,7 +54,7 @@ async function start() {
   showButtons();
   offers.renew();
   keepForLater(used);
-  return whenIdle(mine, () => pace(mine));
+  return whenIdle(mine, () => pace(mine), 0); // at once if no text waits: the first key then finds fast code
 }
 
 function stop(trouble) {
@@ -116,9 +116,9 @@ async function pace(asked, best = { few: Infinity, many: Infinity }, rounds = 1)
   if (rounds < ROUNDS) whenIdle(asked, () => pace(asked, now, rounds + 1));
 }
 
-/** Runs an action when nobody has waited for the model for a moment. */
-function whenIdle(asked, action) {
-  setTimeout(() => suggester === asked && (asked.idle() ? action() : whenIdle(asked, action)), PATIENCE_MS);
+/** Runs an action when nobody waits for the model, looked at every now and then. */
+function whenIdle(asked, action, patience = PATIENCE_MS) {
+  setTimeout(() => suggester === asked && (asked.idle() ? action() : whenIdle(asked, action)), patience);
 }
 
 /** Hands the service worker what this visit took, for one without a network. */
