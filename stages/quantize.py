@@ -45,7 +45,8 @@ class QuantizeSettings:
 
     `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
     autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
-    where its runtime cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by what that costs.
+    where its runtime cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by
+    what that costs.
     """
 
     mode: str

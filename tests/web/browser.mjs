@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const WAIT_MS = 15000;
+const WAIT_MS = 30000;
 
 /** @param told {modules, chromium, screens}: node_modules, the browser's program, the folder for pictures. */
 export async function startBrowser({ modules, chromium, screens }) {

@@ -30,7 +30,7 @@ TOKENS, LANGUAGES = 12, ["english", "korean", "chinese", "russian", "japanese"]
 HARD = ["", "naïve café – 日本", "  two  blanks", "don't you're 's", "a\n\n  b", "👍🏽 thumbs", "x = [1, 2, 3]", "\t"]
 SCRIPT = Path(__file__).with_name("scenarios.mjs")
 SCENARIOS = re.findall(r"^await scenario\('(.+?)', async", SCRIPT.read_text(), re.MULTILINE)
-CHROMIUM_S = 240
+CHROMIUM_S = 600
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
     path, driver = folder / "core.tflite", bytes_driver.convert_for(SHIPPED, MODEL, limits)
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
-        yield mode, linker.link(driver, quantization.quantize(path, settings(mode)["recipe"]))
+        recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
+        yield mode, linker.link(driver, quantization.quantize(path, recipe))
 
 
 def bundle(folder: Path, model: Any, mode: str) -> Path:
