@@ -55,17 +55,14 @@ def test_everything_runs_once(repository: Repository) -> None:
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
     told = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
-    clients = {f"usage/{n}" for n in ("complete.py", "complete.mjs", "complete.cc", "Autocomplete.kt", "README.md")}
-    clients |= {
-        f"usage/{n}" for n in ("portable.py", "portable.mjs", "portable.cc", "Portable.kt", "litert.mjs", "litert.h")
-    }
+    clients = {f"usage/{n}" for n in ("Autocomplete.kt", "Portable.kt", "README.md", "litert.mjs", "litert.h")}
+    clients |= {f"usage/{n}.{kind}" for n in ("complete", "portable") for kind in ("py", "mjs", "cc")}
     assert names - page == {*models, *vocabulary, *told, *clients}
-    if web_page.available():  # which brings what the page runs with
+    if web_page.available():  # npm, which brings what the page runs with
         assert {"web/index.html", "web/models.json", "web/runtime/litert_wasm_internal.wasm"} <= page
         listed = json.loads((bundle / "web/models.json").read_text())["models"]
-        assert [(m["mode"], m["sha256"]) for m in listed] == [
-            ("float32", manifest["files"]["portable.tflite"]["sha256"])
-        ]
+        portable = manifest["files"]["portable.tflite"]
+        assert [(m["mode"], m["sha256"]) for m in listed] == [("float32", portable["sha256"])]
 
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
@@ -131,7 +128,7 @@ def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) ->
     repository.edit("params.yaml", "  - dynamic_range\n", "  - dynamic_range\n  - int4_block32\n")
     assert repository.repro() == chain("int4_block32") | {"summary"}
     bundle = repository.folder / "artifacts/package/int4_block32"
-    assert {p.name for p in bundle.glob("*.tflite")} == {"core.tflite", "tokens.tflite"}
+    assert {p.name for p in bundle.glob("*.tflite")} == {"core.tflite", "tokens.tflite", "portable.tflite"}
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "This mode has no text model" in card
     assert "autocomplete.tflite" not in card
