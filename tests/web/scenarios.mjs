@@ -1,7 +1,7 @@
 // What a user of the page does, in Chromium. Run by test_chromium.py: `node scenarios.mjs '{…}'`, a JSON report on stdout.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { startBrowser } from './browser.mjs';
@@ -295,13 +295,25 @@ await scenario('after one visit it works without a network', async () => {
   await visit.close();
 });
 
-await scenario('a plain static host will do, one thread and no headers', async () => {
+await scenario('a plain static host will do, and what is newer there replaces what was kept', async () => {
   const visit = await open(told.plain, { serviceWorkers: 'allow' });
   assert.equal(await visit.page.evaluate(() => crossOriginIsolated), false);
   await visit.write(PROMPT);
   await visit.suggestion();
   assert.equal(await visit.page.locator('#model-setting').isVisible(), false);
   await visit.page.locator('#offline[data-ready="yes"]').waitFor();
+
+  appendFileSync(join(told.plainFolder, 'style.css'), '/* newer */');
+  const list = join(told.plainFolder, 'files.js');
+  writeFileSync(list, readFileSync(list, 'utf8').replace(/"version": "\w+"/, '"version": "newer"'));
+  await visit.page.reload(); // still the page that was kept, while the newer one comes
+  await visit.page.evaluate(async () => {
+    const pages = async () => (await caches.keys()).filter((name) => name.startsWith('autocomplete-page'));
+    while (!(await pages()).every((name) => name.endsWith(' newer'))) await new Promise((go) => setTimeout(go, 50));
+  });
+  await visit.page.reload();
+  await visit.page.locator('#offline[data-ready="yes"]').waitFor();
+  assert.match(await visit.page.evaluate(async () => (await fetch('style.css')).text()), /newer/);
   await visit.context.setOffline(true);
   await visit.page.reload();
   await visit.ready();

@@ -133,9 +133,11 @@ def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     candidates = candidate_texts(documents[:60])
     (folder / "candidates.json").write_text(json.dumps(candidates))
     (folder / "words.json").write_bytes(page.words(LANGUAGES))
-    with demo(site.bundles) as address, plain(site.bundles[0].parent) as host:
+    shutil.copytree(site.bundles[0], folder / "host/bundle")
+    with demo(site.bundles) as address, plain(folder / "host") as host:
         told = {
-            "page": address, "plain": f"{host}/{site.bundles[0].name}/web/", "modules": str(site.modules),
+            "page": address, "plain": f"{host}/bundle/web/", "plainFolder": str(folder / "host/bundle/web"),
+            "modules": str(site.modules),
             "chromium": site.chromium, "screens": str(folder), "words": str(site.bundles[0] / "web/words.json"),
             "prompts": prompts, "tokens": TOKENS, "allWords": str(folder / "words.json"),
             "candidates": str(folder / "candidates.json"),

@@ -125,7 +125,8 @@ function whenIdle(asked, action, patience = PATIENCE_MS) {
 async function keepForLater(used) {
   if (!('serviceWorker' in navigator)) return;
   try {
-    await navigator.serviceWorker.register('service-worker.js');
+    // files.js, which it imports, says whether it is a newer one: not from the browser's own cache
+    await navigator.serviceWorker.register('service-worker.js', { updateViaCache: 'none' });
     const { active } = await navigator.serviceWorker.ready;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data: offline }) => measure({ offline });
