@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from stages.lm import attention, decoder, positions
 from stages.lm.attention import Cache, Place
 from stages.lm.decoder import Kind, Shape, Tensors, Weights
-from stages.tflite import graph, linker, products, skeleton
+from stages.tflite import linker, products, skeleton
 from stages.tflite.flatbuffer import Deferred
 
 DECODE = "decode"
@@ -65,7 +65,7 @@ def build(
     kinds = {_alike(shape, n, f, i): (f, i) for n, f, i in every}
     layers = skeleton.convert({name: _trace_layer(weights, f, i) for name, (f, i) in kinds.items()})
     calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f, i in every}
-    model = graph.without_dead_operators(linker.link(linker.with_calls(around, calls), layers))
+    model = linker.link(linker.with_calls(around, calls), layers)
     contents = {
         _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
         for name, size in weights.sizes.items()
