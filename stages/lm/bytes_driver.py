@@ -12,13 +12,13 @@ from stages.lm import (
     bpe_graph,
     bpe_tables,
     bpe_words,
-    core,
     drivers,
     families,
     fixed_loop,
     healing,
     loop,
     sampler,
+    stand_in,
     token_bytes,
 )
 from stages.lm.decoder import Shape
@@ -61,7 +61,7 @@ def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, A
 def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Any = ()) -> schema.ModelT:
     """The bytes driver as a model whose placeholders the linker replaces."""
     model = skeleton.convert({SIGNATURE: trace(vocabulary, shape, limits, suppressed)}, custom_ops=True)
-    return linker.with_calls(model, core.calls(shape, _loop(limits).rooms(limits.loop)))
+    return linker.with_calls(model, stand_in.calls(shape, _loop(limits).rooms(limits.loop)))
 
 
 def _loop(limits: Limits) -> Any:

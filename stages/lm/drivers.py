@@ -12,12 +12,12 @@ from stages.lm import (
     bpe_graph,
     bpe_tables,
     bpe_words,
-    core,
     families,
     fixed_loop,
     healing,
     loop,
     sampler,
+    stand_in,
     token_bytes,
     tokenizer,
 )
@@ -77,7 +77,7 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
     model = skeleton.convert(traced, select_tf=True, custom_ops=True)
     # Behind an operator of dynamic shape it would be prepared, and so seeded, anew in each call.
     graph.move_to_front(model, "RANDOM_UNIFORM")
-    return linker.with_calls(model, core.calls(shape, fixed_loop.rooms(limits.loop)))
+    return linker.with_calls(model, stand_in.calls(shape, fixed_loop.rooms(limits.loop)))
 
 
 def tokens_driver_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
@@ -95,7 +95,7 @@ def convert_tokens_driver(
     """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
     traced = {tokens.SIGNATURE: tokens_driver(shape, end, lengths, suppressed, pieces)}
     model = skeleton.convert(traced, custom_ops=True)
-    return linker.with_calls(model, core.calls(shape, [core.STEP]))
+    return linker.with_calls(model, stand_in.calls(shape, [stand_in.STEP]))
 
 
 def tokens_driver(
