@@ -1,6 +1,6 @@
 """UTF-8 bytes in, UTF-8 bytes out, in operators that every TensorFlow Lite runtime has built in: portable.tflite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stages.lm import (
-    bpe_graph,
     bpe_tables,
-    bpe_words,
     drivers,
     families,
     fixed_loop,
@@ -24,8 +22,8 @@ from stages.lm import (
 from stages.lm.decoder import Shape
 from stages.lm.tokenizer import Vocabulary
 from stages.tflite import linker, skeleton
+from stages.tflite.tokens import SIGNATURE
 
-SIGNATURE = "generate"
 _BLANK = 0x20
 _BYTES_PER_TOKEN = 16  # room for the answer's text
 _INTEGERS = ("prompt_length", "max_tokens", "top_k", "seed", "complete_word")
@@ -58,7 +56,7 @@ def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, A
     return convert(vocabulary, families.read_shape(preset), limits, settings["suppress_tokens"])
 
 
-def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Any = ()) -> schema.ModelT:
+def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> schema.ModelT:
     """The bytes driver as a model whose placeholders the linker replaces."""
     model = skeleton.convert({SIGNATURE: trace(vocabulary, shape, limits, suppressed)}, custom_ops=True)
     return linker.with_calls(model, stand_in.calls(shape, _loop(limits).rooms(limits.loop)))
@@ -68,7 +66,7 @@ def _loop(limits: Limits) -> Any:
     return loop if limits.growing else fixed_loop
 
 
-def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Any = ()) -> Any:
+def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> Any:
     """Bytes to bytes: signature `generate`, which never says the ids that are `suppressed`.
 
     Inputs: `prompt` uint8 `[1, prompt_bytes]`, UTF-8, then anything; `prompt_length` int32 `[]`, how many bytes of it
@@ -116,16 +114,15 @@ def reader(vocabulary: Vocabulary, size: int) -> Any:
     A blank at an open end is a token by itself, as it belongs to the word that follows: words are cut as they would be
     with that word behind it.
     """
-    split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes())
-    byte_ids, merges = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    encode, blank_id = drivers.encoder(vocabulary), int(bpe_tables.byte_ids(vocabulary.ids)[_BLANK])
 
     def read(prompt: tf.Tensor, length: tf.Tensor, is_open: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         text, length = tf.cast(prompt, tf.int32), tf.clip_by_value(length, 0, size)
         last = tf.gather(text, tf.maximum(length - 1, 0))
         blank = tf.logical_and(is_open, tf.logical_and(length > 0, tf.equal(last, _BLANK)))
         apart = tf.cast(blank, tf.int32)
-        ids, count = bpe_graph.encode(text, length - apart, byte_ids, split, merges)
+        ids, count = encode(text, length - apart)
         added = tf.logical_and(blank, tf.equal(tf.range(size), count))
-        return tf.where(added, int(byte_ids[_BLANK]), ids), count + apart
+        return tf.where(added, blank_id, ids), count + apart
 
     return read

@@ -1,6 +1,6 @@
 """Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,17 +196,20 @@ def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[t
     Returns:
       int32 `[size]` ids; int32 `[]`, how many of them count; int32 `[]`, how many bytes the whole string has.
     """
-    byte_ids, split = (
-        bpe_tables.byte_ids(vocabulary.ids),
-        bpe_words.starts(vocabulary.words, bpe_tables.character_classes()),
-    )
-    merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    encode = encoder(vocabulary)
     raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
     length = tf.size(raw)
     text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
     text = tf.reshape(text, [size])
-    ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, split, merges)
+    ids, count = encode(text, tf.minimum(length, size))
     return ids, count, length
+
+
+def encoder(vocabulary: Vocabulary) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """(UTF-8 bytes, int32 `[N]`; how many count) → ids, int32 `[N]`, and how many of them count."""
+    split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes())
+    byte_ids, merges = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    return lambda text, length: bpe_graph.encode(text, length, byte_ids, split, merges)
 
 
 def window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, most: int) -> tuple[tf.Tensor, tf.Tensor]:
