@@ -14,13 +14,15 @@ from stages.quiet import quiet
 
 AUTHOR = Path("artifacts/author")
 OUT = Path("artifacts/convert")
+LOOPS = ("fixed", "growing")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
 # Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
 _GUESSING_PAYS = 50_000_000  # parameters
 _GUESSED = 8
-_NO_TEXT = "no text model: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made without it"
+_NO_TEXT = "no text and portable models: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made"
+_PROMPT_BYTES = 16, 4096  # of portable.tflite: each round of merges looks at all of them
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class ConvertSettings:
     seed: int | None
     suppress_tokens: list[Any]
     guessed_tokens: int | None
+    complete_word: bool
+    portable_prompt_bytes: int
+    portable_loop: str
 
     def __post_init__(self) -> None:
         """Refuses contradictions that need no model to be seen."""
@@ -61,6 +66,10 @@ class ConvertSettings:
         _require(ordered, "prefill_lengths", lengths, "a rising list of numbers of at least 2")
         guessed = self.guessed_tokens
         _require(guessed is None or 1 <= guessed <= 64, "guessed_tokens", guessed, "null, or 1 (no guesses) to 64")
+        least, most = _PROMPT_BYTES
+        fits = least <= self.portable_prompt_bytes <= most
+        _require(fits, "portable_prompt_bytes", self.portable_prompt_bytes, f"{least} to {most}")
+        _require(self.portable_loop in LOOPS, "portable_loop", self.portable_loop, ", ".join(LOOPS))
         for entry in self.suppress_tokens:
             _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
@@ -121,7 +130,7 @@ def guessed_tokens(wanted: int | None, parameters: int) -> int:
 
 
 def run(settings: ConvertSettings) -> None:
-    """artifacts/author → core.tflite, and the drivers of tokens and text."""
+    """artifacts/author → core.tflite, and the drivers of tokens, text and bytes."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
     suppressed = suppressed_ids(settings.suppress_tokens, model)
@@ -137,25 +146,23 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
-    """Writes core.tflite, tokens_driver.tflite and, if a graph can, text_driver.tflite; returns how many layers."""
-    from stages.lm import bpe_words, core, drivers, families, fixed_loop, loop
+    """Writes core.tflite, tokens_driver.tflite if a graph can, those of text and bytes; returns how many layers."""
+    from stages.lm import bpe_words, bytes_driver, core, drivers, families, fixed_loop, loop
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     weights = families.weights(AUTHOR, slots)
-    lengths = loop.Lengths(settings["sequence_length"], chunks[-1], guessed=settings["guessed_tokens"])
-    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(lengths)
+    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
         written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
-        suppressed = settings["suppress_tokens"]
-        driver = drivers.convert_tokens_driver(weights.shape, model["end_token_id"], lengths, suppressed)
-        flatbuffer.write(driver, folder / "tokens_driver.tflite")
+        flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
         if model["pre_tokenizer"] in bpe_words.KNOWN:
             names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
             rule = Sampler(*(settings[n] for n in names))
             flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+            flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
         else:
             print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
         written.result()

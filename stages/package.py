@@ -26,6 +26,7 @@ class PackageSettings:
     title: str
     language: str
     allow_failed_gates: bool
+    page: bool
 
 
 def run(settings: PackageSettings) -> None:
@@ -48,6 +49,8 @@ def run(settings: PackageSettings) -> None:
             usage.write(content, folder)
         else:
             print(f"no usage/: its clients cut texts as {usage.WORDS} does, this model {facts.model['pre_tokenizer']}")
+        if settings.page and "portable.tflite" in described:
+            _add_page(content, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
@@ -80,6 +83,16 @@ def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[st
     if text := described.get("autocomplete.tflite"):
         write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
     return described
+
+
+def _add_page(content: Mapping[str, Any], folder: Path) -> None:
+    """web/: the page that runs portable.tflite; left out, with a line, where npm is not there to bring its runtime."""
+    from stages.bundle import page
+
+    if page.available():
+        page.write(content, folder)
+    else:
+        print("no web/: npm, which brings LiteRT.js, is not installed; install Node 20 or newer with npm and run again")
 
 
 def _add_tokenizer(folder: Path, words: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -55,14 +56,19 @@ def step(title: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def training_progress() -> Iterator[Callable[[Any], None]]:
-    """Yields `show(progress)` for stages.lm.training: loss (smoothed), tokens/s and time left."""
+def training_progress(log: Path) -> Iterator[Callable[[Any], None]]:
+    """Yields `show(progress)` for stages.lm.training: loss (smoothed), tokens/s and time left; each step goes to `log`.
+
+    A run that goes on appends to its log.
+    """
     smooth: float | None = None
     with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(log.open("a", buffering=1))
         update: Callable[[int, str], None] | None = None
 
         def show(p: Any) -> None:
             nonlocal smooth, update
+            lines.write(f"{p.step},{p.loss:.4f},{p.tokens_per_s:.0f}\n")
             smooth = p.loss if smooth is None else 0.98 * smooth + 0.02 * p.loss
             if update is None:
                 update = stack.enter_context(progress_bar("training", p.steps))

@@ -44,8 +44,9 @@ class QuantizeSettings:
     """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
 
     `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
-    autocomplete.tflite, where its runtime needs another one; `text: false` leaves that file out, where its runtime
-    cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by what that costs.
+    autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
+    where its runtime cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by
+    what that costs.
     """
 
     mode: str
@@ -58,13 +59,14 @@ class QuantizeSettings:
 
 
 def run(settings: QuantizeSettings) -> None:
-    """artifacts/convert → core.tflite, tokens.tflite, autocomplete.tflite and recipe.json of one mode."""
+    """artifacts/convert → core.tflite, tokens.tflite, portable.tflite, autocomplete.tflite and recipe.json."""
     recipe = read_recipe(settings.recipe, "recipe")
     text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
 
     from stages.tflite import flatbuffer, graph, linker
 
-    drivers = {n: flatbuffer.read(p) for n in ("tokens", "text") if (p := CONVERT / f"{n}_driver.tflite").exists()}
+    paths = {n: CONVERT / f"{n}_driver.tflite" for n in ("tokens", "text", "bytes")}
+    drivers = {n: flatbuffer.read(p) for n, p in paths.items() if p.exists()}
     if "text" not in drivers:  # convert said why
         settings, text_recipe = replace(settings, text=False), None
     core, text_core, recipe = _cores(settings, recipe, text_recipe)
@@ -75,6 +77,9 @@ def run(settings: QuantizeSettings) -> None:
         shipped = graph.without_signatures(core, called)
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
+        if "bytes" in drivers:
+            # for older runtimes too, as the text model
+            flatbuffer.write(linker.link(drivers["bytes"], text_core), folder / "portable.tflite")
         if settings.text:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")

@@ -21,6 +21,7 @@ METRICS = (
     "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
     "bits_per_byte", "top1_agreement", "kl_divergence", "kl_divergence_p99", "text_perplexity_ratio",
     "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
+    "portable_greedy_match", "portable_tf_greedy_match", "portable_contract",
     "context_words_p50", "context_words_p95",
     *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
       for error in ("", "_stderr")),
@@ -98,7 +99,7 @@ class ValidateSettings:
 def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The gates that hold for a mode, each with its threshold, the value and whether it passed.
 
-    A gate on the text model does not hold for a mode without one, whose metrics of it are None.
+    A gate on the text or the portable model does not hold for a mode without one, whose metrics of it are None.
     """
     judged = []
     for gate in gates:
@@ -144,9 +145,11 @@ def run(settings: ValidateSettings) -> None:
         metrics |= checks.autocomplete(subject, places)
         metrics |= checks.greedy(subject, keras, prompts)
         metrics |= checks.text_greedy(subject, prompts, folder)
+        metrics |= checks.portable_greedy(subject, prompts)
         metrics |= filtered(subject, settings.filter, provoking, prompts)
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     metrics["android_contract"] = checks.android(subject, prompts, fits)
+    metrics["portable_contract"] = checks.portable_contract(subject, prompts)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
     with alone.alone():
         measured = performance.measure(replace(subject, threads=settings.threads), prompts, settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SEQUENCE, SLOTS, WINDOW, Toy, steps
+from conftest import PROMPT_BYTES, SEQUENCE, SLOTS, WINDOW, Toy, steps
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -25,6 +25,7 @@ def facts(toy: Toy) -> manifest.Facts:
     conversion = {
         "sampler": "greedy", "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None, "sequence_length": SEQUENCE,
         "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788, "suppress_tokens": [],
+        "complete_word": False, "portable_prompt_bytes": PROMPT_BYTES,
     }  # fmt: skip
     model = {
         "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
@@ -35,13 +36,18 @@ def facts(toy: Toy) -> manifest.Facts:
     metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}
     speed = {"machine": performance.machine(), "runtime": runner.versions(), "threads": 1, "size_bytes": {}}
     recipe: Mapping[str, Any] = {"mode": "float32", "recipe": [], "text_recipe": None}
-    fits = {name: {} for name in ("core.tflite", "tokens.tflite", "autocomplete.tflite")}
+    fits = {name: {} for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite")}
     return manifest.Facts(model, conversion, recipe, metrics, speed, fits)
 
 
 @pytest.fixture(scope="session")
 def toy_bundle(
-    toy: Toy, core_path: Path, greedy_driver: Any, tokens_driver: Any, tmp_path_factory: pytest.TempPathFactory
+    toy: Toy,
+    core_path: Path,
+    greedy_driver: Any,
+    tokens_driver: Any,
+    bytes_driver: Any,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A bundle with all models, as package writes it."""
     folder, known = tmp_path_factory.mktemp("bundle") / "bundle", facts(toy)
@@ -49,6 +55,7 @@ def toy_bundle(
     core = flatbuffer.read(core_path)
     flatbuffer.write(graph.without_signatures(core, set(steps())), folder / "core.tflite")
     flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
+    flatbuffer.write(linker.link(bytes_driver, core), folder / "portable.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
     for name in ("vocabulary.json", "merges.txt"):
         shutil.copyfile(toy.preset / "assets/tokenizer" / name, folder / "tokenizer" / name)

@@ -26,6 +26,7 @@ from stages.quiet import quiet
 pytest_plugins = ["bundles", "projects"]
 ROOT = Path(__file__).parent.parent
 SLOTS, SEQUENCE, WINDOW, CHUNK = 64, 48, 24, 8
+PROMPT_BYTES = 200  # of the bytes driver
 TEXT = [str(m.__doc__) for m in (argparse, datetime.datetime, decimal, difflib.Differ, doctest, heapq, json, optparse)]
 PROMPTS = ["Returns the", "Raises ValueError where", "a", "  two  blanks", "naïve café – 日本", "don't you're 's"]
 
@@ -127,6 +128,21 @@ def tokens_driver(toy: Toy) -> Any:
         return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, CHUNK, 4))
 
 
+@pytest.fixture(scope="session")
+def bytes_driver(toy: Toy) -> Any:
+    """The bytes driver for the toy."""
+    return bytes_driver_of(toy)
+
+
+def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
+    """A bytes driver for the toy, around either loop."""
+    from stages.lm import bytes_driver, loop
+
+    limits = bytes_driver.Limits(loop.Lengths(SEQUENCE, CHUNK, 4, guessed), WINDOW, PROMPT_BYTES, growing)
+    with quiet():
+        return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
+
+
 MODES = sorted(p.stem for p in Path("conf/quantize").glob("*.yaml"))
 
 
@@ -149,6 +165,19 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
 def absent(message: str) -> NoReturn:
     """Skips a test that lacks a program; in the gate, which installs them all, that is a failure."""
     (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
+def gpt2_vocabulary() -> Any:
+    """GPT-2's published vocabulary, which lies beside the project and is no part of it."""
+    from stages.lm import tokenizer
+
+    found = [p / "shared/data/gpt2_bpe" for p in Path(__file__).parents if (p / "shared/data/gpt2_bpe").is_dir()]
+    if not found:
+        pytest.skip("shared/data/gpt2_bpe is absent: GPT-2's published vocabulary is not part of the project")
+    ids = json.loads((found[0] / "encoder.json").read_text())
+    lines = (found[0] / "vocab.bpe").read_text().split("\n")[1:]
+    end = ids[tokenizer.END_OF_TEXT]
+    return tokenizer.Vocabulary(ids, [(a, b) for a, b in (line.split(" ") for line in lines if line)], end, end)
 
 
 def isolated(*packages: str) -> list[str]:
@@ -194,6 +223,6 @@ def subject_of(toy: Toy, core_path: Path) -> Any:
     model = {"start_token_id": 1, "end_token_id": 1, "pre_tokenizer": "gpt2", "add_start_token": True}
     settings = {
         "sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy",
-        "suppress_tokens": [],
+        "suppress_tokens": [], "complete_word": False, "portable_loop": "fixed",
     }  # fmt: skip
     return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

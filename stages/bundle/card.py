@@ -16,6 +16,12 @@ _TOKENS_USE = """\
 This mode has no text model: the runtimes of string operators cannot run it, or no graph knows its tokenizer. Encode the
 text typed so far by `tokenizer/`, give the last {lengths[context_window]} ids to signature `generate` of
 `tokens.tflite`, and decode what comes back, at most {lengths[sequence_length]} tokens, prompt included."""
+_PORTABLE_USE = """
+
+`portable.tflite` takes text and gives text in any runtime, without a tokenizer and without operators to add: signature
+`generate`, UTF-8 in (`prompt`, room for {lengths[portable_prompt_bytes]} bytes, and `prompt_length`; of a longer text
+the last ones), the new text alone out (`text`, `text_length`). `complete_word` 1 completes a word that the prompt ends
+in."""
 # Rows of the table: what it says, the metric's place in the manifest, its unit.
 _ROWS = (
     ("perplexity", "metrics", "perplexity", ""),
@@ -37,6 +43,7 @@ _ROWS = (
     ("decode", "performance", "decode_tokens_per_s", " tokens/s"),
     ("answer of 100 tokens, text model", "performance", "latency_100_tokens_s", " s"),
     ("answer of 100 tokens, tokens model", "performance", "tokens_latency_100_tokens_s", " s"),
+    ("answer of 100 tokens, portable model", "performance", "portable_latency_100_tokens_s", " s"),
     ("peak memory of the core above an empty interpreter", "performance", "peak_rss_mib", " MiB"),
 )
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
@@ -67,7 +74,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         release=_RELEASE.format(**manifest["release"]) if manifest["release"] else "",
         files="\n".join(_row(path, model, manifest) for path, model in manifest["models"].items()),
         signatures=", ".join(manifest["models"]["core.tflite"]["signatures"]),
-        use=(_TEXT_USE if "autocomplete.tflite" in manifest["models"] else _TOKENS_USE).format(**manifest),
+        use=_use(manifest["models"]).format(**manifest),
         measured="| metric | value |\n|---|---|\n" + "\n".join(_measured(manifest)),
         languages=", ".join(metrics["filter"]["languages"]),
         suppressed=_SUPPRESSED.format(len(suppressed)) if suppressed else "",
@@ -76,6 +83,11 @@ def render(manifest: Mapping[str, Any]) -> str:
         refused=_REFUSED.format(", ".join(manifest["failed_gates"])) if manifest["failed_gates"] else "",
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))
+
+
+def _use(models: Mapping[str, Any]) -> str:
+    use = _TEXT_USE if "autocomplete.tflite" in models else _TOKENS_USE
+    return use + (_PORTABLE_USE if "portable.tflite" in models else "")
 
 
 def _measured(manifest: Mapping[str, Any]) -> Iterator[str]:

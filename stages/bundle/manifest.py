@@ -12,6 +12,7 @@ from stages.files import sha256, write_json
 
 SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
+PORTABLE = "portable.tflite"
 FILE, CARD, LITERT_LM = "manifest.json", "MODEL_CARD.md", "autocomplete.litertlm"
 NOT_LISTED = {FILE, checksums.FILE, checksums.SIGNATURE}
 TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
@@ -43,6 +44,8 @@ def build(names: Names, facts: Facts, models: Mapping[str, Any], folder: Path) -
     conversion = facts.conversion
     sampler = {k: conversion[k] for k in ("sampler", "top_k", "top_p", "temperature", "seed")}
     lengths = {k: conversion[k] for k in ("sequence_length", "context_window", "cache_length", "max_output_bytes")}
+    if PORTABLE in models:
+        lengths["portable_prompt_bytes"] = conversion["portable_prompt_bytes"]
     refused = [g["name"] for g in facts.metrics["gates"] if not g["passed"]]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -54,6 +57,7 @@ def build(names: Names, facts: Facts, models: Mapping[str, Any], folder: Path) -
         "context_window": context_window(conversion, facts.metrics),
         "sampler": sampler,
         "suppress_tokens": list(conversion["suppress_tokens"]),
+        "complete_word": conversion["complete_word"],
         "models": dict(models),
         "litert_lm": litert_lm(facts.model, conversion) if (folder / LITERT_LM).exists() else None,
         "recipe": facts.recipe["recipe"],

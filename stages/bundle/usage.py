@@ -1,4 +1,4 @@
-"""usage/: a short client in each of four languages, written for the bundle that it lies in."""
+"""usage/: short clients in each of four languages, written for the bundle that they lie in."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,8 @@ from stages.lm import bpe_tables, tokenizer
 _CLIENTS = Path(__file__).with_name("clients")
 LITERTJS = "2.5.3"  # its wasm is not the bundle's LiteRT, and is loaded in Node in a way that a version may change
 WORDS = tokenizer.GPT2  # the pattern that the clients know
-_SAME = ("complete.py", "complete.mjs", "complete.cc", "README.md")
+_SAME = ("complete.py", "complete.mjs", "complete.cc", "litert.mjs", "litert.h", "README.md")
+_PORTABLE = ("portable.py", "portable.mjs", "portable.cc", "Portable.kt")
 _TEXT = {
     "kotlin": "AutocompleteText.kt", "android": "android_text.md",
     "kotlin_model": "`autocomplete.tflite`", "kotlin_tokenizer": "in the model",
@@ -26,16 +27,22 @@ _TOKENS = {
 
 
 def write(manifest: Mapping[str, Any], folder: Path) -> None:
-    """Writes `usage/` into a bundle: complete.py, complete.mjs, complete.cc, Autocomplete.kt and README.md.
+    """Writes `usage/` into a bundle: clients of tokens or text, of portable.tflite where it is there, and README.md.
 
     Args:
       manifest: the bundle's manifest; its `files` are not read.
       folder: the bundle's folder, which holds `tokenizer/vocabulary.json` already.
     """
     android = _TEXT if "autocomplete.tflite" in manifest["models"] else _TOKENS
-    values = _values(manifest, folder / "tokenizer") | android
+    portable = manifest["models"].get("portable.tflite")
+    values = _values(manifest, folder / "tokenizer") | android | {"portable": "", "portable_rows": ""}
     values["android"] = _filled(android["android"], values).strip()
-    for name, template in ({n: n for n in _SAME} | {"Autocomplete.kt": android["kotlin"]}).items():
+    files = {n: n for n in _SAME} | {"Autocomplete.kt": android["kotlin"]}
+    if portable:
+        files |= {n: n for n in _PORTABLE}
+        values["portable_text_bytes"] = portable["signatures"]["generate"]["outputs"]["text"]["shape"][1]
+        values |= {n: _filled(f"{n}.md", values).strip() + "\n" for n in ("portable", "portable_rows")}
+    for name, template in files.items():
         write_bytes(folder / "usage" / name, _filled(template, values).encode())
 
 
@@ -54,6 +61,7 @@ def _values(manifest: Mapping[str, Any], vocabulary: Path) -> dict[str, Any]:
         **manifest["lengths"],
         **{f"{unit}_{bound}": number for unit, bounds in window.items() for bound, number in bounds.items()},
         "name": manifest["name"], "mode": manifest["mode"],
+        "complete_word": manifest["complete_word"], "complete_word_js": str(manifest["complete_word"]).lower(),
         "start": start, "start_items": _items(start), "end": model["end_token_id"],
         "no_text": no_text, "no_text_items": _items(no_text),
         "litert": versions["ai-edge-litert"], "tokenizers": versions["tokenizers"], "litertjs": LITERTJS,

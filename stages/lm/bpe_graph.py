@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from stages.arrays import Array
-from stages.lm.bpe_tables import MergeTable
-from stages.lm.bpe_words import shift, shift_bool
+from stages.lm.bpe_tables import Column, MergeTable
+from stages.lm.utf8 import shift, shift_bool
 
 # (UTF-8 bytes, int32 [N]; which of them count, bool [N]) → whether a pre-token begins at each, bool [N]
 Split = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -31,15 +31,17 @@ def encode(
       int32 `[N]` ids and int32 `[]`, how many of them count.
     """
     inside = tf.range(text.shape[0]) < length
+    text = tf.where(inside, text, 0)
     starts = split(text, inside)
     words = tf.cumsum(tf.cast(starts, tf.int32)) - 1
     return _merge(tf.gather(byte_ids, text), words, length, merges)
 
 
 def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTable) -> tuple[tf.Tensor, tf.Tensor]:
-    """Merges in every word at once its pair of lowest rank, the leftmost first, until no pair is left.
+    """Merges in every word at once all places of its pair of lowest rank, until no pair is left.
 
-    A merged token's own merges have higher ranks, so this equals merging all occurrences of a pair together.
+    This equals merging them one by one, as a merged token's own merges have higher ranks. Of places that overlap, in a
+    run of one token, every second one is merged, from the left.
     """
     size = ids.shape[0]
     position = tf.range(size)
@@ -47,12 +49,10 @@ def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTabl
     def step(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, _: tf.Tensor) -> list[tf.Tensor]:
         paired = tf.logical_and(position + 1 < count, tf.equal(words, shift(words, -1, -1)))
         rank = tf.where(paired, _ranks(ids, shift(ids, -1, 0), merges), _NO_MERGE)
-        # rank and place in one number, so that one minimum finds both; ranks · N stays within int32
-        key = tf.where(rank < _NO_MERGE, tf.minimum(rank, len(merges.merged)) * size + position, _NO_MERGE)
         inside = tf.where(position < count, words, 0)
-        best = tf.gather(tf.math.unsorted_segment_min(key, inside, size), inside)
-        chosen = tf.logical_and(tf.equal(key, best), key < _NO_MERGE)
-        ids = tf.where(chosen, tf.gather(merges.merged, tf.where(chosen, rank, 0)), ids)
+        best = tf.gather(tf.math.unsorted_segment_min(rank, inside, size), inside)
+        chosen = _every_second(tf.logical_and(tf.equal(rank, best), rank < _NO_MERGE))
+        ids = tf.where(chosen, lookup(merges.merged, tf.where(chosen, rank, 0)), ids)
         kept = tf.logical_and(position < count, tf.logical_not(shift_bool(chosen, 1)))
         target = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, size)[:, tf.newaxis]
         ids = tf.scatter_nd(target, ids, [size + 1])[:size]
@@ -63,10 +63,24 @@ def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTabl
     return ids, count
 
 
+def _every_second(flags: tf.Tensor) -> tf.Tensor:
+    """Of each run of flags, bool `[N]`, the first, third, … one."""
+    position = tf.range(flags.shape[0])
+    run = position - tf.cumsum(tf.cast(flags, tf.int32)) + 1  # the same in a run and at the place before it
+    starts = tf.math.unsorted_segment_min(tf.where(flags, position, _NO_MERGE), run, flags.shape[0] + 1)
+    return tf.logical_and(flags, tf.equal(tf.math.floormod(position - tf.gather(starts, run), 2), 0))
+
+
 def _ranks(left: tf.Tensor, right: tf.Tensor, merges: MergeTable) -> tf.Tensor:
     """The rank of each pair's merge, int32 `[N]`; `_NO_MERGE` where there is none."""
-    bucket = tf.math.floormod(left * merges.multiplier + right, len(merges.starts))
-    entries = tf.gather(merges.starts, bucket)[:, tf.newaxis] + tf.range(merges.width)
-    same_left = tf.equal(tf.gather(merges.left, entries), left[:, tf.newaxis])
-    same = tf.logical_and(same_left, tf.equal(tf.gather(merges.right, entries), right[:, tf.newaxis]))
-    return tf.reduce_min(tf.where(same, tf.gather(merges.rank, entries), _NO_MERGE), axis=1)
+    bucket = tf.math.floormod(left * merges.multiplier + right, merges.buckets)
+    entries = lookup(merges.starts, bucket)[:, tf.newaxis] + tf.range(merges.width)
+    same_left = tf.equal(lookup(merges.left, entries), left[:, tf.newaxis])
+    same = tf.logical_and(same_left, tf.equal(lookup(merges.right, entries), right[:, tf.newaxis]))
+    return tf.reduce_min(tf.where(same, lookup(merges.rank, entries), _NO_MERGE), axis=1)
+
+
+def lookup(column: Column, places: tf.Tensor) -> tf.Tensor:
+    """A column's numbers at some places, int32."""
+    found = tf.cast(tf.gather(column.values, places), tf.int32)
+    return found + column.offset if column.offset else found

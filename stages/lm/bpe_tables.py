@@ -27,19 +27,35 @@ class CharacterClasses:
 
 
 @dataclass(frozen=True)
+class Column:
+    """Whole numbers in as few bytes each as hold them: `values` and, added to each, `offset`."""
+
+    values: Array
+    offset: int
+
+
+def column(numbers: Array) -> Column:
+    """A column of numbers, in uint8, int16 or int32, the types that every runtime gathers."""
+    least, span = int(numbers.min(initial=0)), int(numbers.max(initial=0)) - int(numbers.min(initial=0))
+    kind, offset = (np.uint8, least) if span < 2**8 else (np.int16, least + 2**15) if span < 2**16 else (np.int32, 0)
+    return Column((numbers.astype(np.int64) - offset).astype(kind), offset)
+
+
+@dataclass(frozen=True)
 class MergeTable:
     """Merges by (left, right) in buckets: entries of bucket b begin at `starts[b]`; no bucket holds more than `width`.
 
-    The bucket of a pair is (left · multiplier + right) mod buckets, which stays within int32.
+    The bucket of a pair is (left · multiplier + right) mod `buckets`, which stays within int32.
     """
 
     multiplier: int
+    buckets: int
     width: int
-    starts: Array
-    left: Array
-    right: Array
-    rank: Array
-    merged: Array  # by rank
+    starts: Column
+    left: Column
+    right: Column
+    rank: Column
+    merged: Column  # by rank
 
 
 def character_classes() -> CharacterClasses:
@@ -70,7 +86,7 @@ def merge_table(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -
     """The merges, in order of rank, as a bucketed table with the smallest width among the multipliers tried."""
     left = np.array([vocabulary[a] for a, _ in merges], np.int64)
     right = np.array([vocabulary[b] for _, b in merges], np.int64)
-    merged = np.array([vocabulary[a + b] for a, b in merges], np.int32)
+    merged = np.array([vocabulary[a + b] for a, b in merges], np.int64)
     size = max(vocabulary.values()) + 1
     buckets = 1 << max(1, (2 * len(merges)).bit_length())
     largest = (2**31 - 1 - size) // size
@@ -80,13 +96,14 @@ def merge_table(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -
     width = int(loads[multiplier])
     bucket = (left * multiplier + right) % buckets
     order = np.argsort(bucket, kind="stable")
-    padding = np.full(width, -1, np.int32)  # a search from the last bucket on stays inside, and finds nothing
+    padding = np.full(width, -1)  # a search from the last bucket on stays inside, and finds nothing
     return MergeTable(
         multiplier=multiplier,
+        buckets=buckets,
         width=width,
-        starts=np.searchsorted(bucket[order], np.arange(buckets)).astype(np.int32),
-        left=np.concatenate([left[order].astype(np.int32), padding]),
-        right=np.concatenate([right[order].astype(np.int32), padding]),
-        rank=np.concatenate([order.astype(np.int32), padding]),
-        merged=merged,
+        starts=column(np.searchsorted(bucket[order], np.arange(buckets))),
+        left=column(np.concatenate([left[order], padding])),
+        right=column(np.concatenate([right[order], padding])),
+        rank=column(np.concatenate([order, padding])),
+        merged=column(merged),
     )

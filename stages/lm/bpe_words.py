@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from stages.lm.bpe_tables import LETTER, NUMBER, OTHER, SPACE, CharacterClasses
 from stages.lm.tokenizer import GPT2, LLAMA3, QWEN
+from stages.lm.utf8 import characters, shift, shift_bool
 
 KNOWN = (GPT2, LLAMA3, QWEN)
 Reduce: TypeAlias = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
@@ -28,8 +29,7 @@ def gpt2_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses) -
     A run of one class is a word; the blank before it belongs to it; of a run of white space before a word the last
     character stands alone (or, a blank, goes to the word); a contraction at a word's beginning ends after itself.
     """
-    lead = tf.logical_or(text < 0x80, text >= 0xC0)
-    kind = _classes(text, lead, classes)
+    kind, lead = _classes(text, classes)
     kind = tf.where(inside, kind, -1)
     before, after = shift(kind, 1, -1), _after_character(kind, lead)
     blank_before = tf.equal(shift(text, 1, 0), 0x20)
@@ -50,8 +50,8 @@ def llama3_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses,
     sign that stands alone with no blank before it, which would take it first. Line ends go with the signs in front of
     them; others end a word that begins with the white space before them.
     """
-    lead = tf.logical_or(text < 0x80, text >= 0xC0)
-    kind = tf.where(inside, _classes(text, lead, classes), -1)
+    kind, lead = _classes(text, classes)
+    kind = tf.where(inside, kind, -1)
     before, after, previous = shift(kind, 1, -1), _after_character(kind, lead), shift(text, 1, 0)
     new_run = tf.not_equal(kind, before)
     sign_first = tf.logical_and(tf.logical_and(new_run, lead), tf.logical_and(tf.equal(kind, OTHER), previous != 0x20))
@@ -103,23 +103,18 @@ def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
     return flags
 
 
-def _classes(text: tf.Tensor, lead: tf.Tensor, classes: CharacterClasses) -> tf.Tensor:
-    """The class of the character that each byte is part of; a byte that begins no character counts as other.
+def _classes(text: tf.Tensor, classes: CharacterClasses) -> tuple[tf.Tensor, tf.Tensor]:
+    """The class of the character that each byte is part of, int32 `[N]`, and whether one begins there, bool `[N]`.
 
-    Remainders stand for the bit masks of UTF-8 (RFC 3629): TensorFlow Lite has no bitwise AND built in.
+    A byte that is part of no character, in text that is no UTF-8, counts as a sign by itself.
     """
-    b1, b2, b3 = (shift(text, -i, 0) % 64 for i in (1, 2, 3))
-    two = text % 32 * 64 + b1
-    three = text % 16 * 4096 + b1 * 64 + b2
-    four = text % 8 * 262144 + b1 * 4096 + b2 * 64 + b3
-    point = tf.where(text < 0x80, text, tf.where(text < 0xE0, two, tf.where(text < 0xF0, three, four)))
-    point = tf.minimum(point, 0x10FFFF)
-    page = tf.cast(tf.gather(classes.page_of, point // 256), tf.int32)
-    at_lead = tf.cast(tf.gather(classes.pages.reshape(-1), page * 256 + point % 256), tf.int32)
-    kind = tf.where(lead, at_lead, OTHER)
+    found = characters(text)
+    page = tf.cast(tf.gather(classes.page_of, found.point // 256), tf.int32)
+    at_lead = tf.cast(tf.gather(classes.pages.reshape(-1), page * 256 + found.point % 256), tf.int32)
+    kind = tf.where(tf.logical_and(found.lead, found.valid), at_lead, OTHER)
     for _ in range(3):  # a continuation byte takes the class of the byte before it
-        kind = tf.where(lead, kind, shift(kind, 1, OTHER))
-    return kind
+        kind = tf.where(found.lead, kind, shift(kind, 1, OTHER))
+    return kind, found.lead
 
 
 def _after_character(kind: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
@@ -146,14 +141,3 @@ def _contractions(text: tf.Tensor, start: tf.Tensor, inside: tf.Tensor, *, fold:
     suffix = tf.logical_or(shift_bool(short, 1), shift_bool(long, 1))
     ends = tf.logical_or(shift_bool(short, 2), shift_bool(long, 3))
     return tf.logical_and(inside, tf.logical_or(ends, tf.logical_and(start, tf.logical_not(suffix))))
-
-
-def shift(x: tf.Tensor, by: int, fill: int) -> tf.Tensor:
-    """`x` moved right by `by` places (left where negative), int32 `[N]`."""
-    edge = tf.fill([abs(by)], tf.constant(fill, tf.int32))
-    return tf.concat([edge, x[:-by]], 0) if by > 0 else tf.concat([x[-by:], edge], 0)
-
-
-def shift_bool(x: tf.Tensor, by: int) -> tf.Tensor:
-    """`x` moved likewise, bool `[N]`, filled up with False."""
-    return shift(tf.cast(x, tf.int32), by, 0) > 0

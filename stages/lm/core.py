@@ -2,42 +2,22 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import attention, decoder, positions
+from stages.lm import attention, decoder, positions, stand_in
 from stages.lm.attention import Cache, Place
 from stages.lm.decoder import Kind, Shape, Tensors, Weights
-from stages.tflite import graph, linker, products, skeleton
+from stages.lm.stand_in import Growing, Room
+from stages.tflite import linker, products, skeleton
 from stages.tflite.flatbuffer import Deferred
 
 DECODE = "decode"
-STEP = "step"
-PLACEHOLDER = "Core/"
 LAYER = "Layer/"
-
-
-@dataclass(frozen=True)
-class Room:
-    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits."""
-
-    tokens: int
-    recent: int
-    past: int
-
-
-@dataclass(frozen=True)
-class Growing:
-    """A `step` whose sizes follow its inputs; `rows` of logits, or with None as many as it is asked for."""
-
-    rows: int | None
-
-
-_ANY = Growing(None)
 
 
 def prefill_name(length: int) -> str:
@@ -58,14 +38,13 @@ def build(
     shape = weights.shape
     forms = {prefill_name(n): Form(fixed_specs(shape, n, slots), "kv_cache", False) for n in prefill_lengths}
     forms[DECODE] = Form(fixed_specs(shape, 1, slots), "kv_cache", True)
-    forms |= {name: Form(step_specs(shape, room), "recent", True) for name, room in steps.items()}
+    forms |= {name: Form(stand_in.specs(shape, room), "recent", True) for name, room in steps.items()}
     around = skeleton.convert({n: _trace_around(weights, n, f) for n, f in forms.items()}, custom_ops=True)
-    kinds = dict.fromkeys(shape.kind(i) for i in range(shape.layers))
-    layers = skeleton.convert(
-        {_kind_name(shape, n, k): _trace_layer(weights, f, k) for k in kinds for n, f in forms.items()}
-    )
-    calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f in forms.items() for i in range(shape.layers)}
-    model = graph.without_dead_operators(linker.link(linker.with_calls(around, calls), layers))
+    every = [(n, f, i) for n, f in forms.items() for i in range(shape.layers)]
+    kinds = {_alike(shape, n, f, i): (f, i) for n, f, i in every}
+    layers = skeleton.convert({name: _trace_layer(weights, f, i) for name, (f, i) in kinds.items()})
+    calls = {_layer_name(n, i): _layer_call(weights, n, f, i) for n, f, i in every}
+    model = linker.link(linker.with_calls(around, calls), layers)
     contents = {
         _plain(name): Deferred(4 * math.prod(size), functools.partial(weights.read, name))
         for name, size in weights.sizes.items()
@@ -83,10 +62,14 @@ class Form:
     written: str
     head: bool
 
+    def narrows(self, shape: Shape, layer: int) -> bool:
+        """Whether a layer gives only the rows of which logits are wanted: of a prompt the last, of guesses all."""
+        return stand_in.LAST in self.specs and layer == shape.layers - 1
+
     @property
     def small(self) -> list[str]:
         """Inputs that say where tokens stand, and what they see."""
-        return [n for n in self.specs if n not in ("tokens", "last") and not n.startswith(_CACHES)]
+        return [n for n in self.specs if n not in ("tokens", stand_in.LAST) and not n.startswith(_CACHES)]
 
     def cache(self, layer: int) -> dict[str, str]:
         """A layer's own names of its cache, and the model's."""
@@ -110,17 +93,18 @@ def _layer_name(signature: str, layer: int) -> str:
     return f"{LAYER}{signature}/{layer}"
 
 
-def _kind_name(shape: Shape, signature: str, kind: Kind) -> str:
-    """What one layer of a signature is called until it is linked."""
-    return f"{signature}_kind_{number}" if (number := shape.kinds.index(kind)) else signature
+def _alike(shape: Shape, signature: str, form: Form, layer: int) -> str:
+    """What a layer of a signature, and all that are like it, are called until they are linked."""
+    number, narrows = shape.kinds.index(shape.kind(layer)), form.narrows(shape, layer)
+    return signature + (f"_kind_{number}" if number else "") + ("_last" if narrows else "")
 
 
 def _layer_call(weights: Weights, signature: str, form: Form, layer: int) -> linker.Call:
     """What a layer's placeholder stands for: its weights become inputs of the whole signature."""
     own = {n: _plain(f"layer_{layer}/{n}") for n in _layer_weights(weights)}
-    shape, kind = weights.shape, weights.shape.kind(layer)
-    inputs = ["x", *positions.names(form.small, kind), *form.cache(layer)]
-    return linker.Call(_kind_name(shape, signature, kind), inputs, ["x", "keys", "values"], own)
+    shape, last = weights.shape, [stand_in.LAST] if form.narrows(weights.shape, layer) else []
+    inputs = ["x", *positions.names(form.small, shape.kind(layer)), *last, *form.cache(layer)]
+    return linker.Call(_alike(shape, signature, form, layer), inputs, ["x", "keys", "values"], own)
 
 
 def _trace_around(weights: Weights, name: str, form: Form) -> Any:
@@ -135,51 +119,34 @@ def _trace_around(weights: Weights, name: str, form: Form) -> Any:
         small = {n: inputs[n] for n in form.small}
         known = {kind: positions.operands(shape, kind, small) for kind in dict.fromkeys(shape.kinds)}
         for i in range(shape.layers):
-            cache, read = form.cache(i), known[shape.kind(i)]
+            cache, read, rows = form.cache(i), known[shape.kind(i)], None
+            if form.narrows(shape, i):
+                rows = inputs[stand_in.LAST]
+                read = positions.of_rows(shape, shape.kind(i), small, rows) | {stand_in.LAST: rows}
             operands = [x, *read.values(), *(inputs[n] for n in cache.values())]
-            x, keys, values = _call_layer(_layer_name(name, i), operands, len(read))
+            x, keys, values = _call_layer(_layer_name(name, i), operands, len(read), rows)
             updated |= {cache["keys"]: keys, cache["values"]: values}
-        if not form.head:
-            return updated
-        # of a prompt only the last token's logits are of use, of guesses all
-        x = tf.gather(x, inputs["last"]) if "last" in inputs else x
-        return updated | {"logits": decoder.logits(shape, given, x)}
+        return updated | ({"logits": decoder.logits(shape, given, x)} if form.head else {})
 
     return _concrete(run, specs)
 
 
-def _call_layer(name: str, operands: list[tf.Tensor], small: int) -> list[tf.Tensor]:
-    """A stand-in for a layer: x, keys and values, shaped as they come in."""
+def _call_layer(name: str, operands: list[tf.Tensor], small: int, rows: tf.Tensor | None) -> list[tf.Tensor]:
+    """A stand-in for a layer: x, or `rows` of it, keys and values, shaped as they come in."""
 
     def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
-        return [o + used for o in (operands[0], *operands[1 + small : 3 + small])]
+        x = operands[0] if rows is None else tf.gather(operands[0], operands[small])
+        return [o + used for o in (x, *operands[1 + small : 3 + small])]
 
-    return _call_stand_in(name, operands, results)
-
-
-def _call_stand_in(
-    name: str, operands: Sequence[tf.Tensor], results: Callable[[Sequence[tf.Tensor], tf.Tensor], list[tf.Tensor]]
-) -> list[tf.Tensor]:
-    """A call that the converter makes a custom op of that name, for the linker to replace.
-
-    `results` makes tensors of the right shapes of the operands and a number that depends on all of them: an input that
-    is not used is pruned before the converter sees the call.
-    """
-    implements = f'name: "{name}" attr {{key: "tfl_fusable_op" value {{b: true}}}}'
-
-    @tf.function(experimental_implements=implements, autograph=False)
-    def stand_in(*operands: tf.Tensor) -> list[tf.Tensor]:
-        return results(operands, tf.add_n([tf.reduce_sum(tf.cast(o, tf.float32)) for o in operands]))
-
-    return list(stand_in(*operands))
+    return stand_in.call(name, operands, results)
 
 
-def _trace_layer(weights: Weights, form: Form, kind: Kind) -> Any:
-    """One layer of a kind and a signature."""
-    shape = weights.shape
+def _trace_layer(weights: Weights, form: Form, layer: int) -> Any:
+    """A layer of a signature."""
+    shape, kind, narrows = weights.shape, weights.shape.kind(layer), form.narrows(weights.shape, layer)
     cache = {own: form.specs[outer] for own, outer in form.cache(0).items()}
     specs = {"x": tf.TensorSpec([form.specs["tokens"].shape[1], shape.hidden])}
-    specs |= _operand_specs(shape, form, kind) | cache
+    specs |= _operand_specs(shape, form, kind, narrows) | cache
     specs |= {n: tf.TensorSpec(size) for n, size in _layer_weights(weights).items()}
 
     def run(inputs: Tensors) -> Tensors:
@@ -191,17 +158,24 @@ def _trace_layer(weights: Weights, form: Form, kind: Kind) -> Any:
         else:
             attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"], shape.score_cap)
         turn = (inputs[positions.COSINE], inputs[positions.SINE]) if kind.turns else None
-        x = decoder.layer(shape, inputs, inputs["x"], attend, turn)
+        x = decoder.layer(shape, inputs, inputs["x"], attend, turn, inputs.get(stand_in.LAST))
         return {"x": x, "keys": updated[0], "values": updated[1]}
 
     return _concrete(run, specs)
 
 
-def _operand_specs(shape: Shape, form: Form, kind: Kind) -> dict[str, tf.TensorSpec]:
-    """The specs of what `positions.operands` makes of a signature's small inputs."""
-    specs = {n: form.specs[n] for n in form.small}
-    made = _concrete(lambda inputs: positions.operands(shape, kind, inputs), specs).structured_outputs
-    return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)}
+def _operand_specs(shape: Shape, form: Form, kind: Kind, narrows: bool) -> dict[str, tf.TensorSpec]:
+    """The specs of what a layer is given of a signature's small inputs."""
+    last = {stand_in.LAST: form.specs[stand_in.LAST]} if narrows else {}
+
+    def run(inputs: Tensors) -> Tensors:
+        small = {n: inputs[n] for n in form.small}
+        if narrows:
+            return positions.of_rows(shape, kind, small, inputs[stand_in.LAST])
+        return positions.operands(shape, kind, small)
+
+    made = _concrete(run, {n: form.specs[n] for n in form.small} | last).structured_outputs
+    return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)} | last
 
 
 def _concrete(run: Any, specs: Mapping[str, tf.TensorSpec]) -> Any:
@@ -224,44 +198,3 @@ def fixed_specs(shape: Shape, tokens: int, slots: int) -> dict[str, tf.TensorSpe
         "input_pos": tf.TensorSpec([tokens], tf.int32),
         "mask": tf.TensorSpec([1, 1, tokens, slots]),
     } | dict.fromkeys(attention.names(shape.layers), cache)
-
-
-def step_specs(shape: Shape, room: Room | Growing) -> dict[str, tf.TensorSpec]:
-    """Inputs of `step`, weights left out."""
-    tokens, recent, past, rows = (
-        (room.tokens, room.recent, room.past, 1) if isinstance(room, Room) else (None, None, None, room.rows)
-    )
-    specs = {
-        "tokens": tf.TensorSpec([1, tokens], tf.int32),
-        "input_pos": tf.TensorSpec([tokens], tf.int32),
-        "last": tf.TensorSpec([rows], tf.int32),
-        "recent_mask": tf.TensorSpec([1, 1, tokens, recent]),
-        "past_mask": tf.TensorSpec([1, 1, 1, past]),
-        "slots": tf.TensorSpec([1, 1, recent, 1]),
-    }
-    if shape.windowed:
-        specs |= {positions.RECENT: tf.TensorSpec([recent], tf.int32), positions.PAST: tf.TensorSpec([past], tf.int32)}
-    for prefix, slots in {"recent": recent, "past": past}.items():
-        sizes = attention.sizes(shape, slots, fixed_shape=isinstance(room, Room))
-        specs |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)
-    return specs
-
-
-def call_step(
-    shape: Shape, small: Tensors, cache: Sequence[tf.Tensor], name: str = STEP
-) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """A stand-in for `step`: logits `[1, last, vocab]` and recent slots; `cache` is recent slots, then past ones."""
-    order = list(step_specs(shape, _ANY))[: -len(cache)]
-    recent, last = slice(len(order), len(order) + len(cache) // 2), order.index("last")
-
-    def results(operands: Sequence[tf.Tensor], used: tf.Tensor) -> list[tf.Tensor]:
-        return [*(o + used for o in operands[recent]), tf.fill([1, tf.size(operands[last]), shape.vocabulary], used)]
-
-    *updated, logits = _call_stand_in(PLACEHOLDER + name, [*(small[n] for n in order), *cache], results)
-    return logits, updated
-
-
-def calls(shape: Shape, names: Iterable[str]) -> dict[str, linker.Call]:
-    """What the placeholders stand for, for the linker: custom op name → signature and operands in order."""
-    inputs, outputs = list(step_specs(shape, _ANY)), [*attention.names(shape.layers, "recent"), "logits"]
-    return {PLACEHOLDER + name: linker.Call(name, inputs, outputs) for name in names}

@@ -1,21 +1,27 @@
-"""English that every installation has: the docstrings of the standard library and of the locked dependencies."""
+"""English that anybody can get: the docstrings of the standard library and of packages from the index."""
 
 import ast
 import hashlib
-import importlib.metadata
 import inspect
 import re
 import sysconfig
-import tomllib
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 _WORD = re.compile(r"\w+")
+_FENCED = re.compile(r"^([ \t]*)(```|~~~).*?(^\1\2[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+# What stands below these is no prose.
+_DIRECTIVE = re.compile(
+    r"\.\. (code|code-block|sourcecode|parsed-literal|ipython|jupyter-execute|testcode|testsetup|doctest|plot|math|"
+    r"image|figure|graphviz|digraph|raw|table|list-table|csv-table|bokeh-plot|autosummary|toctree)::"
+)
 
 
 @dataclass(frozen=True)
@@ -48,38 +54,68 @@ class Corpus:
         return digest.hexdigest()
 
 
-def source_files(lock: Path) -> Iterator[Path]:
-    """The Python files of the standard library, then of each package in `uv.lock`, in a fixed order."""
+def docstrings(wheels: Path, minimum_letters: float) -> Iterator[str]:
+    """The prose in the docstrings of the standard library, then of each wheel in a folder, in a fixed order."""
+    with ProcessPoolExecutor() as processes:  # parsing is what takes time
+        jobs = [processes.submit(_of_library, minimum_letters)]
+        jobs += [processes.submit(_of_wheel, wheel, minimum_letters) for wheel in sorted(wheels.glob("*.whl"))]
+        for job in jobs:
+            yield from job.result()
+
+
+def _of_library(minimum_letters: float) -> list[str]:
     library = Path(sysconfig.get_paths()["stdlib"])
-    yield from sorted(p for p in library.rglob("*.py") if "site-packages" not in p.parts)
-    for package in sorted(p["name"] for p in tomllib.loads(lock.read_text())["package"]):
-        try:
-            files = importlib.metadata.distribution(package).files or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # locked, but another platform's or not a package (the project itself)
-        yield from sorted(Path(str(f.locate())) for f in files if f.suffix == ".py")
+    files = sorted(p for p in library.rglob("*.py") if "site-packages" not in p.parts)
+    return [text for path in files for text in of_source(path.read_bytes(), minimum_letters)]
 
 
-def docstrings(files: Iterable[Path]) -> Iterator[str]:
-    """The docstrings of modules, classes and functions, dedented, without doctests."""
-    for path in files:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)
-                tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue  # templates and deliberately broken test files are not text
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node, clean=False)
-                if text:
-                    yield _prose(inspect.cleandoc(text))
+def _of_wheel(wheel: Path, minimum_letters: float) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(n for n in archive.namelist() if n.endswith(".py"))
+        return [text for name in names for text in of_source(archive.read(name), minimum_letters)]
 
 
-def _prose(text: str) -> str:
-    """The paragraphs without interactive sessions, and without blanks at line ends."""
-    paragraphs = re.split(r"\n\s*\n", text)
-    return "\n\n".join(re.sub(r"[ \t]+\n", "\n", p).rstrip() for p in paragraphs if ">>>" not in p)
+def of_source(content: bytes, minimum_letters: float) -> Iterator[str]:
+    """The prose in the docstrings of a file's module, classes and functions."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError):
+        return  # templates and deliberately broken test files are not text
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node, clean=False)
+            if text:
+                yield prose(inspect.cleandoc(text), minimum_letters)
+
+
+def prose(text: str, minimum_letters: float) -> str:
+    """The paragraphs that are sentences: no sessions, code, formulas, pictures or tables; no blanks at line ends."""
+    kept: list[str] = []
+    code: int | None = None  # the indentation of what announced a block of code
+    for paragraph in re.split(r"\n\s*?\n(?=\s*\S)", _FENCED.sub("", text)):
+        lines = paragraph.strip("\n").split("\n")
+        indentation = _indentation(lines[0])
+        if code is not None and indentation > code:
+            continue
+        code = None
+        directive = _DIRECTIVE.match(lines[0].lstrip())
+        if directive or lines[-1].rstrip().endswith("::"):
+            code = _indentation(lines[-1] if not directive else lines[0])
+        if not directive and ">>>" not in paragraph and _share_of_letters(paragraph) >= minimum_letters:
+            kept.append("\n".join(line.rstrip() for line in lines).rstrip())
+    return "\n\n".join(kept)
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _share_of_letters(text: str) -> float:
+    """How many of the visible characters are letters of ASCII."""
+    visible = [c for c in text if not c.isspace()]
+    return sum(c.isascii() and c.isalpha() for c in visible) / max(len(visible), 1)
 
 
 def build(texts: Iterable[str], settings: CorpusSettings) -> Corpus:
@@ -111,8 +147,7 @@ def _acceptable(text: str, settings: CorpusSettings) -> bool:
         return False
     if not settings.minimum_bytes <= size <= settings.maximum_bytes:
         return False
-    visible = [c for c in text if not c.isspace()]
-    return sum(c.isascii() and c.isalpha() for c in visible) >= settings.minimum_letters * len(visible)
+    return _share_of_letters(text) >= settings.minimum_letters
 
 
 def _shingles(text: str, words: int) -> list[int]:

@@ -109,10 +109,17 @@ def embed(shape: Shape, weights: Tensors, tokens: tf.Tensor, input_pos: tf.Tenso
     return x - tf.reduce_mean(x, axis=-1, keepdims=True) if shape.centred else x
 
 
-def layer(shape: Shape, weights: Tensors, x: tf.Tensor, attend: Attend, turn: Turn | None) -> tf.Tensor:
-    """One layer, `[T, hidden]` to `[T, hidden]`, by its own weights."""
+def layer(
+    shape: Shape, weights: Tensors, x: tf.Tensor, attend: Attend, turn: Turn | None, rows: tf.Tensor | None = None
+) -> tf.Tensor:
+    """One layer, `[T, hidden]` to `[T, hidden]`, by its own weights.
+
+    With `rows`, int32 `[R]`, only these tokens go on, `[R, hidden]`: of the others keys and values are of use alone.
+    """
     normed = _norm(x, shape.epsilon)
     query, key, value = _heads(shape, weights, _dense(normed, "qkv", weights), turn)
+    if rows is not None:
+        query, x, normed = tf.gather(query, rows, axis=2), tf.gather(x, rows), tf.gather(normed, rows)
     if shape.sharing > 1:
         query = tf.reshape(query, [1, shape.kv_heads, -1, shape.head_dim])
     h = attend(query, key, value)

@@ -1,6 +1,6 @@
 """Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,22 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from stages.lm import bpe_graph, bpe_tables, bpe_words, core, families, fixed_loop, loop, sampler, tokenizer
+from stages.lm import (
+    bpe_graph,
+    bpe_tables,
+    bpe_words,
+    families,
+    fixed_loop,
+    healing,
+    loop,
+    sampler,
+    stand_in,
+    token_bytes,
+    tokenizer,
+)
 from stages.lm.decoder import Shape
 from stages.lm.sampler import Sampler
+from stages.lm.token_bytes import TokenBytes
 from stages.lm.tokenizer import Vocabulary
 from stages.tflite import graph, linker, skeleton, tokens
 
@@ -20,28 +33,42 @@ class Limits:
     """How much the text driver reads and writes: the loop's lengths, tokens of the prompt, bytes of the answer.
 
     The longest answer, in tokens, counts the start token, the prompt's tokens read and the new ones, as KerasHub's
-    `generate` does.
+    `generate` does. With `complete_word` a word that the prompt ends in is completed (healing.py).
     """
 
     loop: loop.Lengths
     context_window: int
     max_output_bytes: int
+    complete_word: bool = False
 
 
 def text_driver_for(
     preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any], rule: Sampler
 ) -> schema.ModelT:
     """The text driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    start = model["start_token_id"] if model["add_start_token"] else None
-    folder, words = preset / tokenizer.FOLDER, model["pre_tokenizer"]
-    vocabulary = tokenizer.read_vocabulary(folder, start, model["end_token_id"], words)
-    limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"])
+    vocabulary = vocabulary_for(preset, model)
+    limits = Limits(text_lengths(settings), settings["context_window"], settings["max_output_bytes"],
+                    settings["complete_word"])  # fmt: skip
     return convert_text_driver(vocabulary, families.read_shape(preset), limits, rule)
+
+
+def vocabulary_for(preset: Path, model: Mapping[str, Any]) -> Vocabulary:
+    """The vocabulary of a preset, by its description (model.json)."""
+    start = model["start_token_id"] if model["add_start_token"] else None
+    folder = preset / tokenizer.FOLDER
+    return tokenizer.read_vocabulary(folder, start, model["end_token_id"], model["pre_tokenizer"])
 
 
 def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
     """The lengths of the text driver's loop: a chunk is short, as every chunk is read whole."""
     return loop.Lengths(settings["sequence_length"], settings["prefill_lengths"][0])
+
+
+def tokens_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
+    """The lengths of the tokens driver's loop."""
+    return loop.Lengths(
+        settings["sequence_length"], settings["prefill_lengths"][-1], guessed=settings["guessed_tokens"]
+    )
 
 
 def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> schema.ModelT:
@@ -50,46 +77,75 @@ def convert_text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, ru
     model = skeleton.convert(traced, select_tf=True, custom_ops=True)
     # Behind an operator of dynamic shape it would be prepared, and so seeded, anew in each call.
     graph.move_to_front(model, "RANDOM_UNIFORM")
-    return linker.with_calls(model, core.calls(shape, fixed_loop.rooms(limits.loop)))
+    return linker.with_calls(model, stand_in.calls(shape, fixed_loop.rooms(limits.loop)))
+
+
+def tokens_driver_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
+    """The tokens driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
+    shape, suppressed, pieces = families.read_shape(preset), settings["suppress_tokens"], None
+    if settings["complete_word"]:
+        vocabulary = vocabulary_for(preset, model)
+        pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, suppressed)
+    return convert_tokens_driver(shape, model["end_token_id"], tokens_lengths(settings), suppressed, pieces)
 
 
 def convert_tokens_driver(
-    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = ()
+    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = (), pieces: TokenBytes | None = None
 ) -> schema.ModelT:
     """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
-    model = skeleton.convert({tokens.SIGNATURE: tokens_driver(shape, end, lengths, suppressed)}, custom_ops=True)
-    return linker.with_calls(model, core.calls(shape, [core.STEP]))
+    traced = {tokens.SIGNATURE: tokens_driver(shape, end, lengths, suppressed, pieces)}
+    model = skeleton.convert(traced, custom_ops=True)
+    return linker.with_calls(model, stand_in.calls(shape, [stand_in.STEP]))
 
 
-def tokens_driver(shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = ()) -> Any:
+def tokens_driver(
+    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = (), pieces: TokenBytes | None = None
+) -> Any:
     """Token ids to token ids: signature `generate`, which never says the ids that are `suppressed`.
 
     Inputs: `tokens` int32 `[1, sequence]`, the prompt, then anything; `length` int32 `[]`, the prompt's; `max_length`
     int32 `[]`, the answer's, prompt included; `temperature` float32 `[]` (0: the likeliest token), `top_k` int32 `[]`
-    (0: all), `top_p` float32 `[]` (1: all) and `seed` int32 `[]`: the same seed draws the same numbers.
+    (0: all), `top_p` float32 `[]` (1: all) and `seed` int32 `[]`: the same seed draws the same numbers. With `pieces`,
+    what tokens say, also `complete_word` int32 `[]`: 1 to complete a word that the prompt ends in.
     Outputs: `tokens` int32 `[1, sequence]`, prompt and new ids, then the end's; `length` int32 `[]`, the end token's
-    included.
+    included. Where a word is completed the prompt's last ids are others; their text begins as the prompt does.
     """
-    scalars = {"length": tf.int32, "max_length": tf.int32, "temperature": tf.float32, "top_k": tf.int32,
-               "top_p": tf.float32, "seed": tf.int32}  # fmt: skip
+    integers = ["length", "max_length", "top_k", "seed", *([] if pieces is None else [tokens.COMPLETE_WORD])]
 
     @tf.function(autograph=False)
     def generate(tokens: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
-        count = tf.clip_by_value(given["length"], 1, lengths.sequence)
+        prompt, count, narrow = tokens[0], tf.clip_by_value(given["length"], 1, lengths.sequence), None
+        if pieces is not None:
+            prompt, count, narrow = _open(prompt, count, given["complete_word"] > 0, end, pieces)
         maximum = tf.minimum(given["max_length"], lengths.sequence)
         uniform = sampler.hashed_draws(given["seed"], lengths.sequence)
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose_by_inputs(logits, rule, _of_rows(uniform, logits, known))
+            draws = sampler.of_rows(uniform, logits, known)
+            return sampler.choose_by_inputs(narrow(logits, known) if narrow else logits, rule, draws)
 
         greedy = given["temperature"] <= 0.0
-        ids, length = loop.generate(tokens[0], count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
+        ids, length = loop.generate(prompt, count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
         return {"tokens": ids[tf.newaxis], "length": length}
 
     specs = {"tokens": tf.TensorSpec([1, lengths.sequence], tf.int32, name="tokens")}
-    specs |= {n: tf.TensorSpec([], t, name=n) for n, t in scalars.items()}
+    specs |= {n: tf.TensorSpec([], tf.int32, name=n) for n in integers}
+    specs |= {n: tf.TensorSpec([], tf.float32, name=n) for n in ("temperature", "top_p")}
     return generate.get_concrete_function(**specs)
+
+
+def _open(
+    ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor, end: int, pieces: TokenBytes
+) -> tuple[tf.Tensor, tf.Tensor, healing.Narrow]:
+    """A prompt's ids without those taken back, how many are left, and what the first new one must begin with.
+
+    In the place of all of them the end token stands, as there must be one.
+    """
+    begun = healing.take_back(ids, count, wanted, pieces)
+    none = tf.logical_and(tf.equal(begun.count, 0), tf.equal(tf.range(ids.shape[0]), 0))
+    left = tf.maximum(begun.count, 1)
+    return tf.where(none, end, ids), left, healing.narrowing(begun, left, pieces)
 
 
 def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Sampler) -> Any:
@@ -99,22 +155,32 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
     code point; a longer prompt answers itself.
     """
     size = limits.max_output_bytes
-    strings = tf.constant(tokenizer.token_bytes(vocabulary.ids), tf.string)
+    strings = tf.constant(vocabulary.pieces, tf.string)
+    pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, rule.suppressed) if limits.complete_word else None
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="prompt")], autograph=False)
     def serving_default(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         prompt = tf.reshape(prompt, [])  # the original recipe passes shape [1], the Android app a scalar
         ids, count, length = read_prompt(prompt, size, vocabulary)
-        tokens, count = _window(ids, count, vocabulary, limits)
-        uniform = sampler.draws(limits.loop.sequence, rule.seed)
+        uniform, begun, narrow = sampler.draws(limits.loop.sequence, rule.seed), None, None
+        if pieces is not None:
+            begun = healing.take_back(ids, count, tf.constant(True), pieces)
+            count, uniform = begun.count, tf.maximum(uniform, sampler.LEAST_DRAW)
+        tokens, count = window(ids, count, vocabulary, limits.context_window)
+        if pieces is not None and begun is not None:
+            narrow = healing.narrowing(begun, count, pieces)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-            return sampler.choose(logits, rule, _of_rows(uniform, logits, known))
+            draws = sampler.of_rows(uniform, logits, known)
+            return sampler.choose(narrow(logits, known) if narrow else logits, rule, draws)
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))
         new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end, ids)  # the end's text is empty
         written = tf.strings.reduce_join(tf.gather(strings, new))
+        if begun is not None:
+            whole = tf.strings.length(written)
+            written = tf.strings.substr(written, tf.minimum(begun.size, whole), whole)
         room = tf.maximum(size - length, 0)
         # Sampled bytes may be no text, and a cut may split a character: either is dropped.
         whole = tf.strings.unicode_transcode(written, "UTF-8", "UTF-8", errors="ignore")
@@ -124,40 +190,38 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
     return serving_default.get_concrete_function()
 
 
-def _of_rows(uniform: tf.Tensor, logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    """Of a call's numbers, one for each token, those for rows of logits `[rows, vocab]` behind `known` tokens."""
-    return tf.slice(uniform, [known - 1], [logits.shape[0] or tf.shape(logits)[0]])
-
-
 def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Tokens of a string's first `size` bytes.
 
     Returns:
       int32 `[size]` ids; int32 `[]`, how many of them count; int32 `[]`, how many bytes the whole string has.
     """
-    byte_ids, split = (
-        bpe_tables.byte_ids(vocabulary.ids),
-        bpe_words.starts(vocabulary.words, bpe_tables.character_classes()),
-    )
-    merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    encode = encoder(vocabulary)
     raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
     length = tf.size(raw)
     text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
     text = tf.reshape(text, [size])
-    ids, count = bpe_graph.encode(text, tf.minimum(length, size), byte_ids, split, merges)
+    ids, count = encode(text, tf.minimum(length, size))
     return ids, count, length
 
 
-def _window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
-    """The start token and the last `context_window` ids, int32 `[context_window + 1]`, and how many they are.
+def encoder(vocabulary: Vocabulary) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """(UTF-8 bytes, int32 `[N]`; how many count) → ids, int32 `[N]`, and how many of them count."""
+    split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes())
+    byte_ids, merges = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
+    return lambda text, length: bpe_graph.encode(text, length, byte_ids, split, merges)
+
+
+def window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, most: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The start token and the `most` last ids, int32 `[most + 1]`, and how many they are.
 
     A text without tokens begins with the start token, or the end token of a model that has no start token.
     """
-    width = limits.context_window + 1
-    kept = tf.minimum(count, limits.context_window)
-    window = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
+    width = most + 1
+    kept = tf.minimum(count, most)
+    last = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
     if vocabulary.start is None:
         first = tf.equal(tf.range(width), 0)
-        window = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, window)
-        return window, tf.maximum(kept, 1)
-    return tf.concat([[vocabulary.start], window[:-1]], 0), kept + 1
+        last = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, last)
+        return last, tf.maximum(kept, 1)
+    return tf.concat([[vocabulary.start], last[:-1]], 0), kept + 1

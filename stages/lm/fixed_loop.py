@@ -11,19 +11,19 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm import attention, core
+from stages.lm import attention, stand_in
 from stages.lm.attention import MASKED
-from stages.lm.core import Room
 from stages.lm.decoder import Shape
 from stages.lm.loop import Lengths, Plan
 from stages.lm.positions import PAST, RECENT
+from stages.lm.stand_in import Room
 
 
 def rooms(lengths: Lengths) -> dict[str, Room]:
     """The core's signatures that this loop calls, by name."""
     past = lengths.sequence + max(lengths.chunk, lengths.recent)
     sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past)
-    return {f"{core.STEP}_{size.tokens}": size for size in sizes}
+    return {f"{stand_in.STEP}_{size.tokens}": size for size in sizes}
 
 
 def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
@@ -44,7 +44,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             return tf.logical_and(more(known, ended), known <= start + lengths.recent)
 
         def inner(known: tf.Tensor, ended: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
-            logits, recent = core.call_step(
+            logits, recent = stand_in.call_step(
                 shape, _inputs(ids, known - 1, start, one, windowed=shape.windowed), cache, writing
             )
             token = tf.reshape(plan.choose(tf.reshape(logits, [1, shape.vocabulary]), known), [])
@@ -67,7 +67,7 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
         cache = [*attention.empty(shape, room.recent, fixed_shape=True), *past]
-        _, updated = core.call_step(shape, _inputs(ids, first, first, room, windowed=shape.windowed), cache, name)
+        _, updated = stand_in.call_step(shape, _inputs(ids, first, first, room, windowed=shape.windowed), cache, name)
         return [first + room.tokens, *_join(past, updated, first)]
 
     state = [tf.constant(0), *attention.empty(shape, room.past, fixed_shape=True)]

@@ -16,11 +16,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from stages.lm import attention, core, lookup
+from stages.lm import attention, lookup, stand_in
 from stages.lm.attention import MASKED
-from stages.lm.core import Growing
 from stages.lm.decoder import Shape
 from stages.lm.positions import PAST, RECENT
+from stages.lm.stand_in import Growing
 
 # (logits [rows, vocab], how many tokens stand before the first row's) → the ids that the rows say, int32 [rows]
 Choose = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -41,7 +41,7 @@ class Lengths:
 
 def rooms(lengths: Lengths) -> dict[str, Growing]:
     """The core's signature that this loop calls, by name."""
-    return {core.STEP: Growing(1 if lengths.guessed == 1 else None)}
+    return {stand_in.STEP: Growing(1 if lengths.guessed == 1 else None)}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
     def step(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
         inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2], windowed=shape.windowed)
         inputs["last"] = tf.reshape(width - 1, [1]) if rows is None else tf.range(width - rows, width)
-        logits, recent = core.call_step(shape, inputs, cache)
+        logits, recent = stand_in.call_step(shape, inputs, cache)
         return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
     state = [known, done, ids, *attention.empty(shape, room, fixed_shape=False), *past]

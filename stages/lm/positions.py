@@ -33,6 +33,15 @@ def operands(shape: Shape, kind: Kind, inputs: Tensors) -> dict[str, tf.Tensor]:
     return {name: given[name] for name in names(inputs, kind)}
 
 
+def of_rows(shape: Shape, kind: Kind, inputs: Tensors, rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The same where only some of `step`'s tokens, int32 `[R]`, look back: R rows of masks, all tokens' turns."""
+    own = {
+        "input_pos": tf.gather(inputs["input_pos"], rows), "recent_mask": tf.gather(inputs["recent_mask"], rows, axis=2)
+    }  # fmt: skip
+    every, some = operands(shape, kind, inputs), operands(shape, kind, {**inputs, **own})
+    return every | {name: some[name] for name in _MASKS if name in some}
+
+
 def _windowed(kind: Kind, inputs: Tensors, name: str, slots: str | None) -> tf.Tensor:
     """A mask `[1, 1, T or 1, slots]` less what lies before the window."""
     mask = inputs[name]

@@ -5,7 +5,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras_hub
+import numpy as np
 
 from stages.errors import UserError
 from stages.files import tree_sha256
@@ -49,6 +51,24 @@ def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
         backbone = content if name == "config.json" else content["config"]["backbone"]
         if backbone["config"].setdefault("tie_word_embeddings", True):
             (folder / name).write_text(json.dumps(content, indent=4))
+
+
+def store_as_float16(folder: Path) -> None:
+    """Rewrites a preset's weights in half the bytes; what loads them makes float32 of them again."""
+    path = folder / "model.weights.h5"
+    halved = path.with_suffix(".half")
+    with h5py.File(path) as source, h5py.File(halved, "w", libver="latest") as target:
+
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Dataset):
+                made = target.create_dataset(name, data=item[()].astype(np.float16), track_times=False)
+            else:
+                made = target.require_group(name)
+            made.attrs.update(item.attrs)
+
+        target.attrs.update(source.attrs)
+        source.visititems(copy)
+    halved.replace(path)
 
 
 def preset_sha256(folder: Path) -> str:

@@ -10,8 +10,9 @@ CANDIDATES = 64  # likeliest tokens that a nucleus is sought in
 _BLOCK = 64  # logits whose maximum is taken at once
 _HALF = 2**15
 _ROUNDS = 8
-_NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
-_LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
+NEVER = -1e9  # added to a logit: e to it is 0, and divided by a low temperature it is still a number
+_HOTTEST = 1e6  # a temperature at which e to what is never said is still 0
+LEAST_DRAW = 2.0**-30  # above 0, below every other number that is drawn
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ def hashed_draws(seed: tf.Tensor, count: int) -> tf.Tensor:
     return (tf.cast(left, tf.float32) + tf.cast(right // 2**6, tf.float32) / 2.0**9) / float(_HALF)
 
 
+def of_rows(uniform: tf.Tensor, logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """Of a call's numbers, one for each token, those for rows of logits `[rows, vocab]` behind `known` tokens."""
+    return tf.slice(uniform, [known - 1], [logits.shape[0] or tf.shape(logits)[0]])
+
+
 @dataclass(frozen=True)
 class Inputs:
     """A sampling rule given at run time: temperature float32 `[]`, top_k int32 `[]`, top_p float32 `[]`.
@@ -76,7 +82,7 @@ def without(logits: tf.Tensor, suppressed: Sequence[int]) -> tf.Tensor:
     if not suppressed:
         return logits
     mask = np.zeros(logits.shape[-1], np.float32)
-    mask[list(suppressed)] = _NEVER
+    mask[list(suppressed)] = NEVER
     return logits + tf.constant(mask)
 
 
@@ -90,7 +96,7 @@ def choose_by_inputs(logits: tf.Tensor, rule: Inputs, draws: tf.Tensor) -> tf.Te
     sampling = rule.temperature > 0.0
     allowed = tf.where(rule.top_k > 0, rule.top_k, CANDIDATES)
     values, ids = largest(without(logits, rule.suppressed), CANDIDATES)
-    scaled = values / tf.where(sampling, rule.temperature, 1.0)
+    scaled = values / tf.where(sampling, tf.minimum(rule.temperature, _HOTTEST), 1.0)
     kept = tf.range(values.shape[-1]) < tf.where(sampling, allowed, 1)
     probabilities = tf.nn.softmax(tf.where(kept, scaled, scaled.dtype.min))
     return _at(ids, _pick(_nucleus(probabilities, rule.top_p), draws))
@@ -103,7 +109,7 @@ def choose(logits: tf.Tensor, rule: Sampler, draws: tf.Tensor) -> tf.Tensor:
     """
     if rule.suppressed:
         logits = without(logits, rule.suppressed)
-        draws = tf.maximum(draws, _LEAST_DRAW)  # 0 falls to the first token, whatever its weight
+        draws = tf.maximum(draws, LEAST_DRAW)  # 0 falls to the first token, whatever its weight
     if rule.name == "greedy":
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
     if rule.name == "temperature":

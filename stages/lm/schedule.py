@@ -25,6 +25,27 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class PretrainingSettings(TrainingSettings):
+    """A training from nothing: the learning rate rises, stays, and falls to zero over the last share of the steps.
+
+    What was trained before it falls also begins a longer run (Hu et al. 2024, arXiv:2404.06395, section 4.2).
+    """
+
+    falling: float
+
+    @property
+    def steady_steps(self) -> int:
+        """How many steps are done before the learning rate begins to fall."""
+        return self.steps - round(self.falling * self.steps)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        rising = min((step + 1) / max(self.warmup, 1), 1.0)
+        left = min((self.steps - step) / max(self.steps - self.steady_steps, 1), 1.0)
+        return self.learning_rate * min(rising, left)
+
+
+@dataclass(frozen=True)
 class OwnTextSettings:
     """How one's own text is masked, cut and split: passages of at most `passage_bytes`, a share of them held out.
 

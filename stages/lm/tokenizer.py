@@ -1,5 +1,6 @@
 """Byte-pair encoding, byte-level or by SentencePiece: vocabulary files, training, and tokens as bytes."""
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,11 @@ class Vocabulary:
     start: int | None
     end: int
     words: str = GPT2
+
+    @functools.cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes that each token id stands for."""
+        return token_bytes(self.ids, self.words)
 
 
 def read_vocabulary(folder: Path, start: int | None, end: int, words: str = GPT2) -> Vocabulary:

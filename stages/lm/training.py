@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from stages.arrays import Array
-from stages.lm.schedule import TrainingSettings
+from stages.lm import muon
+from stages.lm.schedule import PretrainingSettings, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,37 @@ class Stream:
         return windows
 
 
-def train(
+def pretrain(
     backbone: keras.Model,
     stream: Stream,
-    settings: TrainingSettings,
+    settings: PretrainingSettings,
     checkpoint: Path,
     show: Callable[[Progress], None],
 ) -> None:
-    """Trains the backbone in place; continues from `checkpoint` where that file exists."""
-    optimizer = new_optimizer(backbone, settings)
+    """Trains the backbone in place; continues from `checkpoint`, or else from the steady part of another length."""
+    optimizer = muon.Muon(
+        settings.learning_rate, adam_beta_2=0.98, weight_decay=settings.weight_decay,
+        adam_weight_decay=settings.weight_decay, global_clipnorm=1.0,
+    )  # fmt: skip
+    _spare_vectors(optimizer, backbone)
     state = [*backbone.trainable_variables, *optimizer.variables]
-    first = int(restore(checkpoint, state).get("step", 0))
+    steady = steady_checkpoint(checkpoint)
+    first = int(restore(checkpoint if checkpoint.exists() else steady, state).get("step", 0))
     step = compiled_step(backbone, optimizer)
     for index in range(first, settings.steps):
         began = time.perf_counter()
-        batch = stream.batch(index, settings)
-        loss = float(step(tf.constant(batch)))
+        optimizer.learning_rate.assign(settings.rate(index))
+        loss = float(step(tf.constant(stream.batch(index, settings))))
         rate = settings.batch * settings.context / (time.perf_counter() - began)
         show(Progress(index + 1, settings.steps, loss, rate))
         if (index + 1) % settings.checkpoint_every == 0:
-            save(checkpoint, state, step=np.array(index + 1))
+            done = index + 1
+            save(steady if done <= settings.steady_steps else checkpoint, state, step=np.array(done))
+
+
+def steady_checkpoint(checkpoint: Path) -> Path:
+    """Where the part before the learning rate falls is kept, for runs of any length: a name without its last part."""
+    return checkpoint.with_name(checkpoint.name.rpartition("-")[0] + "-steady.npz")
 
 
 def new_optimizer(backbone: keras.Model, settings: TrainingSettings) -> keras.optimizers.Optimizer:
@@ -76,15 +88,23 @@ def new_optimizer(backbone: keras.Model, settings: TrainingSettings) -> keras.op
         warmup_target=settings.learning_rate, warmup_steps=settings.warmup,
     )  # fmt: skip
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, beta_2=0.98, global_clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
-    optimizer.build(backbone.trainable_variables)
+    _spare_vectors(optimizer, backbone)
     return optimizer
 
 
-def compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[[tf.Tensor], tf.Tensor]:
-    """One step of training: token ids `[batch, context + 1]` → the loss before it, in nats per token."""
+def _spare_vectors(optimizer: keras.optimizers.Optimizer, backbone: keras.Model) -> None:
+    """Builds an optimizer whose weight decay leaves norms and biases alone."""
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
+    optimizer.build(backbone.trainable_variables)
 
-    @tf.function(jit_compile=True)
+
+def compiled_step(backbone: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[[tf.Tensor], tf.Tensor]:
+    """One step of training: token ids `[batch, context + 1]` → the loss before it, in nats per token.
+
+    XLA makes the best of float32; of bfloat16 on a CPU it knows no product that is faster, the kernels without it do.
+    """
+
+    @tf.function(jit_compile=backbone.compute_dtype == "float32")
     def step(tokens: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(token_losses(backbone, tokens))
@@ -103,7 +123,7 @@ def token_losses(backbone: keras.Model, tokens: tf.Tensor, *, training: bool = T
     """
     inputs = {"token_ids": tokens[:, :-1], "padding_mask": tf.ones_like(tokens[:, :-1])}
     logits = backbone.token_embedding(backbone(inputs, training=training), reverse=True)
-    losses: tf.Tensor = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
+    losses: tf.Tensor = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], tf.cast(logits, tf.float32))
     return losses
 
 

@@ -14,8 +14,9 @@ from stages import config
 from stages.bundle import manifest as bundle
 from stages.errors import UserError
 from stages.files import read_json
+from stages.measure import contract
 from stages.quiet import quiet
-from stages.tflite import compiled, inspect, runner, tokens
+from stages.tflite import compiled, inspect, portable, runner, tokens
 
 PROMPT = "Returns the"
 
@@ -35,6 +36,14 @@ def generate(path: Path, manifest: dict[str, Any]) -> str:
     if len(said) < 2 or not all(0 <= t < manifest["model"]["vocabulary"] for t in said):
         raise UserError(f"{path} answers {said}, not the prompt and more tokens")
     return f"{len(said) - 1} tokens"
+
+
+def bytes_(path: Path, _: dict[str, Any]) -> str:
+    """A few words behind a few others."""
+    said = portable.compiled(compiled.load(path, 1))(PROMPT.encode(), 8, tokens.Sampling(), True)
+    if not said or not contract.is_utf8(said):
+        raise UserError(f"{path} answers {said[:80]!r}, not text")
+    return f"{len(said)} bytes behind {PROMPT!r}"
 
 
 def text(path: Path, _: dict[str, Any]) -> str:
@@ -64,7 +73,8 @@ def litert_lm(path: Path, _: dict[str, Any]) -> str:
 
 
 CHECKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
-    "core.tflite": core, "tokens.tflite": generate, "autocomplete.tflite": text, bundle.LITERT_LM: litert_lm,
+    "core.tflite": core, "tokens.tflite": generate, "portable.tflite": bytes_, "autocomplete.tflite": text,
+    bundle.LITERT_LM: litert_lm,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The checks of one mode: shipped files against the float32 core and Keras."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from stages.arrays import Array
 from stages.lm import drivers, reference, sampler
 from stages.measure import completion, contract, profanity, quality, scoring
+from stages.measure import portable as portable_rules
 from stages.measure.subject import Subject
 from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer, linker, runner, tokens
+from stages.tflite import compiled, flatbuffer, linker, portable, runner, tokens
 
 Metrics = dict[str, float | None]
 # Tokens that three words may take; what is not said by then does not count.
@@ -55,15 +57,16 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
 def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metrics:
     """How often the text model's greedy answer equals what its core says, step by step.
 
-    Where the shipped text model samples, a greedy driver is linked to its core in `folder` instead.
+    Where the shipped text model samples or completes words, a greedy driver is linked to its core in `folder` instead.
     """
     if subject.text_core is None:
         return {"text_greedy_match": None}
     path = subject.shipped / "autocomplete.tflite"
-    if subject.settings["sampler"] != "greedy":
+    if subject.settings["sampler"] != "greedy" or subject.settings["complete_word"]:
         greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
+        plain = subject.settings | {"complete_word": False}
         with quiet():
-            twin = drivers.text_driver_for(subject.preset, subject.model, subject.settings, greedy)
+            twin = drivers.text_driver_for(subject.preset, subject.model, plain, greedy)
         path = folder / "greedy.tflite"
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
     answer = runner.complete(runner.tensorflow(path, subject.threads))
@@ -74,6 +77,54 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
         for p in prompts
     ]
     return _significant({"text_greedy_match": float(np.mean(equal))})
+
+
+def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Metrics:
+    """How often the portable model's greedy text equals what its core says, step by step, in LiteRT and in TF 2.18.
+
+    None where there is no such model; of TF 2.18 also where it cannot run the mode, and for a loop of growing shapes,
+    which it computes wrongly. That loop's text is compared with the tokens model's, whose loop is the same.
+    """
+    found: Metrics = dict.fromkeys(("portable_greedy_match", "portable_tf_greedy_match"))
+    if not subject.portable.exists():
+        return found
+    parts = subject.text_core or subject.shipped / "parts/core.tflite"  # as quantize links it
+    longest = subject.settings["sequence_length"]
+    if subject.settings["portable_loop"] == "growing":
+        same = _portable_share(
+            subject, prompts, runner.litert, lambda i: subject.generate(i, longest, tokens.Sampling())[len(i) :]
+        )
+        return found | {"portable_greedy_match": quality.significant(same)}
+    runtimes = {"portable_greedy_match": runner.litert, "portable_tf_greedy_match": runner.tensorflow}
+    for name, load in runtimes.items():
+        if load is runner.litert or subject.text_core is not None:
+            alone = runner.Steps(load(parts, subject.threads))
+            share = _portable_share(
+                subject, prompts, load, functools.partial(continue_greedily, alone, subject=subject)
+            )
+            found[name] = quality.significant(share)
+    return found
+
+
+def _portable_share(
+    subject: Subject, prompts: Sequence[str], load: Callable[[Path, int], Any], says: Callable[[list[int]], list[int]]
+) -> float:
+    """The share of prompts after which the portable model, in a runtime, says the text of these tokens."""
+    answer = portable.interpreted(load(subject.portable, subject.threads))
+    longest = subject.settings["sequence_length"]
+    equal = [
+        answer(p.encode(), longest, tokens.Sampling(), False) == _said(says(subject.prompt_ids(p)), subject)
+        for p in prompts
+    ]
+    return float(np.mean(equal))
+
+
+def portable_contract(subject: Subject, prompts: Sequence[str]) -> dict[str, bool] | None:
+    """The rules for the portable model; None where there is none."""
+    if not subject.portable.exists():
+        return None
+    proceed = portable.interpreted(runner.litert(subject.portable, subject.threads))
+    return portable_rules.check(proceed, [p.encode() for p in prompts]) | portable_rules.interface(subject.portable)
 
 
 def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
@@ -124,8 +175,12 @@ def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[in
 def _text(prompt: str, tokens: Sequence[int], subject: Subject) -> bytes:
     """What the contract says that the text model answers for these tokens."""
     room = max(subject.settings["max_output_bytes"] - len(prompt.encode()), 0)
-    whole = b"".join(subject.pieces[t] for t in tokens).decode(errors="ignore").encode()
-    return prompt.encode() + whole[:room].decode(errors="ignore").encode()
+    return prompt.encode() + _said(tokens, subject)[:room].decode(errors="ignore").encode()
+
+
+def _said(tokens: Sequence[int], subject: Subject) -> bytes:
+    """The text of tokens, without bytes that are none."""
+    return b"".join(subject.pieces[t] for t in tokens).decode(errors="ignore").encode()
 
 
 def android(subject: Subject, prompts: Sequence[str], fits: Mapping[str, Any]) -> dict[str, bool] | None:

@@ -39,7 +39,7 @@ def check(complete: Callable[[bytes], bytes], prompts: Sequence[bytes], samples:
         "answer_begins_with_prompt": all(a.startswith(p) for p, a in answers.items()),
         "fits_the_buffer": all(len(a) <= MAX_BYTES for a in short.values()),
         "long_prompt_returns_itself": all(a == p for p, a in answers.items() if len(p) > MAX_BYTES),
-        "new_text_is_utf8": all(_is_utf8(a[len(p) :]) for p, a in answers.items()),
+        "new_text_is_utf8": all(is_utf8(a[len(p) :]) for p, a in answers.items()),
         "suggests_words": sum(bool(answers[p][len(p) :].split()) for p in prompts) > len(prompts) / 2,
     }
     if samples:
@@ -60,7 +60,8 @@ def interface(path: Path) -> dict[str, bool]:
     }
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether bytes are whole characters of UTF-8."""
     try:
         text.decode()
     except UnicodeDecodeError:

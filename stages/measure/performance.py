@@ -16,7 +16,7 @@ from stages.arrays import Array
 from stages.errors import UserError
 from stages.measure import quality
 from stages.measure.subject import Subject
-from stages.tflite import runner, tokens
+from stages.tflite import portable, runner, tokens
 
 _WARM_UP = 3
 
@@ -42,13 +42,14 @@ def measure(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str
 
 
 def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, float | None]:
-    """Seconds of the shipped text and tokens models for an answer of 100 tokens, greedy in the tokens model.
+    """Seconds of the shipped text, tokens and portable models for an answer of 100 tokens; greedy but in text.
 
-    Null where sequence_length is below 100, where too few answers are that long, or where there is no text model. A
+    Null where sequence_length is below 100, where too few answers are that long, or where there is no such model. A
     longer sequence_length is scaled to 100 tokens.
     """
     length = subject.settings["sequence_length"]
-    found: dict[str, float | None] = {"latency_100_tokens_s": None, "tokens_latency_100_tokens_s": None}
+    names = ("latency_100_tokens_s", "tokens_latency_100_tokens_s", "portable_latency_100_tokens_s")
+    found: dict[str, float | None] = dict.fromkeys(names)
     if length < settings.full_length:
         return found
     again = [p for _ in range(settings.latency_attempts) for p in prompts][: settings.latency_attempts]
@@ -56,6 +57,12 @@ def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[
         lambda ids: subject.generate(ids, length, tokens.Sampling()), lambda said: len(said) == length,
         [subject.prompt_ids(p) for p in again], settings.latency_runs,
     )  # fmt: skip
+    if subject.portable.exists():
+        proceed = portable.interpreted(runner.litert(subject.portable, subject.threads))
+        found["portable_latency_100_tokens_s"] = full_length_latency(
+            lambda prompt: prompt + proceed(prompt, length, tokens.Sampling(), False),
+            lambda answer: _tokens(subject, answer) >= length, [p.encode() for p in again], settings.latency_runs,
+        )  # fmt: skip
     if subject.text_core is not None:
         found["latency_100_tokens_s"] = full_length_latency(
             subject.complete, lambda answer: _tokens(subject, answer) >= length, [p.encode() for p in again],

@@ -48,6 +48,11 @@ class Subject:
         return self.shipped / "core.tflite"
 
     @property
+    def portable(self) -> Path:
+        """The shipped portable model, which there may not be."""
+        return self.shipped / "portable.tflite"
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """The mode's settings, as quantize noted them."""
         return read_json(self.shipped / "recipe.json")

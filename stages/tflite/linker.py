@@ -82,7 +82,9 @@ def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
             host.operators += [operator] if call is None else _inline(host, operator, inner, call, free)
         linked.subgraphs.append(host)
         _add_inputs(linked, index, free)
-    return graph.share_buffers(graph.with_metadata(graph.without_unused_codes(linked), CALLS, None))
+    # A result that the driver does not read (logits behind a part of the prompt) costs time, and on the operators that
+    # make it XNNPACK of LiteRT 1.1 to 2.0 aborts.
+    return graph.share_buffers(graph.with_metadata(graph.without_dead_operators(linked), CALLS, None))
 
 
 def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:

@@ -63,6 +63,13 @@ def _select_tf(model: schema.ModelT, _: bool) -> Iterator[str]:
     yield from (f"operator {n}, {_result(s, o)}" for n, s, o in _operators(model) if n.startswith("Flex"))
 
 
+def _custom(model: schema.ModelT, _: bool) -> Iterator[str]:
+    built_in = vars(schema.BuiltinOperator)
+    for name, subgraph, operator in _operators(model):
+        if name not in built_in and not name.startswith("Flex"):
+            yield f"custom operator {name}, {_result(subgraph, operator)}"
+
+
 def _listed(model: schema.ModelT, allowed: list[str]) -> Iterator[str]:
     yield from (f"operator {n}, {_result(s, o)}" for n, s, o in _operators(model) if n not in allowed)
 
@@ -120,6 +127,7 @@ def _input_types(model: schema.ModelT, allowed: list[str]) -> Iterator[str]:
 _CHECKS: dict[str, Callable[[schema.ModelT, Any], Iterator[str]]] = {
     "signatures": _signatures,
     "select_tf": _select_tf,
+    "custom_operators": _custom,
     "operators": _listed,
     "versions": _versions,
     "growing_loops": _growing,

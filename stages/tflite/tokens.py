@@ -1,6 +1,6 @@
 """The tokens flavour as a Python call, in LiteRT's two interfaces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.arrays import Array
 
-SIGNATURE = "generate"
+SIGNATURE, COMPLETE_WORD = "generate", "complete_word"
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ Generate = Callable[[Sequence[int], int, Sampling], list[int]]
 def interpreted(interpreter: Any) -> Generate:
     """A call of an Interpreter (runner.litert): every runtime has one."""
     call = interpreter.get_signature_runner(SIGNATURE)
-    room = int(call.get_input_details()["tokens"]["shape"][1])
+    details = call.get_input_details()
 
     def generate(prompt: Sequence[int], maximum: int, sampling: Sampling) -> list[int]:
-        outputs = call(**_inputs(prompt, maximum, sampling, room))
+        outputs = call(**_inputs(prompt, maximum, sampling, details))
         return _said(outputs["tokens"], outputs["length"])
 
     return generate
@@ -45,7 +45,7 @@ def compiled(model: Any) -> Generate:
     made = {name: model.create_output_buffer_by_name(SIGNATURE, name) for name in ("tokens", "length")}
 
     def generate(prompt: Sequence[int], maximum: int, sampling: Sampling) -> list[int]:
-        for name, value in _inputs(prompt, maximum, sampling, room).items():
+        for name, value in _inputs(prompt, maximum, sampling, details).items():
             given[name].write(np.atleast_1d(value))
         model.run_by_name(SIGNATURE, given, made)
         return _said(made["tokens"].read(room, np.int32), made["length"].read(1, np.int32))
@@ -53,10 +53,12 @@ def compiled(model: Any) -> Generate:
     return generate
 
 
-def _inputs(prompt: Sequence[int], maximum: int, sampling: Sampling, room: int) -> dict[str, Array]:
-    tokens = np.zeros((1, room), np.int32)
+def _inputs(prompt: Sequence[int], maximum: int, sampling: Sampling, details: Mapping[str, Any]) -> dict[str, Array]:
+    """What the signature takes; a word that the prompt ends in is left as it is, where the model would complete it."""
+    tokens = np.zeros(details["tokens"]["shape"], np.int32)
     tokens[0, : len(prompt)] = prompt
     numbers = {"length": len(prompt), "max_length": maximum} | asdict(sampling)
+    numbers |= {COMPLETE_WORD: 0} if COMPLETE_WORD in details else {}
     return {"tokens": tokens} | {n: np.array(v, np.float32 if n in _FLOATS else np.int32) for n, v in numbers.items()}
 
 

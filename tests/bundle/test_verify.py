@@ -49,7 +49,7 @@ def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, s
         assert done.returncode == 0, done.stderr
         said = done.stdout.splitlines()
         assert said[0] == "signature   none"
-        for name in ("core.tflite", "tokens.tflite", "autocomplete.tflite", "autocomplete.litertlm"):
+        for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite", manifest.LITERT_LM):
             assert any(line.startswith(name) for line in said)
 
 

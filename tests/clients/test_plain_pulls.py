@@ -102,7 +102,7 @@ def test_models_are_tried_where_that_is_asked_for(
     pulled(site.models, tmp_path / "untried")
     assert not tried
     pulled(site.models, tmp_path / "tried", "--try")
-    assert tried == [{"core.tflite", "tokens.tflite", "autocomplete.tflite"}]
+    assert tried == [{"core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite"}]
     assert "core.tflite  logits\n" in capsys.readouterr().out
     with pytest.raises(UserError, match=rf"^{site.models}/.*/float32: a model does not load or answer"):
         pulled(site.models, tmp_path / "dead", "--try")

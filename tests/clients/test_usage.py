@@ -16,22 +16,22 @@ def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.Te
     return made(toy, (FORMS | QUANTIZED)[request.param], tmp_path_factory.mktemp("bundle") / "a folder")
 
 
-def python_client(folder: Path) -> list[str | Path]:
-    return [*python(), folder / "usage/complete.py"]
+def python_client(folder: Path, name: str = "complete") -> list[str | Path]:
+    return [*python(), folder / f"usage/{name}.py"]
 
 
-def javascript_client(folder: Path) -> list[str | Path]:
+def javascript_client(folder: Path, name: str = "complete") -> list[str | Path]:
     node, npm = (tool(name, "it runs the JavaScript client") for name in ("node", "npm"))
     installed = f"@litertjs/core@{usage.LITERTJS}"
     done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder / "usage", installed], cwd=folder)
-    return [node, folder / "usage/complete.mjs"]
+    return [node, folder / f"usage/{name}.mjs"]
 
 
-def cpp_client(folder: Path) -> list[str | Path]:
+def cpp_client(folder: Path, name: str = "complete") -> list[str | Path]:
     compiler, library = tool("g++", "it compiles the C++ client"), Path(ai_edge_litert.__file__).parent
     options = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-Wl,-rpath,{library}"]
-    program = folder / "usage/complete"
-    done([compiler, *options, folder / "usage/complete.cc", library / "libLiteRt.so", "-o", program])
+    program = folder / "usage" / name
+    done([compiler, *options, folder / f"usage/{name}.cc", library / "libLiteRt.so", "-o", program])
     return [program]
 
 
@@ -46,6 +46,20 @@ def test_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: P
     for prompt in bundle.prompts:  # in a folder of no meaning: a client finds its bundle by itself
         said = done([*command, *end_of_options, prompt], cwd=tmp_path)
         assert said == bundle.expected[prompt] + "\n", prompt
+
+
+@pytest.mark.parametrize("language", CLIENTS)
+def test_portable_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: Path) -> None:
+    command: list[str | Path] = CLIENTS[language](bundle.folder, "portable")
+    end_of_options = [] if language == "C++" else ["--"]
+    for prompt in bundle.prompts:
+        said = done([*command, *end_of_options, prompt], cwd=tmp_path)
+        assert said == bundle.portable[prompt] + "\n", prompt
+    (bundle.folder / "portable.tflite").rename(tmp_path / "elsewhere")
+    finished = run([*command, "a"])
+    (tmp_path / "elsewhere").rename(bundle.folder / "portable.tflite")
+    (line,) = finished.stderr.splitlines()
+    assert finished.returncode == 2 and line.startswith("error: ") and "portable.tflite" in line
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)

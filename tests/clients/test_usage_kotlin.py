@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPTS, Toy
+from conftest import PROMPT_BYTES, PROMPTS, Toy
 from toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 
 from stages.bundle import usage
+from stages.tflite.portable import last_characters
 
 KOTLIN = Path(__file__).with_name("kotlin")
 COMPILER = "kotlin-compiler@2.4.20"
@@ -64,6 +65,17 @@ def test_kotlin_for_tokens(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None
     assert kotlin_answers(command, bundle.prompts, answers, tmp_path) == list(bundle.expected.values())
 
 
+def test_kotlin_for_portable(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
+    """The bytes that the client hands over, the last ones of a long text, and its reading of the answer."""
+    sources = [bundle.folder / "usage/Portable.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainPortable.kt"]
+    command = kotlinc(tmp_path / "out", "MainPortableKt", *sources)
+    kept = {p: last_characters(p.encode(), PROMPT_BYTES) for p in [*bundle.prompts, "a" + "é" * PROMPT_BYTES]}
+    assert {len(k) for k in kept.values()} >= {0, PROMPT_BYTES}
+    added = {p: bundle.portable.get(p, p + "x – 👍").removeprefix(p) for p in kept}
+    answers = {kept[p].hex(): added[p].encode().hex() for p in kept}
+    assert kotlin_answers(command, [*kept], answers, tmp_path) == [p + added[p] for p in kept]
+
+
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
 def test_kotlin_for_text(toy: Toy, bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
     """The client's reading of a raw string tensor, the way the Android demo app calls the model."""
@@ -90,4 +102,5 @@ def test_kotlin_parses(toy: Toy, bundle: Bundle, tmp_path: Path) -> None:
         "print([parse(open(f, 'rb').read()).root_node.has_error for f in sys.argv[1:]])"
     )
     command = [*python("tree-sitter", "tree-sitter-kotlin"), "-c", code]
-    assert done([*command, text, bundle.folder / "usage/Autocomplete.kt", broken]).strip() == "[False, False, True]"
+    whole = [text, *(bundle.folder / "usage" / n for n in ("Autocomplete.kt", "Portable.kt"))]
+    assert done([*command, *whole, broken]).strip() == "[False, False, False, True]"

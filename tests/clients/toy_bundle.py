@@ -1,20 +1,22 @@
 """A bundle of the toy with its usage/, what its clients must say, and how they are run."""
 
+import dataclasses
 import importlib.metadata
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
+import numpy as np
+from conftest import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
 
 from stages.bundle import manifest, usage
-from stages.lm import core, drivers, loop, tokenizer
+from stages.lm import bytes_driver, core, drivers, fixed_loop, loop, token_bytes, tokenizer
 from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, inspect, linker, runner, tokens
+from stages.tflite import flatbuffer, graph, inspect, linker, portable, runner, tokens
 
 ODD = [
     "", "a\n", " ", "x \t\n y\u3000\u00a0 z\u0085 ", "½ 12३ 3rd", "e\u0301\u200d👍🏽", "<|endoftext|>b",
@@ -33,6 +35,7 @@ class Form:
     window: int
     suppressed: Sequence[int] = field(default_factory=list)
     mode: str = "float32"
+    complete_word: bool = False
     prompts: Sequence[str] = (*PROMPTS, *ODD, LONG)
 
 
@@ -42,6 +45,7 @@ WORDS = 10  # of a text, that a client without a tokenizer hands over
 FORMS = {
     "with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW),
     "without, some tokens suppressed": Form(False, [24], 63, 55, [*range(100, 200)]),
+    "completing words": Form(True, [CHUNK], SEQUENCE, WINDOW, complete_word=True),
 }
 QUANTIZED = {
     mode: Form(True, [CHUNK], SEQUENCE, WINDOW, mode=mode, prompts=(*PROMPTS, LONG))
@@ -56,6 +60,7 @@ class Bundle:
     folder: Path
     prompts: Sequence[str]
     expected: dict[str, str]
+    portable: dict[str, str]
     spoken: dict[str, tuple[list[int], list[int]]]  # prompt → ids that the model reads, ids it answers
 
 
@@ -63,6 +68,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
     """The parts of a manifest that the clients are written from."""
     models = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
     lengths = {"sequence_length": form.sequence, "context_window": form.window, "cache_length": SLOTS}
+    lengths["portable_prompt_bytes"] = PROMPT_BYTES
     end = toy.vocabulary.end
     window = {
         "tokens": {"minimum": 1, "default": form.window, "maximum": form.window},
@@ -70,6 +76,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
     }
     return {
         "name": "toy", "mode": form.mode, "lengths": lengths | {"max_output_bytes": 788}, "models": models,
+        "complete_word": form.complete_word,
         "context_window": window, "suppress_tokens": form.suppressed,
         "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end},
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
@@ -80,13 +87,22 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
         lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
-        built = core.build(toy.weights, SLOTS, form.prefill, loop.rooms(lengths))
+        steps = loop.rooms(lengths) | fixed_loop.rooms(lengths)
+        built = core.build(toy.weights, SLOTS, form.prefill, steps)
         if form.mode != "float32":
             flatbuffer.write(built, folder / "core.tflite")
             built = quantized(toy, folder / "core.tflite", form.mode)
-        driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths, form.suppressed)
+        shape, vocabulary = (
+            toy.weights.shape,
+            dataclasses.replace(toy.vocabulary, start=toy.end if form.start else None),
+        )
+        pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, form.suppressed) if form.complete_word else None
+        driver = drivers.convert_tokens_driver(shape, vocabulary.end, lengths, form.suppressed, pieces)
+        limits = bytes_driver.Limits(lengths, form.window, PROMPT_BYTES)
+        bytes_model = bytes_driver.convert(vocabulary, shape, limits, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
-    flatbuffer.write(graph.without_signatures(built, [core.STEP]), folder / "core.tflite")
+    flatbuffer.write(linker.link(bytes_model, built), folder / "portable.tflite")
+    flatbuffer.write(graph.without_signatures(built, steps), folder / "core.tflite")
     shutil.copytree(toy.preset / tokenizer.FOLDER, folder / "tokenizer")
     usage.write(described(toy, form, folder), folder)
 
@@ -95,20 +111,44 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
     """A bundle in a new folder, and what is right for many prompts, by our own call of the tokens model."""
     folder.mkdir()
     write(toy, form, folder)
-    generate = tokens.interpreted(runner.litert(folder / "tokens.tflite", 1))
+    generate = generator(folder / "tokens.tflite", form)
     strings = tokenizer.token_bytes(toy.vocabulary.ids)
     expected, spoken = {}, {}
     for prompt in form.prompts:
         ids = toy.bpe.encode(prompt).ids[-form.window :]
         ids = [toy.vocabulary.end, *ids] if form.start or not ids else ids
-        answer = generate(ids, form.sequence, tokens.Sampling())
-        added = b"".join(strings[i] for i in answer[len(ids) :])
-        expected[prompt], spoken[prompt] = prompt + added.decode(errors="ignore"), (ids, answer)
+        answer = generate(ids)
+        read, said = (b"".join(strings[i] for i in some) for some in (ids, answer))
+        assert said.startswith(read)
+        expected[prompt] = prompt + said[len(read) :].decode(errors="ignore")
+        spoken[prompt] = ids, answer
     assert not {i for ids, said in spoken.values() for i in said[len(ids) :]} & set(form.suppressed)
+    assert form.complete_word == any(said[: len(ids)] != ids for ids, said in spoken.values())
     assert len(toy.bpe.encode(LONG).ids) > form.window
     assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(form.prompts) - 2
     assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(form.prompts) / 2
-    return Bundle(folder, form.prompts, expected, spoken)
+    proceed = portable.interpreted(runner.litert(folder / "portable.tflite", 1))
+    whole = {p: p + proceed(p.encode(), form.sequence, tokens.Sampling(), True).decode() for p in form.prompts}
+    return Bundle(folder, form.prompts, expected, whole, spoken)
+
+
+def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
+    """Greedy calls of a tokens model, which completes words if the form says so."""
+    call, more = runner.litert(path, 1).get_signature_runner("generate"), {}
+    if form.complete_word:
+        more = {"complete_word": np.int32(1)}
+
+    def generate(ids: list[int]) -> list[int]:
+        given = np.zeros((1, form.sequence), np.int32)
+        given[0, : len(ids)] = ids
+        zero = np.int32(0)
+        answer = call(
+            tokens=given, length=np.int32(len(ids)), max_length=np.int32(form.sequence), temperature=np.float32(0),
+            top_k=zero, top_p=np.float32(1), seed=zero, **more,
+        )  # fmt: skip
+        return list(answer["tokens"][0, : int(answer["length"])].tolist())
+
+    return generate
 
 
 def tool(name: str, why: str) -> str:

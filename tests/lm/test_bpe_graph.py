@@ -4,13 +4,12 @@ import dataclasses
 import random
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tokenizers
-from conftest import PROMPTS, Toy
+from conftest import PROMPTS, Toy, gpt2_vocabulary
 
 from stages.lm import bpe_graph, bpe_tables, bpe_words, tokenizer
 
@@ -139,15 +138,8 @@ def test_a_special_token_in_the_text_stays_text(toy: Toy, encode: Callable[[byte
 
 
 def test_gpt2_vocabulary() -> None:
-    folder = Path(__file__).parents[3] / "shared/data/gpt2_bpe"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent: GPT-2's published vocabulary is not part of the project")
-    import json
-
-    ids = json.loads((folder / "encoder.json").read_text())
-    lines = (folder / "vocab.bpe").read_text().split("\n")[1:]
-    vocabulary = tokenizer.Vocabulary(ids, [tuple(x.split(" ")) for x in lines if x], 50256, 50256)  # type: ignore[misc]
-    expected = tokenizers.ByteLevelBPETokenizer(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
+    vocabulary = gpt2_vocabulary()
+    expected = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, vocabulary.merges)
     encode = encoder(vocabulary)
     texts = CASES + PROMPTS + fuzz(300, seed=2)
     assert [encode(t.encode()) for t in texts] == [expected.encode(t).ids for t in texts]

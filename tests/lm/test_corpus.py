@@ -1,5 +1,6 @@
 """What is trained on, and that the evaluation text resembles none of it."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,46 @@ def sentence(number: int) -> str:
     return " ".join(words[(number * (i + 3) + i * i) % 11] + "x" * (number * (i + 1) % 7) for i in range(12))
 
 
-def test_docstrings_are_dedented_and_lose_their_sessions(tmp_path: Path) -> None:
-    path = tmp_path / "module.py"
-    path.write_text(
-        '"""Top."""\ndef f():\n    """One.\n\n    >>> f()\n    1\n\n    Two.\n    """\nclass C:\n    "C."\n'
+def wheel(folder: Path, name: str, files: dict[str, str]) -> None:
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+
+
+def test_docstrings_are_dedented_and_lose_their_sessions() -> None:
+    source = b'"""Top."""\ndef f():\n    """One.\n\n    >>> f()\n    1\n\n    Two.\n    """\nclass C:\n    "Class."\n'
+    assert sorted(corpus.of_source(source, 0.6)) == ["Class.", "One.\n\nTwo.", "Top."]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("One::\n\n  code = 1\n\n  more code\n\nTwo.", "One::\n\nTwo."),
+        ("One.\n\n.. math::\n\n  sine of alpha\n\nTwo.", "One.\n\nTwo."),
+        ("One.\n\n.. code-block:: python\n   :linenos:\n\n   words like code\n\nTwo.", "One.\n\nTwo."),
+        ("One.\n\n.. note:: Words.\n\n   More words.", "One.\n\n.. note:: Words.\n\n   More words."),
+        ("One.\n```python\nwords of code\n\nmore\n```\nTwo.", "One.\n\nTwo."),
+        ("One.\n\n 1 | 2 | 3\n 4 | 5 | x\n\nTwo.  \nThree.", "One.\n\nTwo.\nThree."),
+        (
+            "Parameters\n----------\nx : int\n    A number of words.",
+            "Parameters\n----------\nx : int\n    A number of words.",
+        ),
+    ],
+)
+def test_prose_is_what_is_left_without_code_formulas_and_tables(text: str, kept: str) -> None:
+    assert corpus.prose(text, 0.6) == kept
+
+
+def test_wheels_are_read_in_order_and_files_that_do_not_parse_passed_over(tmp_path: Path) -> None:
+    wheel(tmp_path, "zeta", {"z.py": '"""Words of zeta."""'})
+    wheel(
+        tmp_path,
+        "beta",
+        {"b/b.py": '"""Words of b."""', "b/a.py": '"""Words of a."""', "b/bad.py": "def (:", "b/c.txt": "no"},
     )
-    assert sorted(corpus.docstrings([path])) == ["C.", "One.\n\nTwo.", "Top."]
-
-
-def test_files_that_do_not_parse_are_passed_over(tmp_path: Path) -> None:
-    (tmp_path / "bad.py").write_text("def (:")
-    assert list(corpus.docstrings([tmp_path / "bad.py", tmp_path / "missing.py"])) == []
+    texts = list(corpus.docstrings(tmp_path, 0.6))
+    assert texts[-3:] == ["Words of a.", "Words of b.", "Words of zeta."]
+    assert any("JSON" in text for text in texts)  # of the standard library
 
 
 def test_split_is_disjoint_complete_and_independent_of_order() -> None:
@@ -52,9 +82,3 @@ def test_near_duplicates_of_training_text_are_not_evaluated_on() -> None:
 @pytest.mark.parametrize("text", ["short", "1234 5678 " * 10, "x " * 3000, "lone surrogate \ud800 " * 3])
 def test_what_is_not_prose_is_left_out(text: str) -> None:
     assert corpus.build([text], SETTINGS).train == []
-
-
-def test_the_locked_packages_are_read() -> None:
-    files = list(corpus.source_files(Path("uv.lock")))
-    assert any(p.parts[-2:] == ("json", "decoder.py") for p in files)
-    assert any("keras" in p.parts for p in files)

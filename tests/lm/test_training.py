@@ -1,5 +1,6 @@
 """A run that was interrupted ends with the weights of one that was not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -8,21 +9,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.lm import training
-from stages.lm.schedule import TrainingSettings
+from stages.lm import muon, training
+from stages.lm.schedule import PretrainingSettings
 
-SETTINGS = TrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4)
+SETTINGS = PretrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4, falling=0.25)
 
 
 class InterruptedRunError(Exception):
     pass
 
 
-def backbone() -> keras.Model:
+def backbone(precision: str = "float32") -> keras.Model:
     keras.utils.set_random_seed(3)
     return keras_hub.models.GPT2Backbone(
         vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32, dropout=0.0,
-        max_sequence_length=16,
+        max_sequence_length=16, dtype=precision,
     )  # fmt: skip
 
 
@@ -32,9 +33,9 @@ def stream() -> training.Stream:
 
 
 def run(
-    folder: Path, stop_after: int | None = None, model: keras.Model | None = None
+    folder: Path, stop_after: int | None = None, settings: PretrainingSettings = SETTINGS
 ) -> tuple[list[np.ndarray], list[float]]:
-    model = model or backbone()
+    model = backbone()
     losses: list[float] = []
 
     def show(progress: training.Progress) -> None:
@@ -42,7 +43,7 @@ def run(
         if progress.step == stop_after:
             raise InterruptedRunError
 
-    training.train(model, stream(), SETTINGS, folder / "checkpoint.npz", show)
+    training.pretrain(model, stream(), settings, folder / f"checkpoint-{settings.steps}.npz", show)
     return [np.asarray(w) for w in model.weights], losses
 
 
@@ -54,6 +55,49 @@ def test_resumed_weights_equal_unbroken_ones_and_loss_falls(tmp_path: Path) -> N
     resumed, later = run(tmp_path / "b")
     assert len(later) == 8  # from the checkpoint after step 4
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+def test_a_longer_run_goes_on_from_the_steady_part_of_a_shorter_one(tmp_path: Path) -> None:
+    longer = replace(SETTINGS, steps=20)  # steady for 15 steps, the shorter one for 9
+    whole, _ = run(tmp_path / "a", settings=longer)
+    run(tmp_path / "b")
+    resumed, losses = run(tmp_path / "b", settings=longer)
+    assert len(losses) == 12  # from the checkpoint after step 8
+    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+def test_the_rate_rises_stays_and_falls_to_zero() -> None:
+    rates = [SETTINGS.rate(step) for step in range(12)]
+    assert rates == pytest.approx([5e-3, *[1e-2] * 9, 2e-2 / 3, 1e-2 / 3])
+    assert SETTINGS.rate(12) == 0
+
+
+def test_muon_makes_every_matrix_of_a_layer_orthogonal() -> None:
+    model = backbone()
+    optimizer = muon.Muon(1e-2)
+    optimizer.build(model.trainable_variables)
+    by_adam = {v.path for v in model.trainable_variables if optimizer._should_use_adamw(v)}
+    kernels = {v.path for v in model.trainable_variables if "kernel" in v.path}
+    assert len(kernels) == 6
+    assert by_adam == {v.path for v in model.trainable_variables} - kernels
+    for shape, matrix in [((16, 2, 8), (16, 16)), ((2, 8, 16), (16, 16)), ((16, 32), (16, 32))]:
+        gradient = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+        values = np.linalg.svd(np.reshape(optimizer.zeropower_via_newtonschulz5(gradient, 5), matrix), compute_uv=False)
+        assert 0.6 < values.min() <= values.max() < 1.3
+
+
+def test_bfloat16_learns_what_float32_learns() -> None:
+    batch = tf.constant(stream().batch(0, SETTINGS))
+    losses = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(3)
+        model = backbone(precision)
+        optimizer = muon.Muon(1e-2)
+        optimizer.build(model.trainable_variables)
+        step = training.compiled_step(model, optimizer)
+        losses[precision] = [float(step(batch)) for _ in range(10)]
+    assert losses["float32"][-1] < 0.8 * losses["float32"][0]
+    assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
 
 
 def test_a_checkpoint_keeps_values_of_any_type(tmp_path: Path) -> None:

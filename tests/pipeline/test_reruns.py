@@ -18,6 +18,7 @@ from conftest import Toy, stage
 from repositories import Repository, ran
 
 from stages import validate
+from stages.bundle import page as web_page
 from stages.files import tree_sha256
 
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
@@ -50,11 +51,18 @@ def test_everything_runs_once(repository: Repository) -> None:
     assert len(suppressed) == len(SUPPRESSED)
     assert suppressed == manifest["suppress_tokens"] == manifest["litert_lm"]["suppress_token_ids"]
     names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
-    models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "autocomplete.litertlm"}
+    page = {n for n in names if n.startswith("web/")}
+    models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
     told = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
-    clients = {f"usage/{n}" for n in ("complete.py", "complete.mjs", "complete.cc", "Autocomplete.kt", "README.md")}
-    assert names == {*models, *vocabulary, *told, *clients}
+    clients = {f"usage/{n}" for n in ("Autocomplete.kt", "Portable.kt", "README.md", "litert.mjs", "litert.h")}
+    clients |= {f"usage/{n}.{kind}" for n in ("complete", "portable") for kind in ("py", "mjs", "cc")}
+    assert names - page == {*models, *vocabulary, *told, *clients}
+    if web_page.available():  # npm, which brings what the page runs with
+        assert {"web/index.html", "web/models.json", "web/runtime/litert_wasm_internal.wasm"} <= page
+        listed = json.loads((bundle / "web/models.json").read_text())["models"]
+        portable = manifest["files"]["portable.tflite"]
+        assert [(m["mode"], m["sha256"]) for m in listed] == [("float32", portable["sha256"])]
 
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
@@ -120,7 +128,7 @@ def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) ->
     repository.edit("params.yaml", "  - dynamic_range\n", "  - dynamic_range\n  - int4_block32\n")
     assert repository.repro() == chain("int4_block32") | {"summary"}
     bundle = repository.folder / "artifacts/package/int4_block32"
-    assert {p.name for p in bundle.glob("*.tflite")} == {"core.tflite", "tokens.tflite"}
+    assert {p.name for p in bundle.glob("*.tflite")} == {"core.tflite", "tokens.tflite", "portable.tflite"}
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "This mode has no text model" in card
     assert "autocomplete.tflite" not in card

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
     "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
     "suppress_tokens": [],
-    "guessed_tokens": None,
+    "guessed_tokens": None, "complete_word": False, "portable_prompt_bytes": 512, "portable_loop": "fixed",
 }  # fmt: skip
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)

@@ -15,14 +15,15 @@ class Autocomplete(model: ByteBuffer, vocabulary: String, merges: String) : Auto
     @Synchronized
     fun complete(prompt: String, temperature: Float = 0f, topK: Int = 0, seed: Int = 0): String {
         val ids = (START + tokenizer.encode(prompt).takeLast(WINDOW)).ifEmpty { listOf(END) }
-        val inputs = mapOf<String, Any>(
+        val inputs = COMPLETE_WORD + mapOf<String, Any>(
             "tokens" to arrayOf(IntArray(LENGTH) { ids.getOrElse(it) { END } }), "length" to ids.size,
             "max_length" to LENGTH, "temperature" to temperature, "top_k" to topK, "top_p" to 1f, "seed" to seed,
         )
         val tokens = arrayOf(IntArray(LENGTH))
         val length = ByteBuffer.allocateDirect(Int.SIZE_BYTES).order(ByteOrder.nativeOrder())
         interpreter.runSignature(inputs, mapOf<String, Any>("tokens" to tokens, "length" to length), "generate")
-        return prompt + tokenizer.decode(tokens[0].slice(ids.size until length.getInt(0)))
+        // The prompt's last tokens may have become others, its text has not.
+        return prompt + tokenizer.decode(tokens[0].take(length.getInt(0))).drop(tokenizer.decode(ids).length)
     }
 
     override fun close() = interpreter.close()
@@ -33,6 +34,9 @@ class Autocomplete(model: ByteBuffer, vocabulary: String, merges: String) : Auto
         val START = listOf<Int>($start_items) // stands before every prompt
         const val END = $end
         val NO_TEXT = setOf<Int>($no_text_items) // tokens that stand for no text
+
+        /** What a model that completes a word which the prompt ends in takes beside the others. */
+        val COMPLETE_WORD = if ($complete_word_js) mapOf<String, Any>("complete_word" to 1) else mapOf()
     }
 }
 

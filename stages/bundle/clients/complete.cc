@@ -7,17 +7,16 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
+
+#include "litert.h"
 
 namespace {
 
@@ -26,8 +25,7 @@ constexpr int kLength = $sequence_length;  // tokens read and added, the start t
 const std::vector<int> kStart = {$start_items};  // stands before every prompt
 constexpr int kEnd = $end;
 const std::vector<int> kNoText = {$no_text_items};  // tokens that stand for no text
-
-[[noreturn]] void Fail(const std::string& message) { throw std::runtime_error(message); }
+constexpr bool kCompleteWord = $complete_word_js;  // whether the model completes a word that the prompt ends in
 
 // ---- Text: UTF-8, and Unicode's classes that the tokenizer tells apart
 
@@ -74,14 +72,6 @@ std::string WithoutInvalid(const std::string& bytes) {
     at += std::max<size_t>(size, 1);
   }
   return text;
-}
-
-std::string Read(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) Fail(path.string() + " is missing; build this as usage/complete inside the bundle");
-  std::stringstream content;
-  content << file.rdbuf();
-  return content.str();
 }
 
 // ---- Byte-level byte-pair encoding as GPT-2 has it
@@ -202,114 +192,26 @@ class Tokenizer {
 
 }  // namespace
 
-// ---- LiteRT's C interface: what is called here of litert/c/*.h, of version $litert. A status other than 0 is an error.
-
-extern "C" {
-int LiteRtCreateEnvironment(int count, const void* options, void** environment);
-int LiteRtCreateModelFromFile(void* environment, const char* path, void** model);
-int LiteRtCreateOptions(void** options);
-int LiteRtSetOptionsHardwareAccelerators(void* options, int accelerators);
-int LiteRtCreateCompiledModel(void* environment, void* model, void* options, void** compiled);
-int LiteRtGetModelSignature(void* model, size_t index, void** signature);
-int LiteRtGetNumSignatureInputs(void* signature, size_t* count);
-int LiteRtGetNumSignatureOutputs(void* signature, size_t* count);
-int LiteRtGetSignatureInputName(void* signature, size_t index, const char** name);
-int LiteRtGetSignatureOutputName(void* signature, size_t index, const char** name);
-int LiteRtGetSignatureInputTensorByIndex(void* signature, size_t index, void** tensor);
-int LiteRtGetSignatureOutputTensorByIndex(void* signature, size_t index, void** tensor);
-int LiteRtGetRankedTensorType(void* tensor, void* type);
-int LiteRtGetCompiledModelInputBufferRequirements(void* compiled, size_t signature, size_t index, void** requirements);
-int LiteRtGetCompiledModelOutputBufferRequirements(void* compiled, size_t signature, size_t index, void** requirements);
-int LiteRtCreateManagedTensorBufferFromRequirements(void* environment, const void* type, void* needs, void** buffer);
-int LiteRtLockTensorBuffer(void* buffer, void** memory, int mode);
-int LiteRtUnlockTensorBuffer(void* buffer);
-int LiteRtRunCompiledModel(void* compiled, size_t signature, size_t inputs, void** given, size_t outputs, void** made);
-}
+// ---- The model
 
 namespace {
 
-constexpr int kCpu = 1, kReadWrite = 2;
-
-void Check(int status, const char* what) {
-  if (status != 0) Fail(std::string(what) + ": LiteRT's status is " + std::to_string(status));
+// Tokens with those that the model adds, always the likeliest.
+std::vector<int> Said(Model model, std::vector<int32_t> tokens) {
+  const auto count = static_cast<int32_t>(tokens.size());
+  tokens.resize(kLength);
+  std::memcpy(model.Memory<int32_t>("given tokens"), tokens.data(), kLength * sizeof(int32_t));
+  *model.Memory<int32_t>("given length") = count;
+  *model.Memory<int32_t>("given max_length") = kLength;
+  *model.Memory<float>("given temperature") = 0;
+  *model.Memory<int32_t>("given top_k") = 0;
+  *model.Memory<float>("given top_p") = 1;
+  *model.Memory<int32_t>("given seed") = 0;
+  if (kCompleteWord) *model.Memory<int32_t>("given complete_word") = 1;
+  model.Run();
+  const auto* made = model.Memory<int32_t>("made tokens");
+  return {made, made + *model.Memory<int32_t>("made length")};
 }
-
-// What a function gives through its last argument.
-template <typename... Parameters, typename... Arguments>
-void* New(const char* what, int (*function)(Parameters...), Arguments... arguments) {
-  void* made = nullptr;
-  Check(function(arguments..., &made), what);
-  return made;
-}
-
-// tokens.tflite, whose one signature reads tokens and adds others. Nothing is freed: the process ends with it.
-class Model {
- public:
-  explicit Model(const std::string& path)
-      : environment_(New("environment", LiteRtCreateEnvironment, 0, nullptr)),
-        model_(New(path.c_str(), LiteRtCreateModelFromFile, environment_, path.c_str())) {
-    void* options = New("options", LiteRtCreateOptions);
-    Check(LiteRtSetOptionsHardwareAccelerators(options, kCpu), "options");
-    compiled_ = New(path.c_str(), LiteRtCreateCompiledModel, environment_, model_, options);
-    void* signature = New("signature", LiteRtGetModelSignature, model_, 0);
-    given_ = Buffers(signature, "given ", LiteRtGetNumSignatureInputs, LiteRtGetSignatureInputName,
-                     LiteRtGetSignatureInputTensorByIndex, LiteRtGetCompiledModelInputBufferRequirements);
-    made_ = Buffers(signature, "made ", LiteRtGetNumSignatureOutputs, LiteRtGetSignatureOutputName,
-                    LiteRtGetSignatureOutputTensorByIndex, LiteRtGetCompiledModelOutputBufferRequirements);
-  }
-
-  // The tokens that the model adds to others, always the likeliest.
-  std::vector<int> Added(std::vector<int32_t> tokens) {
-    const size_t count = tokens.size();
-    tokens.resize(kLength);
-    std::memcpy(Memory("given tokens"), tokens.data(), kLength * sizeof(int32_t));
-    Give<int32_t>("length", static_cast<int32_t>(count));
-    Give<int32_t>("max_length", kLength);
-    Give<float>("temperature", 0);
-    Give<int32_t>("top_k", 0);
-    Give<float>("top_p", 1);
-    Give<int32_t>("seed", 0);
-    for (void* buffer : given_) Check(LiteRtUnlockTensorBuffer(buffer), "inputs");
-    Check(LiteRtRunCompiledModel(compiled_, 0, given_.size(), given_.data(), made_.size(), made_.data()), "run");
-    const auto* made = static_cast<const int32_t*>(Memory("made tokens"));
-    return {made + count, made + *static_cast<const int32_t*>(Memory("made length"))};
-  }
-
- private:
-  // A buffer for each input or output, in order, and by its name.
-  template <typename Count, typename Name, typename Tensor, typename Needs>
-  std::vector<void*> Buffers(void* signature, const std::string& kind, Count count_of, Name name_of, Tensor tensor_of,
-                             Needs needs_of) {
-    size_t count = 0;
-    Check(count_of(signature, &count), "signature");
-    std::vector<void*> buffers;
-    for (size_t i = 0; i < count; ++i) {
-      const char* name = nullptr;
-      Check(name_of(signature, i, &name), "signature");
-      alignas(8) char type[256];  // LiteRtRankedTensorType, which is only handed on
-      Check(LiteRtGetRankedTensorType(New(name, tensor_of, signature, i), type), name);
-      void* needs = New(name, needs_of, compiled_, 0, i);
-      buffers.push_back(New(name, LiteRtCreateManagedTensorBufferFromRequirements, environment_, type, needs));
-      buffers_[kind + name] = buffers.back();
-    }
-    return buffers;
-  }
-
-  void* Memory(const std::string& name) const {
-    void* memory = nullptr;
-    Check(LiteRtLockTensorBuffer(buffers_.at(name), &memory, kReadWrite), name.c_str());
-    return memory;
-  }
-
-  template <typename Value>
-  void Give(const std::string& name, Value value) const {
-    *static_cast<Value*>(Memory("given " + name)) = value;
-  }
-
-  void *environment_, *model_, *compiled_;
-  std::vector<void*> given_, made_;
-  std::map<std::string, void*> buffers_;
-};
 
 std::string Complete(const std::filesystem::path& bundle, const std::string& prompt) {
   const Tokenizer tokenizer(bundle / "tokenizer");
@@ -318,18 +220,11 @@ std::string Complete(const std::filesystem::path& bundle, const std::string& pro
   tokens.insert(tokens.end(), ids.end() - std::min<ptrdiff_t>(ids.size(), kWindow), ids.end());
   if (tokens.empty()) tokens.push_back(kEnd);
   Read(bundle / "tokens.tflite");  // says so where it is missing
-  return prompt + tokenizer.Text(Model((bundle / "tokens.tflite").string()).Added(tokens));
+  const std::vector<int> said = Said(Model((bundle / "tokens.tflite").string()), tokens);
+  // The prompt's last tokens may have become others, its text has not.
+  return prompt + tokenizer.Text(said).substr(tokenizer.Text(tokens).size());
 }
 
 }  // namespace
 
-int main(int count, char** arguments) {
-  try {
-    if (count != 2) Fail("one prompt is wanted, in quotes: usage/complete \"Returns the\"");
-    const auto program = std::filesystem::weakly_canonical(arguments[0]);
-    std::puts(Complete(program.parent_path().parent_path(), arguments[1]).c_str());
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 2;
-  }
-}
+int main(int count, char** arguments) { return Main(count, arguments, Complete); }

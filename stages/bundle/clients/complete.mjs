@@ -4,10 +4,10 @@
 // the model adds.
 
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+
+import { litert, main } from './litert.mjs';
 
 const BUNDLE = dirname(dirname(fileURLToPath(import.meta.url)));
 const WINDOW = $tokens_default; // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
@@ -15,6 +15,7 @@ const LENGTH = $sequence_length; // tokens read and added, the start token inclu
 const START = $start; // stands before every prompt
 const END = $end;
 const NO_TEXT = $no_text; // tokens that stand for no text
+const COMPLETE_WORD = $complete_word_js; // whether the model completes a word that the prompt ends in
 const WORDS = new RegExp("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+"
   + '|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+', 'gu');
 
@@ -55,22 +56,6 @@ class Tokenizer {
   }
 }
 
-/** LiteRT.js, which is made for browsers: Node lacks what it loads its WebAssembly by. */
-async function litert() {
-  globalThis.self = globalThis;
-  globalThis.Module = { printErr() {} }; // it tells how it starts
-  globalThis.importScripts = (script) => {
-    const load = new Function('require', '__dirname', readFileSync(script, 'utf8') + '; return ModuleFactory;');
-    globalThis.ModuleFactory = load(createRequire(script), dirname(script));
-  };
-  const { warn } = console;
-  console.warn = () => {}; // that there is no WebGPU
-  const runtime = await import('@litertjs/core');
-  await runtime.loadLiteRt(join(dirname(createRequire(import.meta.url).resolve('@litertjs/core')), '../wasm/'));
-  console.warn = warn;
-  return runtime;
-}
-
 /** The prompt and what the model adds; temperature 0 takes the likeliest token, topK 0 draws among the likeliest 64. */
 async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   const [file, ...texts] = ['tokens.tflite', 'tokenizer/vocabulary.json', 'tokenizer/merges.txt']
@@ -87,31 +72,13 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
     tokens: new Tensor(tokens, [1, LENGTH]), length: integer(ids.length), max_length: integer(LENGTH),
     temperature: real(temperature), top_k: integer(topK), top_p: real(1), seed: integer(seed),
   };
+  if (COMPLETE_WORD) given.complete_word = integer(1);
   const answer = await model.run('generate', given);
-  const added = [...answer.tokens.toTypedArray()].slice(ids.length, answer.length.toTypedArray()[0]);
+  const said = [...answer.tokens.toTypedArray()].slice(0, answer.length.toTypedArray()[0]);
   const held = [...Object.values(given), ...Object.values(answer), model];
   held.forEach((each) => each.delete()); // their memory is not JavaScript's
-  return prompt + tokenizer.decode(added);
+  // The prompt's last tokens may have become others, its text has not.
+  return prompt + tokenizer.decode(said).slice(tokenizer.decode(ids).length);
 }
 
-/** The prompt and numbers of the command line. */
-function told() {
-  const number = { type: 'string', default: '0' };
-  const options = { temperature: number, 'top-k': number, seed: number };
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  if (positionals.length !== 1) throw new Error('one prompt is wanted, in quotes: node complete.mjs "Returns the"');
-  return [positionals[0], ...Object.keys(options).map((name) => {
-    if (!Number.isFinite(Number(values[name]))) throw new Error('--' + name + ' wants a number, not ' + values[name]);
-    return Number(values[name]);
-  })];
-}
-
-const ADVICE = {
-  ENOENT: '; usage/ belongs inside the bundle', ERR_MODULE_NOT_FOUND: '; usage/README.md says what to install',
-};
-try {
-  process.stdout.write(await complete(...told()) + '\n');
-} catch (error) {
-  console.error('error: ' + String(error.message ?? error).split('\n')[0] + (ADVICE[error.code] ?? ''));
-  process.exitCode = 2;
-}
+await main(complete);

@@ -16,6 +16,7 @@ LENGTH = $sequence_length  # tokens read and added, the start token included
 START = $start  # stands before every prompt
 END = $end
 NO_TEXT = $no_text  # tokens that stand for no text
+COMPLETE_WORD = $complete_word  # whether the model completes a word that the prompt ends in
 
 
 def complete(prompt: str, temperature: float = 0.0, top_k: int = 0, seed: int = 0) -> str:
@@ -32,10 +33,15 @@ def complete(prompt: str, temperature: float = 0.0, top_k: int = 0, seed: int = 
     answer = generate(
         tokens=tokens, length=np.int32(len(ids)), max_length=np.int32(LENGTH), temperature=np.float32(temperature),
         top_k=np.int32(top_k), top_p=np.float32(1), seed=np.int32(seed),
+        **({"complete_word": np.int32(1)} if COMPLETE_WORD else {}),
     )  # fmt: skip
-    added = answer["tokens"][0, len(ids) : int(answer["length"])].tolist()
+    # The prompt's last tokens may have become others, its text has not.
+    read, said = (
+        tokenizer.decode([i for i in some if i not in NO_TEXT])
+        for some in (ids, answer["tokens"][0, : int(answer["length"])].tolist())
+    )
     # A model may add bytes that are no text, or stop inside a character: these are left out.
-    return prompt + tokenizer.decode([i for i in added if i not in NO_TEXT]).replace("\ufffd", "")
+    return prompt + said[len(read) :].replace("\ufffd", "")
 
 
 def main() -> None:

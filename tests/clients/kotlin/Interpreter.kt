@@ -23,13 +23,28 @@ class Interpreter(model: ByteBuffer) : AutoCloseable {
         (output as ByteBuffer).put(tensor)
     }
 
-    @Suppress("UNCHECKED_CAST")
     fun runSignature(inputs: Map<String, Any>, outputs: Map<String, Any>, signatureKey: String) {
         require(signatureKey == "generate") { signatureKey }
-        val names = setOf("tokens", "length", "max_length", "temperature", "top_k", "top_p", "seed")
-        require(inputs.keys == names && outputs.keys == setOf("tokens", "length")) { "$inputs $outputs" }
-        val given = (inputs["tokens"] as Array<IntArray>)[0].take(inputs["length"] as Int)
         require(inputs["temperature"] as Float == 0f && inputs["top_p"] as Float == 1f)
+        if ("prompt" in inputs) runBytes(inputs, outputs) else runTokens(inputs, outputs)
+    }
+
+    /** Text by text; of the bytes behind the prompt nothing is asked. */
+    @Suppress("UNCHECKED_CAST")
+    private fun runBytes(inputs: Map<String, Any>, outputs: Map<String, Any>) {
+        val names = setOf("prompt", "prompt_length", "max_tokens", "temperature", "top_k", "top_p", "seed", "complete_word")
+        require(inputs.keys == names && outputs.keys == setOf("text", "text_length")) { "$inputs $outputs" }
+        val given = (inputs["prompt"] as Array<ByteArray>)[0].copyOf(inputs["prompt_length"] as Int)
+        val made = unhex(answers.getValue(hex(given)))
+        made.copyInto((outputs["text"] as Array<ByteArray>)[0])
+        (outputs["text_length"] as ByteBuffer).putInt(made.size)
+    }
+
+    @Suppress("UNCHECKED_CAST")
+    private fun runTokens(inputs: Map<String, Any>, outputs: Map<String, Any>) {
+        val names = setOf("tokens", "length", "max_length", "temperature", "top_k", "top_p", "seed")
+        require(inputs.keys - "complete_word" == names && outputs.keys == setOf("tokens", "length")) { "$inputs $outputs" }
+        val given = (inputs["tokens"] as Array<IntArray>)[0].take(inputs["length"] as Int)
         val made = answers.getValue(given.joinToString(" ")).split(" ").map { it.toInt() }
         val tokens = (outputs["tokens"] as Array<IntArray>)[0]
         require(inputs["max_length"] as Int == tokens.size)

@@ -1,0 +1,34 @@
+// Completes a text with portable.tflite of the bundle that this file lies in: $name, $mode.
+//
+// Needs C++17, Linux's shared library of LiteRT (libLiteRt.so, as the Python package ai-edge-litert has it), and to be
+// built as usage/portable (README.md). The answer on standard output is the prompt, then what the model adds, always
+// the likeliest token; what LiteRT says of itself goes to standard error.
+
+#include "litert.h"
+
+namespace {
+
+constexpr size_t kRoom = $portable_prompt_bytes;  // bytes of the prompt that are handed over, its last ones
+constexpr int kTokens = $sequence_length;  // added at most
+
+std::string Complete(const std::filesystem::path& bundle, const std::string& prompt) {
+  Read(bundle / "portable.tflite");  // says so where it is missing
+  size_t first = prompt.size() > kRoom ? prompt.size() - kRoom : 0;
+  while (first < prompt.size() && (prompt[first] & 0xc0) == 0x80) ++first;  // the rest of a character that was cut
+  const auto length = static_cast<int32_t>(prompt.size() - first);
+  Model model((bundle / "portable.tflite").string());
+  std::memcpy(model.Memory<char>("given prompt"), prompt.data() + first, length);
+  *model.Memory<int32_t>("given prompt_length") = length;
+  *model.Memory<int32_t>("given max_tokens") = kTokens;
+  *model.Memory<float>("given temperature") = 0;
+  *model.Memory<int32_t>("given top_k") = 0;
+  *model.Memory<float>("given top_p") = 1;
+  *model.Memory<int32_t>("given seed") = 0;
+  *model.Memory<int32_t>("given complete_word") = 1;
+  model.Run();
+  return prompt + std::string(model.Memory<char>("made text"), *model.Memory<int32_t>("made text_length"));
+}
+
+}  // namespace
+
+int main(int count, char** arguments) { return Main(count, arguments, Complete); }

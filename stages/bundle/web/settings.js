@@ -1,0 +1,39 @@
+// What the user has chosen, kept in this browser. Bounds of the context window come with the model.
+
+const KEPT = 'autocomplete-settings';
+const DEFAULTS = {
+  language: null, theme: 'auto', model: null, words: null, length: 32, temperature: 0, topK: 5, typing: true,
+  wholeWord: true, filter: true,
+};
+
+/** The settings of the last visit, as far as they are of the kind that they should be. */
+export function readSettings() {
+  let kept = {};
+  try {
+    kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    // no storage, or not ours: the defaults
+  }
+  const sound = ([name, value]) => name in DEFAULTS && (DEFAULTS[name] === null || typeof value === typeof DEFAULTS[name]);
+  return { ...DEFAULTS, ...Object.fromEntries(Object.entries(kept).filter(sound)) };
+}
+
+export function keepSettings(settings) {
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(settings));
+  } catch {
+    // a private window without storage: they last as long as the page
+  }
+}
+
+/** Fills a form from the settings and hears of changes. */
+export function bindSettings(form, settings, changed) {
+  for (const field of form.querySelectorAll('input')) {
+    if (field.type === 'checkbox') field.checked = settings[field.name];
+    else if (settings[field.name] !== null) field.value = settings[field.name];
+  }
+  form.addEventListener('submit', (event) => event.preventDefault());
+  form.addEventListener('input', ({ target }) => {
+    changed(target.name, target.type === 'checkbox' ? target.checked : target.type === 'range' ? Number(target.value) : target.value);
+  });
+}

@@ -1,0 +1,64 @@
+"""How fast the page is in Chromium on this machine: a cold load, and a suggestion of 8 tokens after a key.
+
+Usage: python -m tests.benchmarks.page [BUNDLE …]   (default: artifacts/package/dynamic_range; nothing else should run)
+"""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.bundle import page
+from stages.errors import UserError
+
+SCRIPT = Path("tests/web/speed.mjs")
+EVALUATION = Path("artifacts/presets/pydoc_gpt2/evaluation.jsonl")
+LINES, LETTERS, VISITS = 4, 40, 7
+
+
+def lines() -> list[str]:
+    """Beginnings of held-out documents, to be typed letter by letter."""
+    documents = [json.loads(line)["text"] for line in EVALUATION.read_text().splitlines()]
+    return [d[:LETTERS].replace("\n", " ") for d in documents[10 : 10 + LINES]]
+
+
+def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
+    """What Chromium reports of one bundle's page."""
+    node, chromium = shutil.which("node"), shutil.which("chromium")
+    if node is None or chromium is None:
+        raise UserError("node and chromium are needed (Debian: nodejs, chromium)")
+    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", str(bundle)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        told = {
+            "page": server.stdout.readline().split()[0], "modules": str(modules), "chromium": chromium,
+            "screens": str(modules), "lines": lines(), "visits": VISITS,
+        }  # fmt: skip
+        done = subprocess.run([node, SCRIPT, json.dumps(told)], capture_output=True, text=True, check=False)
+        server.terminate()
+    if done.returncode != 0:
+        raise UserError(done.stderr.strip().splitlines()[-1])
+    return dict(json.loads(done.stdout))
+
+
+def main(bundles: Sequence[Path]) -> None:
+    """Prints a row for each bundle."""
+    with tempfile.TemporaryDirectory() as folder:
+        modules = page.install(Path(folder))
+        print("| bundle | key to suggestion, ms: median | p90 | most | keys | cold load, ms: median | most |")
+        print("|---|---|---|---|---|---|---|")
+        for bundle in bundles:
+            seen = measure(bundle, modules)
+            keys, cold = sorted(seen["found"]), sorted(seen["cold"])
+            figures = [statistics.median(keys), keys[len(keys) * 9 // 10], keys[-1], len(keys)]
+            figures += [statistics.median(cold), cold[-1]]
+            print(f"| {bundle.name} | {' | '.join(f'{f:.0f}' for f in figures)} |")
+            print(" ".join(str(seen["shown"]).split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main([Path(a) for a in sys.argv[1:]] or [Path("artifacts/package/dynamic_range")])

@@ -1,0 +1,113 @@
+"""What the page takes of a bundle and of npm; what it does is in tests/web."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import absent
+
+from stages.bundle import page, site, usage
+from stages.errors import UserError
+
+MANIFEST: dict[str, Any] = {
+    "title": "Toy", "mode": "float32", "lengths": {"sequence_length": 100, "context_window": 50},
+    "context_window": {"words": {"minimum": 1, "default": 20, "maximum": 30}},
+    "metrics": {"filter": {"languages": ["english"]}},
+}  # fmt: skip
+
+
+def test_a_model_is_described_by_its_file_and_its_bounds(tmp_path: Path) -> None:
+    model = tmp_path / page.MODEL
+    model.write_bytes(b"x" * 10)
+    told = page.described(MANIFEST, model)
+    assert (told["file"], told["bytes"], told["longest"], told["threads"]) == ("../portable.tflite", 10, 50, False)
+    with model.open("r+b") as file:
+        file.truncate(1 << 26)
+    assert page.described(MANIFEST, model)["threads"]
+
+
+def test_words_are_whole_ones_by_the_letters_of_their_script() -> None:
+    content = json.loads(page.words(["english", "korean", "chinese"]))
+    assert content["languages"] == ["english", "korean", "chinese"]
+    assert all(content["lookalikes"][a] == b for a, b in (("а", "a"), ("ｆ", "f")))
+    latin = [p for p in content["patterns"] if p.isascii()]
+    assert len(latin) > 300 and all(p.startswith(r"\b") and p.endswith(r"\b") for p in latin)
+    assert any(p.startswith("(?<!") for p in content["patterns"])
+    assert page.words(["english"]) == page.words(["english"])
+
+
+def test_page_and_clients_have_one_litert_js() -> None:
+    locked = json.loads((page._SOURCES / "package-lock.json").read_text())["packages"]
+    assert {locked[f"node_modules/@litertjs/{n}"]["version"] for n in ("core", "wasm-utils")} == {usage.LITERTJS}
+
+
+def test_what_npm_cannot_bring_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not page.available():
+        absent("npm is absent: it brings the page's runtime")
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    with pytest.raises(UserError, match=r"npm cannot install .* package\.page to false") as raised:
+        page.add_runtime(tmp_path / "runtime", threads=False)
+    assert "\n" not in str(raised.value)
+
+
+def test_another_archive_than_the_locked_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not page.available():
+        absent("npm is absent: it brings the page's runtime")
+    sources = tmp_path / "web"
+    shutil.copytree(page._SOURCES, sources)
+    lock = json.loads((sources / "package-lock.json").read_text())
+    lock["packages"]["node_modules/@litertjs/wasm-utils"]["integrity"] = "sha512-" + "A" * 86 + "=="
+    (sources / "package-lock.json").write_text(json.dumps(lock))
+    monkeypatch.setattr(page, "_SOURCES", sources)
+    with pytest.raises(UserError, match="EINTEGRITY"):
+        page.add_runtime(tmp_path / "runtime", threads=False)
+
+
+def bundle(folder: Path, mode: str, model: bytes = b"model", file: str = "../portable.tflite") -> Path:
+    """A bundle with a page of two files."""
+    (folder / "web").mkdir(parents=True)
+    (folder / page.MODEL).write_bytes(model)
+    (folder / "web/index.html").write_text("page")
+    (folder / "web/app.js").write_text("code")
+    files = {n: folder / "web" / n for n in ("index.html", "app.js")}
+    described = page.described(MANIFEST | {"mode": mode}, folder / page.MODEL) | {"file": file}
+    for name, content in site.generated(files, "Toy", [described]).items():
+        (folder / "web" / name).write_bytes(content)
+    return folder
+
+
+def test_the_pages_version_is_that_of_its_content(tmp_path: Path) -> None:
+    first, second = bundle(tmp_path / "a", "float32"), bundle(tmp_path / "b", "float32", b"another")
+    versions = [(f / "web" / site.FILES).read_text() for f in (first, second)]
+    assert versions[0] != versions[1]
+    (first / "web/app.js").write_text("changed")
+    assert site.compose([first])[site.FILES] != versions[0].encode()
+
+
+def test_bundles_share_a_page_and_keep_their_order(tmp_path: Path) -> None:
+    bundles = [bundle(tmp_path / m, m, m.encode()) for m in ("int8", "float32")]
+    (bundles[1] / "web/only_here.js").write_text("threads")
+    content = site.compose(bundles)
+    listed = json.loads(bytes(content[site.MODELS]))
+    assert [(m["mode"], m["file"]) for m in listed["models"]] == [
+        ("int8", "models/int8.tflite"), ("float32", "models/float32.tflite"),
+    ]  # fmt: skip
+    assert content["models/float32.tflite"] == bundles[1] / page.MODEL
+    assert content["index.html"] == bundles[0] / "web/index.html"
+    assert content["only_here.js"] == bundles[1] / "web/only_here.js"
+
+
+@pytest.mark.parametrize("file", ["../../secret", "/etc/passwd", "../absent.tflite"])
+def test_a_bundle_names_no_file_of_others(tmp_path: Path, file: str) -> None:
+    (tmp_path / "secret").write_text("secret")
+    with pytest.raises(UserError, match="no file of the bundle"):
+        site.compose([bundle(tmp_path / "a", "float32", file=file)])
+
+
+def test_two_bundles_of_a_mode_are_one_too_many(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="second bundle of mode float32"):
+        site.compose([bundle(tmp_path / n, "float32") for n in "ab"])

@@ -1,0 +1,181 @@
+"""The portable model reads text as `tokenizers` does, and says what the text model of the shipped preset says."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import texts
+import tokenizers
+from conftest import gpt2_vocabulary
+
+from stages.lm import tokenizer
+from stages.quiet import quiet
+from stages.tflite import compiled, flatbuffer, portable, runner, tokens
+
+PRESET = Path("artifacts/presets/pydoc_gpt2")
+SIZE = 1024  # bytes: the strings are shorter
+VOCABULARIES: dict[str, Callable[[], tokenizer.Vocabulary]] = {
+    "shipped": lambda: tokenizer.read_vocabulary(PRESET / tokenizer.FOLDER, 1, 1),
+    "GPT-2's": gpt2_vocabulary,
+}
+
+
+@pytest.fixture(scope="module", params=VOCABULARIES)
+def vocabulary(request: pytest.FixtureRequest) -> tokenizer.Vocabulary:
+    return VOCABULARIES[request.param]()
+
+
+@pytest.fixture(scope="module")
+def encode(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], list[int]]:
+    """The driver's reading of a prompt, converted as it is, in LiteRT."""
+    with quiet():
+        import tensorflow as tf
+
+        from stages.lm import bytes_driver
+        from stages.tflite import skeleton
+
+    read = bytes_driver.reader(vocabulary, SIZE)
+
+    @tf.function(autograph=False)
+    def ids_of(prompt: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids, count = read(prompt, length, tf.constant(False))
+        return {"count_and_ids": tf.concat([[count], ids], 0)}
+
+    traced = ids_of.get_concrete_function(
+        prompt=tf.TensorSpec([SIZE], tf.uint8, name="prompt"), length=tf.TensorSpec([], tf.int32, name="length")
+    )
+    path = tmp_path_factory.mktemp("reader") / "reader.tflite"
+    with quiet():
+        flatbuffer.write(skeleton.convert({"read": traced}), path)
+    interpreter = runner.litert(path, 1)
+    places = {
+        name: d["index"] for d in interpreter.get_input_details() for name in ("prompt", "length") if name in d["name"]
+    }
+    result = interpreter.get_output_details()[0]["index"]
+
+    def call(data: bytes) -> list[int]:
+        interpreter.set_tensor(places["prompt"], np.frombuffer(data.ljust(SIZE, b"\xe9"), np.uint8))
+        interpreter.set_tensor(places["length"], np.array(len(data), np.int32))
+        interpreter.invoke()
+        count, *ids = interpreter.get_tensor(result).tolist()
+        return list(ids[:count])
+
+    return call
+
+
+def documents() -> list[str]:
+    return [json.loads(line)["text"] for line in (PRESET / "evaluation.jsonl").read_text().splitlines()]
+
+
+def test_ten_thousand_strings(vocabulary: tokenizer.Vocabulary, encode: Callable[[bytes], list[int]]) -> None:
+    expected = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, list(vocabulary.merges))
+    strings = texts.texts(documents(), [piece.decode(errors="ignore") for piece in vocabulary.pieces])
+    assert len(strings) == texts.COUNT == 10_000
+    fitting = [s for s in strings if len(s.encode()) <= SIZE]
+    assert len(fitting) > 0.99 * len(strings)
+    ids = [e.ids for e in expected.encode_batch(fitting)]
+    assert [s for s, i in zip(fitting, ids, strict=True) if encode(s.encode()) != i] == []
+
+
+def test_invalid_utf8_is_read_as_documented(
+    vocabulary: tokenizer.Vocabulary, encode: Callable[[bytes], list[int]]
+) -> None:
+    """Each byte that is part of no character is a sign by itself, read as that byte."""
+    bpe, rng = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, list(vocabulary.merges))._tokenizer, random.Random(1)
+    characters, differs = tokenizer.byte_characters(), 0
+    for _ in range(2000):
+        parts = [rng.choice(["a", "Word", " ", "7", "é", "文", "👍", "!", "'s", "\n"]).encode() for _ in range(8)]
+        parts[rng.randrange(8)] = bytes([rng.randrange(128, 256)])
+        cut = rng.randrange(8)
+        parts[cut] = parts[cut][:-1]
+        data = b"".join(parts)
+        # a private character, which is a sign, stands for each byte of no character
+        shown = "".join(
+            chr(0xE000 + ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c
+            for c in data.decode("utf-8", "surrogateescape")
+        )
+        ids: list[int] = []
+        for _, (first, end) in bpe.pre_tokenizer.pre_tokenize_str(shown):
+            word = b"".join(
+                bytes([ord(c) - 0xE000]) if "\ue080" <= c <= "\ue0ff" else c.encode() for c in shown[first:end]
+            )
+            ids += [token.id for token in bpe.model.tokenize("".join(characters[b] for b in word))]
+        assert encode(data) == ids, data
+        differs += "\ufffd" in data.decode(errors="replace")
+    assert differs > 1500
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Text, greedy, and portable models of the shipped preset in float32, as convert and quantize make them."""
+    with quiet():
+        from stages.lm import bytes_driver, core, drivers, families, fixed_loop
+        from stages.lm.sampler import Sampler
+        from stages.tflite import linker
+
+        model: dict[str, Any] = {
+            "pre_tokenizer": "gpt2", "start_token_id": 1, "end_token_id": 1, "add_start_token": True,
+        }  # fmt: skip
+        settings: dict[str, Any] = {
+            "sequence_length": 100, "context_window": 50, "prefill_lengths": [16], "max_output_bytes": 788,
+            "complete_word": False, "portable_loop": "fixed", "portable_prompt_bytes": 512, "suppress_tokens": [],
+        }  # fmt: skip
+        folder = tmp_path_factory.mktemp("shipped")
+        steps = fixed_loop.rooms(drivers.text_lengths(settings))
+        flatbuffer.write(core.build(families.weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
+        made = {
+            "text": drivers.text_driver_for(PRESET, model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
+            "portable": bytes_driver.convert_for(PRESET, model, settings),
+        }
+        for name, driver in made.items():
+            linked = linker.link(driver, flatbuffer.read(folder / "core.tflite"))
+            flatbuffer.write(linked, folder / f"{name}.tflite")
+    return folder
+
+
+def prompts(count: int, longest: int) -> Sequence[bytes]:
+    rng, found = random.Random(5), list[bytes]()
+    while len(found) < count:
+        text = rng.choice(documents())
+        first = rng.randrange(max(len(text) - longest, 1))
+        found.append(text[first : first + rng.randint(1, longest)].encode()[:512].decode(errors="ignore").encode())
+    return found
+
+
+def test_greedy_text_of_200_prompts_is_the_text_models(shipped: Path) -> None:
+    """The answer of the text model has at most 788 bytes, the prompt's included."""
+    complete = runner.complete(runner.tensorflow(shipped / "text.tflite", 1))
+    proceed = portable.interpreted(runner.litert(shipped / "portable.tflite", 1))
+    given = prompts(200, 300)
+    said = [proceed(p, 100, tokens.Sampling(), False) for p in given]
+    whole = [(p + s)[:788].decode(errors="ignore").encode() for p, s in zip(given, said, strict=True)]
+    assert [complete(p) for p in given] == whole
+    assert len(set(said)) > 150
+
+
+@pytest.mark.parametrize("runtime", ["TF 2.18", "CompiledModel"])
+def test_every_runtime_says_the_same(shipped: Path, runtime: str) -> None:
+    """Prompts of all lengths one after the other, drawn and greedy, words completed and not."""
+    path = shipped / "portable.tflite"
+    proceed = portable.interpreted(runner.litert(path, 1))
+    other = (
+        portable.compiled(compiled.load(path, 1))
+        if runtime == "CompiledModel"
+        else portable.interpreted(runner.tensorflow(path, 1))
+    )
+    rng = random.Random(6)
+    for prompt in prompts(60, 400):
+        rule = rng.choice([tokens.Sampling(), tokens.Sampling(1.0, 5, 1.0, rng.randrange(99))])
+        most, word = rng.choice([1, 8, 99]), rng.random() < 0.5
+        assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
+
+
+def test_a_word_is_completed(shipped: Path) -> None:
+    proceed = portable.interpreted(runner.litert(shipped / "portable.tflite", 1))
+    said = proceed(b"The function retur", 1, tokens.Sampling(), True)
+    assert b"retur" + said in (b"return", b"returns", b"returned", b"returning")
+    assert b"retur" + proceed(b"The function retur", 1, tokens.Sampling(), False) not in (b"return", b"returns")

@@ -1,0 +1,161 @@
+"""Bytes in, bytes out: the text flavour's text, whatever comes in, in every runtime at hand."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, TEXT, WINDOW, Toy, bytes_driver_of
+
+from stages.measure import portable as rules
+from stages.tflite import compiled, flatbuffer, linker, portable, runner, targets, tokens
+
+GREEDY = tokens.Sampling()
+INT32 = np.iinfo(np.int32)
+
+
+@pytest.fixture(scope="module")
+def path(bytes_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("portable") / "portable.tflite"
+    flatbuffer.write(linker.link(bytes_driver, flatbuffer.read(core_path)), made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def proceed(path: Path) -> portable.Continue:
+    return portable.interpreted(runner.litert(path, 1))
+
+
+@pytest.fixture(scope="module")
+def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], bytes]:
+    made = tmp_path_factory.mktemp("text") / "text.tflite"
+    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), made)
+    return runner.complete(runner.tensorflow(made, 1))
+
+
+def cut_texts(count: int, seed: int) -> list[bytes]:
+    rng, prompts = random.Random(seed), []
+    for _ in range(count):
+        text = rng.choice(TEXT)
+        first = rng.randrange(max(len(text) - 60, 1))
+        prompts.append(text[first : first + rng.randint(1, 60)].encode())
+    return prompts
+
+
+def test_greedy_text_is_the_text_flavours(proceed: portable.Continue, complete: Callable[[bytes], bytes]) -> None:
+    for prompt in [*(p.encode() for p in PROMPTS), b"", *cut_texts(40, seed=1)]:
+        assert prompt + proceed(prompt, SEQUENCE, GREEDY, False) == complete(prompt)
+
+
+@pytest.mark.parametrize("form", ["growing", "guessing", "compiled", "TF 2.18", "two threads"])
+def test_the_same_in_either_loop_and_every_runtime(
+    toy: Toy, path: Path, proceed: portable.Continue, core_path: Path, tmp_path: Path, form: str
+) -> None:
+    if form in ("growing", "guessing"):
+        made = bytes_driver_of(toy, growing=True, guessed=8 if form == "guessing" else 1)
+        flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "grown.tflite")
+        other = portable.interpreted(runner.litert(tmp_path / "grown.tflite", 1))
+    elif form == "compiled":
+        other = portable.compiled(compiled.load(path, 1))
+    else:
+        other = portable.interpreted(runner.tensorflow(path, 1) if form == "TF 2.18" else runner.litert(path, 2))
+    drawn = tokens.Sampling(1.0, 20, 0.9, 7)
+    for prompt in [*(p.encode() for p in PROMPTS), b"", *cut_texts(12, seed=2)]:
+        for most, rule, word in ((SEQUENCE, GREEDY, False), (9, GREEDY, True), (SEQUENCE, drawn, False)):
+            assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
+
+
+def test_built_in_operators_only_and_every_target_that_has_them(path: Path) -> None:
+    assert all(rules.interface(path).values())
+    fits = targets.check(path)
+    assert {n for n, c in fits.items() if not c["fits"]} == {"litert_lm", "gpu_delegate", "android_demo"}
+    assert fits["android_demo"]["offence"] == "no signature serving_default"
+
+
+def test_the_rules_that_validate_checks(proceed: portable.Continue) -> None:
+    assert all(rules.check(proceed, [p.encode() for p in PROMPTS]).values())
+
+
+def test_no_more_tokens_than_asked_for(toy: Toy, proceed: portable.Continue) -> None:
+    pieces, prompt = toy.vocabulary.pieces, b"Returns the"
+    whole = proceed(prompt, SEQUENCE, GREEDY, False)
+    for most in (INT32.min, -1, 0):
+        assert proceed(prompt, most, GREEDY, False) == proceed(prompt, most, GREEDY, True) == b""
+    for most in (1, 2, 5, 20):
+        said = proceed(prompt, most, GREEDY, False)
+        assert whole.startswith(said) and len(said) <= most * max(map(len, pieces))
+    assert proceed(prompt, 1, GREEDY, False) != proceed(prompt, 2, GREEDY, False)
+    assert proceed(prompt, INT32.max, GREEDY, False) == whole
+
+
+def test_numbers_at_the_ends_of_their_range(proceed: portable.Continue) -> None:
+    for seed in (INT32.min, -1, INT32.max):
+        for top_k in (INT32.min, INT32.max):
+            rule = tokens.Sampling(1.0, top_k, 1.0, seed)
+            said = proceed(b"a", SEQUENCE, rule, True)
+            assert said == proceed(b"a", SEQUENCE, rule, True)
+            assert rules.is_utf8(said)
+
+
+def test_a_length_of_the_prompt_that_is_none_is_the_nearest_that_is_one(path: Path, proceed: portable.Continue) -> None:
+    call = runner.litert(path, 1).get_signature_runner(tokens.SIGNATURE)
+    text = ("word " * PROMPT_BYTES).encode()[:PROMPT_BYTES]
+    for length, meant in ((-5, b""), (INT32.min, b""), (PROMPT_BYTES + 1, text), (INT32.max, text)):
+        given = portable.inputs(text, 8, GREEDY, False, PROMPT_BYTES) | {"prompt_length": np.array(length, np.int32)}
+        answer = call(**given)
+        said = answer["text"][0, : int(answer["text_length"])].tobytes()
+        assert said == proceed(meant, 8, GREEDY, False)
+
+
+def test_what_stands_behind_the_prompt_counts_for_nothing(path: Path) -> None:
+    call, said = runner.litert(path, 1).get_signature_runner(tokens.SIGNATURE), set()
+    for behind in (0, 0x20, 0x80, 0xA9, 0xFF):
+        given = portable.inputs("naïve caf\xc3".encode("latin-1")[:-1], 12, GREEDY, True, PROMPT_BYTES)
+        given["prompt"][0, int(given["prompt_length"]) :] = behind
+        said.add(call(**given)["text"].tobytes())
+    assert len(said) == 1
+
+
+def test_of_a_longer_prompt_the_last_bytes_are_read(toy: Toy, proceed: portable.Continue) -> None:
+    """Here more than the context window, so the same text as after the whole."""
+    last = " ".join(TEXT[0].split())[-PROMPT_BYTES:].encode()
+    assert len(toy.bpe.encode(last.decode()).ids) > WINDOW + 2
+    said = proceed(last, SEQUENCE, GREEDY, False)
+    assert said == proceed(b"something else before " + last, SEQUENCE, GREEDY, False)
+    assert said == proceed("é".encode() * 300 + last, SEQUENCE, GREEDY, False)
+
+
+@pytest.mark.parametrize(("text", "room", "kept"), [
+    ("aé".encode(), 3, "aé".encode()), ("aé".encode(), 2, "é".encode()), ("aé".encode(), 1, b""), (b"", 4, b""),
+    ("x👍y".encode(), 4, b"y"), ("x👍y".encode(), 5, "👍y".encode()), (b"\x80\x80", 2, b"\x80\x80"),
+])  # fmt: skip
+def test_a_prompt_is_cut_between_characters(text: bytes, room: int, kept: bytes) -> None:
+    assert portable.last_characters(text, room) == kept
+
+
+def test_a_character_cut_at_the_end_is_held_back(toy: Toy, proceed: portable.Continue) -> None:
+    """Drawn hot, the toy says bytes of no character all the time: only whole ones come out."""
+    said = [proceed(b"a", SEQUENCE, tokens.Sampling(50.0, 0, 1.0, seed), False) for seed in range(60)]
+    assert all(map(rules.is_utf8, said))
+    assert sum(not text.isascii() for text in said) > 3
+
+
+def test_a_prompt_that_ends_in_half_a_character_is_answered(proceed: portable.Continue) -> None:
+    for prompt in ("日本".encode()[:-1], b"\xff", b"\x80" * 30, b"caf\xc3", "👍".encode()[:2]):
+        for word in (False, True):
+            assert rules.is_utf8(proceed(prompt, 12, GREEDY, word))
+
+
+def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    letters = set(b"eEtT")
+    suppressed = [i for i, piece in enumerate(toy.vocabulary.pieces) if set(piece) & letters]
+    made = bytes_driver_of(toy, suppressed=suppressed)
+    flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
+    call = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
+    for rule in (GREEDY, tokens.Sampling(1.0, 0, 1.0, 3), tokens.Sampling(1e9, 0, 1.0, 3)):
+        for word in (False, True):  # "the" cannot be taken back: no token that may be said begins so
+            said = [call(p.encode(), SEQUENCE, rule, word) for p in (*PROMPTS, "Returns the", "x te")]
+            assert not set(b"".join(said)) & letters
+            assert any(said)

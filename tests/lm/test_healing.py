@@ -1,0 +1,213 @@
+"""A word that the prompt ends in is completed: whatever is said begins with what was taken back."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy, bytes_driver_of, driver, gpt2_vocabulary
+
+from stages.lm import drivers, healing, loop, token_bytes
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, linker, portable, runner, tokens
+
+Begun = tuple[int, int, set[int]]
+ROOM = 50
+
+
+def taker(
+    pieces: list[bytes], size: int, suppressed: Any = ()
+) -> Callable[[list[int], bool], tuple[int, int, set[int]]]:
+    """healing.take_back as a call: how many ids are left, bytes taken back, the ids that may be said."""
+    table = token_bytes.table(pieces, size, suppressed)
+    places = np.array([int(p) + table.places.offset for p in table.places.values])
+
+    number = tf.TensorSpec([], tf.int32)
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([ROOM], tf.int32), number, tf.TensorSpec([], tf.bool)])
+    def take_back(ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor) -> list[tf.Tensor]:
+        begun = healing.take_back(ids, count, wanted, table)
+        return [begun.count, begun.size, begun.first, begun.last]
+
+    def call(ids: list[int], wanted: bool = True) -> Begun:
+        padded = tf.constant([*ids, *[7] * (ROOM - len(ids))], tf.int32)
+        count, taken, first, last = (int(t) for t in take_back(padded, len(ids), tf.constant(wanted)))
+        return count, taken, set(np.flatnonzero((places >= first) & (places < last)).tolist())
+
+    return call
+
+
+def expected(ids: list[int], pieces: list[bytes], suppressed: Any = ()) -> Begun:
+    """The rule in plain words of Python."""
+    best = len(ids), 0, set(range(len(pieces)))
+    for taken in range(1, min(8, len(ids)) + 1):
+        last = [pieces[i] for i in ids[len(ids) - taken :]]
+        word = b"".join(last)
+        if not all(last) or any(p.startswith(b" ") for p in last[1:]) or len(word) > 30:
+            break
+        if allowed := {i for i, p in enumerate(pieces) if p.startswith(word) and i not in suppressed}:
+            best = len(ids) - taken, len(word), allowed
+    return best
+
+
+def test_the_rule_on_random_ids(toy: Toy) -> None:
+    pieces, rng = toy.vocabulary.pieces, random.Random(1)
+    suppressed = rng.sample(range(len(pieces)), 60)
+    short = [i for i, p in enumerate(pieces) if len(p) <= 2]
+    for given in ((), suppressed):
+        call = taker(pieces, len(pieces), given)
+        for _ in range(200):
+            among = rng.choice([range(len(pieces)), short])
+            ids = [rng.choice(among) for _ in range(rng.randint(0, 10))]
+            assert call(ids) == expected(ids, pieces, given), [pieces[i] for i in ids]
+            assert call(ids, False) == (len(ids), 0, set(range(len(pieces))))
+
+
+def test_the_rule_on_words_cut_anywhere(toy: Toy) -> None:
+    pieces, call = toy.vocabulary.pieces, taker(toy.vocabulary.pieces, len(toy.vocabulary.pieces))
+    rng, several = random.Random(2), 0
+    for _ in range(150):
+        text = rng.choice(TEXT)
+        first = rng.randrange(max(len(text) - 40, 1))
+        ids = toy.bpe.encode(text[first : first + rng.randint(1, 40)]).ids
+        assert call(ids) == expected(ids, pieces)
+        several += len(ids) - call(ids)[0] > 1
+    assert several > 8  # of several tokens that are the beginning of one
+
+
+def test_tokens_of_the_same_bytes_and_tokens_that_nobody_has(toy: Toy) -> None:
+    pieces = [*toy.vocabulary.pieces, b" the", b" the", b""]
+    call = taker(pieces, len(pieces) + 5)
+    the = [i for i, p in enumerate(pieces) if p.startswith(b" the")]
+    assert call([the[-1]])[2] >= set(the)
+    assert call([len(pieces) + 2]) == (1, 0, set(range(len(pieces) + 5)))  # a token without a text
+
+
+def test_gpt2s_vocabulary() -> None:
+    vocabulary = gpt2_vocabulary()
+    pieces = vocabulary.pieces
+    call, rng = taker(pieces, len(pieces)), random.Random(3)
+    for _ in range(60):
+        ids = [rng.randrange(50256) for _ in range(3)]
+        assert call(ids) == expected(ids, pieces)
+    of = {p: i for i, p in enumerate(pieces)}
+    count, size, allowed = call([of[b"The"], of[b" function"], of[b" ret"], of[b"ur"]])
+    assert (count, size) == (2, 6)
+    assert {pieces[i] for i in allowed} == {b" return", b" returning", b" returns", b" returned"}
+
+
+@pytest.fixture(scope="module", params=["fixed", "growing", "growing and guessing", "suppressed"])
+def proceed(request: pytest.FixtureRequest, toy: Toy, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The toy's portable model in LiteRT, and the ids that it never says."""
+    suppressed = [*range(260, 400)] if request.param == "suppressed" else []
+    made = bytes_driver_of(
+        toy, growing="growing" in request.param, suppressed=suppressed, guessed=8 if "guess" in request.param else 1
+    )
+    path = tmp_path_factory.mktemp("healing") / "portable.tflite"
+    flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), path)
+    return portable.interpreted(runner.litert(path, 1)), suppressed
+
+
+RULES = [tokens.Sampling(), tokens.Sampling(1.0, 0, 1.0, 1), tokens.Sampling(1e9, 0, 1.0, 5)]
+
+
+def test_what_is_said_continues_the_users_own_bytes(toy: Toy, proceed: Any) -> None:
+    """One token is said: with what was taken back it is a token, one that begins so."""
+    call, suppressed = proceed
+    pieces = toy.vocabulary.pieces
+    said_tokens = {p: i for i, p in enumerate(pieces) if i not in suppressed}
+    plain, odd = "Returns the parsed arguments  of ValueErr", "as naïve café – 日本"
+    completed = 0
+    for whole, end in ((w, end) for w in (plain, odd) for end in range(1, len(w) + 1)):
+        prompt = whole[:end]
+        is_blank = prompt.endswith(" ")
+        ids = toy.bpe.encode(prompt[: len(prompt) - is_blank]).ids
+        ids += toy.bpe.encode(" ").ids if is_blank else []
+        _, taken, allowed = expected(ids, pieces, suppressed)
+        word = prompt.encode()[len(prompt.encode()) - taken :]
+        for rule in RULES:
+            text = call(prompt.encode(), 1, rule, True)
+            if taken:
+                # a character that the token cuts is held back
+                matching = {i for p, i in said_tokens.items() if p.startswith(word + text)}
+                assert matching & allowed
+                assert word + text in said_tokens or not whole.isascii()
+                completed += bool(text)
+    assert completed > 20
+
+
+def test_off_is_the_plain_answer(toy: Toy, proceed: Any) -> None:
+    call, _ = proceed
+    differs = 0
+    for prompt in PROMPTS:
+        plain, word = (call(prompt.encode(), 20, tokens.Sampling(), w) for w in (False, True))
+        differs += plain != word
+    assert differs > 1
+
+
+@pytest.mark.parametrize("name", ["greedy", "top_k", "temperature"])
+def test_text_completes_words_where_convert_says_so(toy: Toy, core_path: Path, tmp_path: Path, name: str) -> None:
+    """The text model's answer still begins with the prompt; greedily it is the portable model's."""
+    from stages.lm.sampler import Sampler
+
+    limits = drivers.Limits(loop.Lengths(SEQUENCE, CHUNK, 4), 24, 788, complete_word=True)
+    core = flatbuffer.read(core_path)
+    with quiet():
+        made = drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, 3))
+    flatbuffer.write(linker.link(made, core), tmp_path / "text.tflite")
+    flatbuffer.write(linker.link(bytes_driver_of(toy), core), tmp_path / "portable.tflite")
+    flatbuffer.write(linker.link(driver(toy, name, seed=3), core), tmp_path / "plain.tflite")
+    complete, plain = (runner.complete(runner.tensorflow(tmp_path / f"{n}.tflite", 1)) for n in ("text", "plain"))
+    proceed = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
+    differs = 0
+    for prompt in (b"", b"a", b"Returns th", b"Raises ValueErr", b"naive caf", "日本".encode(), b"x" * 788, b"x" * 800):
+        answer = complete(prompt)
+        assert answer.startswith(prompt) and len(answer) <= max(788, len(prompt))
+        differs += answer != plain(prompt)
+        if name == "greedy" and len(prompt) < 200:
+            assert answer == prompt + proceed(prompt, SEQUENCE, tokens.Sampling(), True)
+    assert differs
+
+
+def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    pieces, lengths = toy.vocabulary.pieces, loop.Lengths(SEQUENCE, CHUNK, 4)
+    table = token_bytes.table(pieces, toy.weights.shape.vocabulary)
+    with quiet():
+        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths, (), table)
+        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+    for name, loop_around in {"plain": plain, "word": made}.items():
+        flatbuffer.write(linker.link(loop_around, flatbuffer.read(core_path)), tmp_path / name)
+    generate = tokens.interpreted(runner.litert(tmp_path / "plain", 1))
+    left_alone = tokens.interpreted(runner.litert(tmp_path / "word", 1))
+    call = runner.litert(tmp_path / "word", 1).get_signature_runner("generate")
+    zero, completed = np.int32(0), 0
+    for prompt in ("Returns th", "a", "argum", "Raises ValueErr", "x par", "日本"):
+        for start in ([toy.vocabulary.start], []):
+            ids = [*start, *toy.bpe.encode(prompt).ids]
+            assert left_alone(ids, SEQUENCE, tokens.Sampling()) == generate(ids, SEQUENCE, tokens.Sampling())
+            given = np.zeros((1, SEQUENCE), np.int32)
+            given[0, : len(ids)] = ids
+            answer = call(
+                tokens=given, length=np.int32(len(ids)), max_length=np.int32(SEQUENCE), temperature=np.float32(0),
+                top_k=zero, top_p=np.float32(1), seed=zero, complete_word=np.int32(1),
+            )  # fmt: skip
+            said = answer["tokens"][0, : int(answer["length"])].tolist()
+            assert b"".join(pieces[i] for i in said).startswith(prompt.encode())
+            completed += said[: len(ids)] != ids
+    assert completed > 2
+
+
+def test_a_prompt_of_one_token_leaves_the_start_token_or_the_end_token(
+    toy: Toy, core_path: Path, tmp_path: Path
+) -> None:
+    for start in (toy.vocabulary.start, None):
+        other = dataclasses.replace(toy, vocabulary=dataclasses.replace(toy.vocabulary, start=start))
+        flatbuffer.write(linker.link(bytes_driver_of(other), flatbuffer.read(core_path)), tmp_path / "one.tflite")
+        call = portable.interpreted(runner.litert(tmp_path / "one.tflite", 1))
+        empty, one = call(b"", 1, tokens.Sampling(), True), call(b"a", 1, tokens.Sampling(), True)
+        assert (b"a" + one) in toy.vocabulary.pieces
+        assert empty == call(b"", 1, tokens.Sampling(), False)

@@ -1,0 +1,84 @@
+"""validate's checks of the portable model see what is right, and what is not."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROMPTS, Toy, bytes_driver_of, subject_of
+
+from stages.measure import checks
+from stages.measure import portable as rules
+from stages.measure.subject import Subject
+from stages.tflite import flatbuffer, linker
+
+GIVEN = [p.encode() for p in PROMPTS]
+
+
+@pytest.fixture
+def subject(toy: Toy, core_path: Path, bytes_driver: Any, tmp_path: Path) -> Subject:
+    """The toy's mode as quantize writes it, for both runtimes."""
+    (tmp_path / "parts").mkdir()
+    shutil.copyfile(core_path, tmp_path / "parts/core.tflite")
+    flatbuffer.write(linker.link(bytes_driver, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
+    return dataclasses.replace(subject_of(toy, core_path), shipped=tmp_path, text_core=core_path)
+
+
+def test_greedy_text_is_the_cores(subject: Subject) -> None:
+    assert checks.portable_greedy(subject, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": 1.0}
+
+
+def test_a_mode_that_tf_cannot_run_is_tried_in_litert_alone(subject: Subject) -> None:
+    without = dataclasses.replace(subject, text_core=None)
+    assert checks.portable_greedy(without, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
+
+
+def test_a_growing_loop_is_compared_with_the_tokens_model(
+    toy: Toy, subject: Subject, core_path: Path, tokens_driver: Any
+) -> None:
+    core = flatbuffer.read(core_path)
+    flatbuffer.write(linker.link(bytes_driver_of(toy, growing=True), core), subject.portable)
+    flatbuffer.write(linker.link(tokens_driver, core), subject.shipped / "tokens.tflite")
+    grown = dataclasses.replace(subject, settings=subject.settings | {"portable_loop": "growing"})
+    assert checks.portable_greedy(grown, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
+
+
+def test_another_models_text_is_seen(toy: Toy, subject: Subject, core_path: Path) -> None:
+    other = bytes_driver_of(toy, suppressed=range(2, 200))
+    flatbuffer.write(linker.link(other, flatbuffer.read(core_path)), subject.portable)
+    assert all(share is not None and share < 1 for share in checks.portable_greedy(subject, PROMPTS).values())
+
+
+def test_no_portable_model_has_no_figures(subject: Subject) -> None:
+    subject.portable.unlink()
+    assert set(checks.portable_greedy(subject, PROMPTS).values()) == {None}
+    assert checks.portable_contract(subject, PROMPTS) is None
+
+
+def test_the_rules_hold(subject: Subject) -> None:
+    held = checks.portable_contract(subject, PROMPTS)
+    assert held is not None and all(held.values()) and len(held) == 7
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [
+        ("new_text_is_utf8", lambda p, n, s, w: b"x\xc3"),
+        ("no_tokens_no_text", lambda p, n, s, w: b"x"),
+        ("suggests_words", lambda p, n, s, w: b" "),
+        ("completes_words", lambda p, n, s, w: b"" if w else b"x"),
+    ],
+)
+def test_a_rule_that_is_broken_is_named(rule: str, answer: Any) -> None:
+    assert not rules.check(answer, GIVEN)[rule]
+
+
+def test_a_seed_that_does_not_repeat_is_seen() -> None:
+    said = iter(range(10_000))
+    assert not rules.check(lambda p, n, s, w: str(next(said)).encode() if n else b"", GIVEN)["seed_repeats"]
+
+
+def test_another_outside_and_foreign_operators_are_seen(subject: Subject, greedy_driver: Any, core_path: Path) -> None:
+    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), subject.portable)
+    assert rules.interface(subject.portable) == {"signature_generate": False, "built_in_operators": False}

@@ -1,0 +1,142 @@
+"""demo: what it finds, what it serves, what it refuses. The page itself is in tests/web."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, stage
+
+from stages import demo
+from stages.bundle import checksums, page, site
+from stages.errors import UserError
+from stages.files import write_json
+
+
+def bundle(folder: Path, mode: str) -> Path:
+    """A bundle whose page is two files."""
+    (folder / "web").mkdir(parents=True)
+    (folder / page.MODEL).write_bytes(mode.encode() * 1000)
+    (folder / "web/index.html").write_text("<title>page</title>")
+    (folder / "web/run.wasm").write_bytes(b"\0asm")
+    manifest = {
+        "mode": mode, "lengths": {"sequence_length": 100, "context_window": 50}, "context_window": {"words": {}},
+    }  # fmt: skip
+    described = page.described(manifest, folder / page.MODEL)
+    files = {n: folder / "web" / n for n in ("index.html", "run.wasm")}
+    for name, content in site.generated(files, "Toy", [described]).items():
+        (folder / "web" / name).write_bytes(content)
+    write_json(folder / "manifest.json", manifest)
+    checksums.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    return [bundle(folder / mode, mode) for mode in ("float32", "dynamic_range")]
+
+
+@pytest.fixture(scope="module")
+def port(bundles: list[Path]) -> Iterator[int]:
+    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", *map(str, bundles)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said.startswith("http://127.0.0.1:") and "Ctrl-C" in said
+        yield int(said.split()[0].rsplit(":", 1)[1].strip("/"))
+        process.send_signal(2)
+        assert process.wait(10) == 0  # Ctrl-C is how it ends
+
+
+def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """An answer to a path that is sent as it stands."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, dict(answer.getheaders()), answer.read()
+
+
+def test_what_a_browser_needs_to_be_told(port: int) -> None:
+    status, headers, content = get(port, "/")
+    assert (status, content) == (200, b"<title>page</title>")
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert get(port, "/run.wasm")[1]["Content-Type"] == "application/wasm"
+    model = get(port, "/models/float32.tflite?sha256=1")
+    assert model[2] == b"float32" * 1000
+    assert get(port, "/models/float32.tflite", "HEAD")[2] == b""
+    assert get(port, "/", **{"If-None-Match": headers["ETag"]})[0] == 304
+    assert get(port, "/", "POST")[0] == 501
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/manifest.json", "/../../../etc/passwd", "/..%2f..%2fmanifest.json", "//etc/passwd", "/web/", "/%00", "/models/"],
+)
+def test_nothing_else_is_there(port: int, path: str) -> None:
+    assert get(port, path)[0] == 404
+
+
+def test_the_usual_mode_comes_first_and_another_by_name(bundles: list[Path]) -> None:
+    assert [b.name for b in demo.parse([str(b) for b in bundles]).bundles] == ["dynamic_range", "float32"]
+    chosen = demo.parse(["mode=float32", "port=0", "open=no", *(str(b) for b in reversed(bundles))])
+    assert [b.name for b in chosen.bundles] == ["float32", "dynamic_range"]
+    assert (chosen.port, chosen.opens) == (0, False)
+
+
+def test_the_newest_bundles_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no bundle with a page in artifacts/package/: install"):
+        demo.parse([])
+    for age, mode in enumerate(("int8", "int4")):
+        made = bundle(tmp_path / "artifacts/package" / mode, mode)
+        os.utime(made / "manifest.json", (1e9 - age, 1e9 - age))
+    assert [b.name for b in demo.parse([]).bundles] == ["int8", "int4"]
+
+
+def test_a_folder_for_a_static_host(bundles: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    done = stage("stages.demo", f"out={out}", *map(str, bundles))
+    assert done.returncode == 0, done.stderr
+    assert (out / "models/dynamic_range.tflite").read_bytes() == b"dynamic_range" * 1000
+    assert {p.name for p in out.iterdir()} == {"index.html", "run.wasm", "models", site.MODELS, site.FILES}
+    assert stage("stages.demo", f"out={out}", str(bundles[0])).returncode == 0
+    assert not (out / "models/dynamic_range.tflite").exists()
+    (tmp_path / "mine").mkdir()
+    refused = stage("stages.demo", f"out={tmp_path / 'mine'}", str(bundles[0]))
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "name another folder" in refused.stderr
+
+
+def test_mistakes_are_one_line(bundles: list[Path], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        said = stage("stages.demo", "open=no", f"port={taken.getsockname()[1]}", str(bundles[0]))
+    assert said.returncode == 1
+    assert "cannot be had" in said.stderr and "port=0" in said.stderr and said.stderr.count("\n") == 1
+    for arguments, message in (
+        (["port=high"], "port=high: not allowed"), (["colour=red"], "colour=red: unknown; allowed: mode="),
+        ([str(tmp_path / "absent")], "is no folder"), (["mode=int5", str(bundles[0])], "mode=int5: no such bundle"),
+        (["port=99999"], "not allowed"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            demo.parse(arguments)
+
+
+def test_a_damaged_bundle_is_not_served(tmp_path: Path) -> None:
+    damaged = bundle(tmp_path / "a", "float32")
+    (damaged / page.MODEL).write_bytes(b"other")
+    said = stage("stages.demo", "open=no", "port=0", str(damaged))
+    assert said.returncode == 1 and "damaged or was changed" in said.stderr
+
+
+def test_help() -> None:
+    said = stage("stages.demo", "--help")
+    assert said.returncode == 0 and "port=" in said.stdout

@@ -1,0 +1,42 @@
+"""What text in and text out costs in bytes, at GPT-2's vocabulary and number of layers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import gpt2_vocabulary
+
+from stages.lm import bytes_driver, core, drivers, fixed_loop, folding, gpt2, loop
+from stages.lm.decoder import Weights
+from stages.quiet import quiet
+from stages.tflite import flatbuffer, linker
+
+ALLOWED = 2_000_000
+CONFIG = {
+    "vocabulary_size": 50257, "num_layers": 12, "num_heads": 12, "hidden_dim": 48, "intermediate_dim": 192,
+    "max_sequence_length": 128,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path: Path) -> None:
+    """The width of the layers is no matter: each weight is in either file once."""
+    vocabulary = gpt2_vocabulary()
+    (tmp_path / "config.json").write_text(json.dumps({"config": CONFIG}))
+    shape = gpt2.read_shape(tmp_path)
+    sizes = folding.sizes(shape, folding.Extras(positions=128))
+    weights = Weights(shape, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
+    fixed, grown = loop.Lengths(100, 16), loop.Lengths(100, 64, guessed=8)
+    limits = bytes_driver.Limits(grown if growing else fixed, 50, 512, growing)
+    with quiet():
+        made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | loop.rooms(grown))
+        flatbuffer.write(made, tmp_path / "core")
+        tokens = drivers.convert_tokens_driver(shape, vocabulary.end, grown)
+        portable = bytes_driver.convert(vocabulary, shape, limits)
+    sizes_made = {}
+    for name, driver in {"tokens": tokens, "portable": portable}.items():
+        flatbuffer.write(linker.link(driver, flatbuffer.read(tmp_path / "core")), tmp_path / name)
+        sizes_made[name] = (tmp_path / name).stat().st_size
+    print(growing, sizes_made)
+    assert sizes_made["portable"] - sizes_made["tokens"] < ALLOWED

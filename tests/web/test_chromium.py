@@ -1,0 +1,230 @@
+"""The page in a real browser: Debian's Chromium, driven by playwright-core, with the preset that ships in two modes."""
+
+import contextlib
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, absent, settings
+
+from stages.bundle import checksums, page
+from stages.files import read_json, write_json
+from stages.quiet import quiet
+
+SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
+SLOTS, SEQUENCE, WINDOW = 256, 100, 50
+MODEL = {"pre_tokenizer": "gpt2", "add_start_token": True, "start_token_id": 1, "end_token_id": 1}
+TOKENS, LANGUAGES = 12, ["english", "korean", "chinese", "russian", "japanese"]
+HARD = ["", "naïve café – 日本", "  two  blanks", "don't you're 's", "a\n\n  b", "👍🏽 thumbs", "x = [1, 2, 3]", "\t"]
+SCRIPT = Path(__file__).with_name("scenarios.mjs")
+SCENARIOS = re.findall(r"^await scenario\('(.+?)', async", SCRIPT.read_text(), re.MULTILINE)
+CHROMIUM_S = 600
+
+
+@dataclass(frozen=True)
+class Site:
+    """Bundles with a page, what npm brought for the tests, and where the browser is."""
+
+    bundles: list[Path]
+    modules: Path
+    node: str
+    chromium: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What Chromium reported, and what it was asked."""
+
+    site: Site
+    report: dict[str, Any]
+    prompts: list[str]
+    candidates: list[str]
+    screens: Path
+
+
+def tool(*names: str) -> str:
+    return next(filter(None, map(shutil.which, names)), None) or absent(f"{names[0]} is absent: the page runs in it")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    node, chromium, _ = tool("node"), tool("chromium", "chromium-browser", "google-chrome"), tool("npm")
+    folder = tmp_path_factory.mktemp("page")
+    with quiet():
+        bundles = [bundle(folder / mode, model, mode) for mode, model in models(folder)]
+    (folder / "npm").mkdir()
+    return Site(bundles, page.install(folder / "npm"), node, chromium)
+
+
+def models(folder: Path) -> Iterator[tuple[str, Any]]:
+    """The portable model of the shipped preset in each mode, as convert and quantize make it."""
+    from stages.lm import bytes_driver, core, drivers, families, fixed_loop, loop
+    from stages.tflite import flatbuffer, linker, quantization
+
+    limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
+    limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
+    steps = fixed_loop.rooms(drivers.text_lengths(limits)) | loop.rooms(drivers.tokens_lengths(limits))
+    path, driver = folder / "core.tflite", bytes_driver.convert_for(SHIPPED, MODEL, limits)
+    flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
+    for mode in MODES:
+        recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
+        yield mode, linker.link(driver, quantization.quantize(path, recipe))
+
+
+def bundle(folder: Path, model: Any, mode: str) -> Path:
+    """What the page needs of a bundle."""
+    from stages.tflite import flatbuffer
+
+    folder.mkdir()
+    flatbuffer.write(model, folder / page.MODEL)
+    manifest = {
+        "title": "Autocomplete", "mode": mode, "lengths": {"sequence_length": SEQUENCE, "context_window": WINDOW},
+        "context_window": {"words": {"minimum": 1, "default": 24, "maximum": 34}},
+        "metrics": {"filter": {"languages": ["english"]}},
+    }  # fmt: skip
+    page.write(manifest, folder)
+    write_json(folder / "manifest.json", manifest)
+    checksums.write(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def demo(bundles: list[Path]) -> Iterator[str]:
+    """The demo server, as a user starts it; yields its address."""
+    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", *map(str, bundles)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[0]
+        process.terminate()
+
+
+@contextlib.contextmanager
+def plain(root: Path) -> Iterator[str]:
+    """A static host that knows nothing of pages."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=root)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """All scenarios, run once."""
+    folder = tmp_path_factory.mktemp("seen")
+    documents = [json.loads(line)["text"] for line in (SHIPPED / "evaluation.jsonl").read_text().splitlines()]
+    prompts = [*HARD, *(" ".join(d.split(" ")[: 3 + i % 9]) for i, d in enumerate(documents[: 50 - len(HARD)]))]
+    candidates = candidate_texts(documents[:60])
+    (folder / "candidates.json").write_text(json.dumps(candidates))
+    (folder / "words.json").write_bytes(page.words(LANGUAGES))
+    shutil.copytree(site.bundles[0], folder / "host/bundle")
+    with demo(site.bundles) as address, plain(folder / "host") as host:
+        told = {
+            "page": address, "plain": f"{host}/bundle/web/", "plainFolder": str(folder / "host/bundle/web"),
+            "modules": str(site.modules),
+            "chromium": site.chromium, "screens": str(folder), "words": str(site.bundles[0] / "web/words.json"),
+            "prompts": prompts, "tokens": TOKENS, "allWords": str(folder / "words.json"),
+            "candidates": str(folder / "candidates.json"),
+        }  # fmt: skip
+        command = [site.node, str(SCRIPT), json.dumps(told)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=CHROMIUM_S, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "report.json").write_text(done.stdout)
+    return Seen(site, json.loads(done.stdout), prompts, candidates, folder)
+
+
+def candidate_texts(documents: list[str]) -> list[str]:
+    """Listed words bare, in sentences, within words, in disguise, and texts without any."""
+    from glin_profanity.data.dictionary import dictionary
+
+    words = [w for language in LANGUAGES for w in dictionary.get_words(language)[::7]]
+    forms = ["{}", "It is {}, they say", "x{}", "{}x", "_{}_", "é{}", "({})", "{}의 것"]
+    disguised = ["fuсk", "ｆｕｃｋ", "fu\u200bck", "fück", "ſhit", "FUCK"]
+    return [form.format(w) for w in words for form in forms] + disguised + [w.title() for w in words] + documents
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_in_chromium(seen: Seen, name: str) -> None:
+    outcome = seen.report["scenarios"][name]
+    assert outcome["passed"], outcome["why"]
+
+
+def test_the_filter_is_pythons(seen: Seen) -> None:
+    from stages.measure import profanity
+
+    refuses = profanity.word_filter(LANGUAGES)
+    expected = [refuses(text) for text in seen.candidates]
+    assert seen.report["refused"] == expected
+    assert 100 < sum(expected) < len(expected) - 100
+
+
+def test_greedy_text_is_that_of_python_and_keras(seen: Seen) -> None:
+    """float32: quantized activations may be rounded otherwise on another processor (docs/log.md)."""
+    from stages.tflite import portable, runner, tokens
+
+    proceed = portable.interpreted(runner.litert(seen.site.bundles[1] / page.MODEL, 1))
+    python = [proceed(p.encode(), TOKENS, tokens.Sampling(), False).decode() for p in seen.prompts]
+    assert len(seen.prompts) == 50
+    assert seen.report["texts"] == python
+    assert python == by_keras(seen.prompts)
+    assert len(set(python)) > 40
+
+
+def by_keras(prompts: list[str]) -> list[str]:
+    """Greedy continuations by the Keras model without a cache, all prompts side by side."""
+    from stages.lm import presets, reference, tokenizer
+
+    with quiet():
+        model = presets.load_folder(SHIPPED)
+    bpe = tokenizer.load(SHIPPED / tokenizer.FOLDER)
+    strings = tokenizer.token_bytes(tokenizer.read_vocabulary(SHIPPED / tokenizer.FOLDER, 1, 1).ids)
+    rows = [[MODEL["start_token_id"], *bpe.encode(p).ids[-WINDOW:]] for p in prompts]
+    lengths = np.array([len(r) for r in rows])
+    batch = np.zeros((len(rows), lengths.max() + TOKENS), np.int32)
+    for row, ids in zip(batch, rows, strict=True):
+        row[: len(ids)] = ids
+    place = np.arange(len(rows))
+    for step in range(TOKENS):
+        likeliest = reference.logits(model, batch[:, : lengths.max() + step]).argmax(-1)
+        batch[place, lengths + step] = likeliest[place, lengths + step - 1]
+    texts = []
+    for row, length in zip(batch.tolist(), lengths.tolist(), strict=True):
+        said = row[length : length + TOKENS]
+        end = said.index(MODEL["end_token_id"]) if MODEL["end_token_id"] in said else TOKENS
+        texts.append(b"".join(strings[i] for i in said[:end]).decode(errors="ignore"))
+    return texts
+
+
+def test_pictures_are_taken(seen: Seen) -> None:
+    """desktop, dark, phone; AUTOCOMPLETE_SCREENS names a folder that keeps them, from which docs/ has its own."""
+    import os
+
+    pictures = [seen.screens / f"{name}.png" for name in ("desktop", "dark", "phone")]
+    assert all(p.read_bytes().startswith(b"\x89PNG") and p.stat().st_size > 10_000 for p in pictures)
+    if kept := os.environ.get("AUTOCOMPLETE_SCREENS"):
+        for picture in pictures:
+            shutil.copyfile(picture, Path(kept) / f"page-{picture.name}")
+
+
+def test_the_same_bundle_has_the_same_page(site: Site, tmp_path: Path) -> None:
+    first = site.bundles[0]
+    shutil.copyfile(first / page.MODEL, tmp_path / page.MODEL)
+    page.write(read_json(first / "manifest.json"), tmp_path)
+    again = {p.relative_to(tmp_path): p.read_bytes() for p in (tmp_path / "web").rglob("*") if p.is_file()}
+    assert again == {p.relative_to(first): p.read_bytes() for p in (first / "web").rglob("*") if p.is_file()}
