@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -44,13 +45,18 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def port(bundles: list[Path]) -> Iterator[int]:
     command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", *map(str, bundles)]
+    # a shell's background job, as a gate may be, ignores Ctrl-C and so would all that it starts
+    command = ["env", "--default-signal=INT", *command]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
         assert said.startswith("http://127.0.0.1:") and "Ctrl-C" in said
         yield int(said.split()[0].rsplit(":", 1)[1].strip("/"))
-        process.send_signal(2)
-        assert process.wait(10) == 0  # Ctrl-C is how it ends
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(10) == 0  # Ctrl-C is how it ends
+        finally:
+            process.kill()
 
 
 def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
