@@ -49,7 +49,7 @@ def run(settings: PackageSettings) -> None:
             usage.write(content, folder)
         else:
             print(f"no usage/: its clients cut texts as {usage.WORDS} does, this model {facts.model['pre_tokenizer']}")
-        if settings.page and "portable.tflite" in described:
+        if settings.page and manifest.PORTABLE in described:
             _add_page(content, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())

@@ -57,7 +57,7 @@ def run(settings: PretrainSettings) -> None:
     )
     print(f"{len(text.train)} documents, {len(stream.tokens)} tokens, {trained.count_params()} parameters", flush=True)
     with training_progress(WORK / "log.csv") as show:
-        training.pretrain(trained.backbone, stream, settings.training, _checkpoint(settings, text), show)
+        training.pretrain(trained.backbone, stream, settings.training, _checkpoints(settings, text), show)
     model = _new_model(settings, "float32")
     model.backbone.set_weights([w.astype("float16") for w in trained.backbone.get_weights()])
     lengths = [len(b) for b in tokenizer.token_bytes(bpe.get_vocab())]
@@ -94,13 +94,13 @@ def _new_model(settings: PretrainSettings, precision: str) -> Any:
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
-def _checkpoint(settings: PretrainSettings, text: Corpus) -> Path:
-    """A checkpoint belongs to one text, one tokenizer and one configuration, but for the run's length."""
+def _checkpoints(settings: PretrainSettings, text: Corpus) -> Path:
+    """The folder of one text, one tokenizer and one configuration, but for the run's length."""
     shape, schedule = asdict(settings), asdict(settings.training)
     for name in ("steps", "falling", "checkpoint_every"):
         del schedule[name]
     parts = f"{shape | {'training': schedule}}{text.sha256}{tree_sha256(WORK / 'tokenizer')}"
-    return WORK / f"checkpoint-{hashlib.sha256(parts.encode()).hexdigest()[:16]}-{settings.training.steps}.npz"
+    return WORK / f"checkpoint-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
 def _write(model: Any, text: Corpus, settings: PretrainSettings, measured: Mapping[str, float]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from stages.bundle.manifest import PORTABLE
+
 _TEMPLATE = Path(__file__).with_name("card.md")
 _TEXT_USE = """\
 Give the text typed so far to signature `serving_default` of `autocomplete.tflite`, input `prompt`. The answer is that
@@ -87,7 +89,7 @@ def render(manifest: Mapping[str, Any]) -> str:
 
 def _use(models: Mapping[str, Any]) -> str:
     use = _TEXT_USE if "autocomplete.tflite" in models else _TOKENS_USE
-    return use + (_PORTABLE_USE if "portable.tflite" in models else "")
+    return use + (_PORTABLE_USE if PORTABLE in models else "")
 
 
 def _measured(manifest: Mapping[str, Any]) -> Iterator[str]:

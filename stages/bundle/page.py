@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from stages.bundle import site
+from stages.bundle.manifest import PORTABLE
 from stages.errors import UserError
 from stages.files import read_json, sha256, write_bytes
 
-FOLDER, MODEL = "web", "portable.tflite"
+FOLDER, MODEL = "web", PORTABLE
 _SOURCES = Path(__file__).with_name("web")
 _PINS = ("package.json", "package-lock.json")
 # where more threads than one may pay, and the page may ask for them

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stages.bundle.manifest import PORTABLE
 from stages.files import write_bytes
 from stages.lm import bpe_tables, tokenizer
 
@@ -34,7 +35,7 @@ def write(manifest: Mapping[str, Any], folder: Path) -> None:
       folder: the bundle's folder, which holds `tokenizer/vocabulary.json` already.
     """
     android = _TEXT if "autocomplete.tflite" in manifest["models"] else _TOKENS
-    portable = manifest["models"].get("portable.tflite")
+    portable = manifest["models"].get(PORTABLE)
     values = _values(manifest, folder / "tokenizer") | android | {"portable": "", "portable_rows": ""}
     values["android"] = _filled(android["android"], values).strip()
     files = {n: n for n in _SAME} | {"Autocomplete.kt": android["kotlin"]}

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from stages.arrays import Array
 from stages.lm.bpe_tables import Column, MergeTable
-from stages.lm.utf8 import shift, shift_bool
+from stages.lm.utf8 import moved, places_of, shift, shift_bool
 
 # (UTF-8 bytes, int32 [N]; which of them count, bool [N]) → whether a pre-token begins at each, bool [N]
 Split = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -54,10 +54,8 @@ def _merge(ids: tf.Tensor, words: tf.Tensor, count: tf.Tensor, merges: MergeTabl
         chosen = _every_second(tf.logical_and(tf.equal(rank, best), rank < _NO_MERGE))
         ids = tf.where(chosen, lookup(merges.merged, tf.where(chosen, rank, 0)), ids)
         kept = tf.logical_and(position < count, tf.logical_not(shift_bool(chosen, 1)))
-        target = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, size)[:, tf.newaxis]
-        ids = tf.scatter_nd(target, ids, [size + 1])[:size]
-        words = tf.scatter_nd(target, words, [size + 1])[:size]
-        return [ids, words, tf.reduce_sum(tf.cast(kept, tf.int32)), tf.reduce_any(chosen)]
+        places = places_of(kept)
+        return [moved(ids, places), moved(words, places), tf.reduce_sum(tf.cast(kept, tf.int32)), tf.reduce_any(chosen)]
 
     ids, _, count, _ = tf.while_loop(lambda i, w, c, more: more, step, [ids, words, count, tf.constant(True)])
     return ids, count

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from stages.lm import attention, decoder, positions, stand_in
 from stages.lm.attention import Cache, Place
-from stages.lm.decoder import Kind, Shape, Tensors, Weights
+from stages.lm.decoder import Shape, Tensors, Weights
 from stages.lm.stand_in import Growing, Room
 from stages.tflite import linker, products, skeleton
 from stages.tflite.flatbuffer import Deferred
@@ -122,7 +122,7 @@ def _trace_around(weights: Weights, name: str, form: Form) -> Any:
             cache, read, rows = form.cache(i), known[shape.kind(i)], None
             if form.narrows(shape, i):
                 rows = inputs[stand_in.LAST]
-                read = positions.of_rows(shape, shape.kind(i), small, rows) | {stand_in.LAST: rows}
+                read = positions.operands(shape, shape.kind(i), small, rows) | {stand_in.LAST: rows}
             operands = [x, *read.values(), *(inputs[n] for n in cache.values())]
             x, keys, values = _call_layer(_layer_name(name, i), operands, len(read), rows)
             updated |= {cache["keys"]: keys, cache["values"]: values}
@@ -143,10 +143,10 @@ def _call_layer(name: str, operands: list[tf.Tensor], small: int, rows: tf.Tenso
 
 def _trace_layer(weights: Weights, form: Form, layer: int) -> Any:
     """A layer of a signature."""
-    shape, kind, narrows = weights.shape, weights.shape.kind(layer), form.narrows(weights.shape, layer)
+    shape, kind = weights.shape, weights.shape.kind(layer)
     cache = {own: form.specs[outer] for own, outer in form.cache(0).items()}
     specs = {"x": tf.TensorSpec([form.specs["tokens"].shape[1], shape.hidden])}
-    specs |= _operand_specs(shape, form, kind, narrows) | cache
+    specs |= _operand_specs(shape, form, layer) | cache
     specs |= {n: tf.TensorSpec(size) for n, size in _layer_weights(weights).items()}
 
     def run(inputs: Tensors) -> Tensors:
@@ -164,15 +164,13 @@ def _trace_layer(weights: Weights, form: Form, layer: int) -> Any:
     return _concrete(run, specs)
 
 
-def _operand_specs(shape: Shape, form: Form, kind: Kind, narrows: bool) -> dict[str, tf.TensorSpec]:
+def _operand_specs(shape: Shape, form: Form, layer: int) -> dict[str, tf.TensorSpec]:
     """The specs of what a layer is given of a signature's small inputs."""
-    last = {stand_in.LAST: form.specs[stand_in.LAST]} if narrows else {}
+    kind = shape.kind(layer)
+    last = {stand_in.LAST: form.specs[stand_in.LAST]} if form.narrows(shape, layer) else {}
 
     def run(inputs: Tensors) -> Tensors:
-        small = {n: inputs[n] for n in form.small}
-        if narrows:
-            return positions.of_rows(shape, kind, small, inputs[stand_in.LAST])
-        return positions.operands(shape, kind, small)
+        return positions.operands(shape, kind, {n: inputs[n] for n in form.small}, inputs.get(stand_in.LAST))
 
     made = _concrete(run, {n: form.specs[n] for n in form.small} | last).structured_outputs
     return {n: tf.TensorSpec(made[n].shape, made[n].dtype) for n in positions.names(form.small, kind)} | last

@@ -163,12 +163,12 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
         prompt = tf.reshape(prompt, [])  # the original recipe passes shape [1], the Android app a scalar
         ids, count, length = read_prompt(prompt, size, vocabulary)
         uniform, begun, narrow = sampler.draws(limits.loop.sequence, rule.seed), None, None
-        if pieces is not None:
+        if pieces is None:
+            tokens, count = window(ids, count, vocabulary, limits.context_window)
+        else:
             begun = healing.take_back(ids, count, tf.constant(True), pieces)
-            count, uniform = begun.count, tf.maximum(uniform, sampler.LEAST_DRAW)
-        tokens, count = window(ids, count, vocabulary, limits.context_window)
-        if pieces is not None and begun is not None:
-            narrow = healing.narrowing(begun, count, pieces)
+            tokens, count = window(ids, begun.count, vocabulary, limits.context_window)
+            narrow, uniform = healing.narrowing(begun, count, pieces), tf.maximum(uniform, sampler.LEAST_DRAW)
 
         def choose(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
             draws = sampler.of_rows(uniform, logits, known)

@@ -18,28 +18,23 @@ def names(small: Collection[str], kind: Kind) -> list[str]:
     return [n for n in small if n not in (RECENT, PAST)] + ([COSINE, SINE] if kind.turns else [])
 
 
-def operands(shape: Shape, kind: Kind, inputs: Tensors) -> dict[str, tf.Tensor]:
+def operands(shape: Shape, kind: Kind, inputs: Tensors, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
     """The values of these inputs, worked out once for all layers of a kind.
 
     Masks are narrowed to the window, and repeated for the query heads that share keys: `[1, 1, sharing · T, slots]`.
+    With `rows`, int32 `[R]`, only these of `step`'s tokens look back: masks have R rows in the place of T.
     """
-    given = dict(inputs)
+    given, looking = dict(inputs), dict(inputs)
+    if rows is not None:
+        looking["input_pos"] = tf.gather(inputs["input_pos"], rows)
+        looking["recent_mask"] = tf.gather(inputs["recent_mask"], rows, axis=2)
     for name, slots in _MASKS.items():
         if name in inputs:
-            given[name] = _shared(shape, _windowed(kind, inputs, name, slots))
+            given[name] = _shared(shape, _windowed(kind, looking, name, slots))
     if kind.turns:
         angles = tf.cast(inputs["input_pos"], tf.float32)[:, tf.newaxis] * tf.constant(kind.turns)
         given |= {COSINE: tf.cos(angles), SINE: tf.sin(angles)}
     return {name: given[name] for name in names(inputs, kind)}
-
-
-def of_rows(shape: Shape, kind: Kind, inputs: Tensors, rows: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The same where only some of `step`'s tokens, int32 `[R]`, look back: R rows of masks, all tokens' turns."""
-    own = {
-        "input_pos": tf.gather(inputs["input_pos"], rows), "recent_mask": tf.gather(inputs["recent_mask"], rows, axis=2)
-    }  # fmt: skip
-    every, some = operands(shape, kind, inputs), operands(shape, kind, {**inputs, **own})
-    return every | {name: some[name] for name in _MASKS if name in some}
 
 
 def _windowed(kind: Kind, inputs: Tensors, name: str, slots: str | None) -> tf.Tensor:

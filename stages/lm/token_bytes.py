@@ -9,7 +9,7 @@ import tensorflow as tf
 from stages.arrays import Array
 from stages.lm.bpe_graph import lookup
 from stages.lm.bpe_tables import Column, column
-from stages.lm.utf8 import characters
+from stages.lm.utf8 import characters, moved, places_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,4 @@ def without_invalid(text: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tup
     size = text.shape[0]
     inside = tf.logical_and(tf.range(size) >= first, tf.range(size) < length)
     kept = tf.logical_and(inside, characters(tf.where(inside, text, 0)).valid)
-    target = tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, size)
-    whole = tf.scatter_nd(target[:, tf.newaxis], text, [size + 1])[:size]
-    return whole, tf.reduce_sum(tf.cast(kept, tf.int32))
+    return moved(text, places_of(kept)), tf.reduce_sum(tf.cast(kept, tf.int32))

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from stages.arrays import Array
+from stages.errors import UserError
 from stages.lm import muon
 from stages.lm.schedule import PretrainingSettings, TrainingSettings
 
@@ -52,18 +53,34 @@ def pretrain(
     backbone: keras.Model,
     stream: Stream,
     settings: PretrainingSettings,
-    checkpoint: Path,
+    checkpoints: Path,
     show: Callable[[Progress], None],
 ) -> None:
-    """Trains the backbone in place; continues from `checkpoint`, or else from the steady part of another length."""
+    """Trains the backbone in place; continues from the checkpoint of a run as long, or from a steady part.
+
+    Args:
+      backbone: what is trained.
+      stream: what it reads.
+      settings: the schedule.
+      checkpoints: a folder for runs that differ in length alone, whose part before the learning rate falls they share.
+      show: told of each step.
+
+    Raises:
+      UserError: where the steady part is longer than this run's.
+    """
     optimizer = muon.Muon(
         settings.learning_rate, adam_beta_2=0.98, weight_decay=settings.weight_decay,
         adam_weight_decay=settings.weight_decay, global_clipnorm=1.0,
     )  # fmt: skip
     _spare_vectors(optimizer, backbone)
     state = [*backbone.trainable_variables, *optimizer.variables]
-    steady = steady_checkpoint(checkpoint)
-    first = int(restore(checkpoint if checkpoint.exists() else steady, state).get("step", 0))
+    steady, falling = checkpoints / "steady.npz", checkpoints / f"{settings.steps}.npz"
+    first = int(restore(falling if falling.exists() else steady, state).get("step", 0))
+    if first > settings.steady_steps and not falling.exists():
+        raise UserError(
+            f"{steady} has {first} steps, more than the {settings.steady_steps} before the rate falls in "
+            f"pretrain.training.steps={settings.steps}; allowed: more steps, or none kept (remove the file)"
+        )
     step = compiled_step(backbone, optimizer)
     for index in range(first, settings.steps):
         began = time.perf_counter()
@@ -73,12 +90,7 @@ def pretrain(
         show(Progress(index + 1, settings.steps, loss, rate))
         if (index + 1) % settings.checkpoint_every == 0:
             done = index + 1
-            save(steady if done <= settings.steady_steps else checkpoint, state, step=np.array(done))
-
-
-def steady_checkpoint(checkpoint: Path) -> Path:
-    """Where the part before the learning rate falls is kept, for runs of any length: a name without its last part."""
-    return checkpoint.with_name(checkpoint.name.rpartition("-")[0] + "-steady.npz")
+            save(steady if done <= settings.steady_steps else falling, state, step=np.array(done))
 
 
 def new_optimizer(backbone: keras.Model, settings: TrainingSettings) -> keras.optimizers.Optimizer:

@@ -54,3 +54,14 @@ def shift(x: tf.Tensor, by: int, fill: int) -> tf.Tensor:
 def shift_bool(x: tf.Tensor, by: int) -> tf.Tensor:
     """`x` moved likewise, bool `[N]`, filled up with False."""
     return shift(tf.cast(x, tf.int32), by, 0) > 0
+
+
+def places_of(kept: tf.Tensor) -> tf.Tensor:
+    """Where what is kept, bool `[N]`, goes when it moves together, int32 `[N, 1]`; the rest goes to N."""
+    return tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, kept.shape[0])[:, tf.newaxis]
+
+
+def moved(x: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """`x`, int32 `[N]`, at other places; what goes to N is left out, and where nothing goes there is 0."""
+    size = x.shape[0]
+    return tf.scatter_nd(places, x, [size + 1])[:size]

@@ -102,11 +102,22 @@ def _with_code(operator: schema.OperatorT, code: int) -> schema.OperatorT:
     return new
 
 
+_BUILT_IN: dict[int, str] = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+_BUILT_IN_NAMES = frozenset(_BUILT_IN.values())
+BUILT_IN, SELECT_TF, CUSTOM = "built-in", "Select TF", "custom"
+
+
+def operator_kind(name: str) -> str:
+    """Who has an operator of that name: every runtime, Select TF, or an app alone."""
+    if name in _BUILT_IN_NAMES:
+        return BUILT_IN
+    return SELECT_TF if name.startswith("Flex") else CUSTOM
+
+
 def operator_names(model: schema.ModelT) -> list[str]:
     """The name of each operator code: the built-in's, or the custom op's own."""
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
     return [
-        text(code.customCode) if _builtin(code) == schema.BuiltinOperator.CUSTOM else names[_builtin(code)]
+        text(code.customCode) if _builtin(code) == schema.BuiltinOperator.CUSTOM else _BUILT_IN[_builtin(code)]
         for code in model.operatorCodes
     ]
 

@@ -7,19 +7,20 @@ from ai_edge_litert import schema_py_generated as schema
 
 from stages.tflite import flatbuffer, graph
 
-_BUILTIN = {k for k in vars(schema.BuiltinOperator) if not k.startswith("_")}
-
 
 def describe(path: Path) -> dict[str, Any]:
     """Signatures (name, shape and type of each input and output) and operators by kind."""
     model = flatbuffer.read(path)
     operators = sorted(set(graph.operator_names(model)))
-    select_tf = [o for o in operators if o.startswith("Flex")]
+    built_in, select_tf, custom = (
+        [o for o in operators if graph.operator_kind(o) == kind]
+        for kind in (graph.BUILT_IN, graph.SELECT_TF, graph.CUSTOM)
+    )
     return {
         "signatures": {graph.text(s.signatureKey): _signature(model, s) for s in model.signatureDefs or []},
-        "builtin_operators": [o for o in operators if o in _BUILTIN],
+        "builtin_operators": built_in,
         "select_tf_operators": [o.removeprefix("Flex") for o in select_tf],
-        "custom_operators": [o for o in operators if o not in _BUILTIN and o not in select_tf],
+        "custom_operators": custom,
         "runtime": _runtime(model, bool(select_tf)),
     }
 

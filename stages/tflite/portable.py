@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from stages.arrays import Array
-from stages.tflite.tokens import SIGNATURE, Sampling
+from stages.tflite.tokens import SIGNATURE, Sampling, scalars
 
 # (prompt, most new tokens, sampling, whether a word that the prompt ends in is completed) → the new text
 Continue = Callable[[bytes, int, Sampling, bool], bytes]
-_FLOATS = ("temperature", "top_p")
 _OUTPUTS = ("text", "text_length")
 
 
@@ -49,7 +48,7 @@ def inputs(prompt: bytes, tokens: int, sampling: Sampling, complete_word: bool, 
     numbers = {"prompt_length": len(kept), "max_tokens": tokens, "complete_word": int(complete_word)} | asdict(sampling)
     padded = np.zeros((1, room), np.uint8)
     padded[0, : len(kept)] = np.frombuffer(kept, np.uint8)
-    return {"prompt": padded} | {n: np.array(v, np.float32 if n in _FLOATS else np.int32) for n, v in numbers.items()}
+    return {"prompt": padded} | scalars(numbers)
 
 
 def last_characters(text: bytes, room: int) -> bytes:

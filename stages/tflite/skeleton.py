@@ -38,7 +38,8 @@ def _with_sorted_attributes(model: schema.ModelT) -> schema.ModelT:
     The options are a flexbuffer of the operator's name and a serialized NodeDef; sorting keeps its length.
     """
     names = graph.operator_names(model)
-    for operator in (o for s in model.subgraphs for o in s.operators if names[o.opcodeIndex].startswith("Flex")):
+    every = (o for s in model.subgraphs for o in s.operators)
+    for operator in (o for o in every if graph.operator_kind(names[o.opcodeIndex]) == graph.SELECT_TF):
         options = bytes(operator.customOptions)
         found = flexbuffers.GetRoot(bytearray(options)).AsVector[1].AsStringBytes
         node = tf.compat.v1.NodeDef.FromString(bytes(found))

@@ -60,14 +60,15 @@ def _signatures(model: schema.ModelT, wanted: list[str]) -> Iterator[str]:
 
 
 def _select_tf(model: schema.ModelT, _: bool) -> Iterator[str]:
-    yield from (f"operator {n}, {_result(s, o)}" for n, s, o in _operators(model) if n.startswith("Flex"))
+    yield from (f"operator {n}, {_result(s, o)}" for n, s, o in _of_kind(model, graph.SELECT_TF))
 
 
 def _custom(model: schema.ModelT, _: bool) -> Iterator[str]:
-    built_in = vars(schema.BuiltinOperator)
-    for name, subgraph, operator in _operators(model):
-        if name not in built_in and not name.startswith("Flex"):
-            yield f"custom operator {name}, {_result(subgraph, operator)}"
+    yield from (f"custom operator {n}, {_result(s, o)}" for n, s, o in _of_kind(model, graph.CUSTOM))
+
+
+def _of_kind(model: schema.ModelT, kind: str) -> Iterator[tuple[str, schema.SubGraphT, schema.OperatorT]]:
+    return (found for found in _operators(model) if graph.operator_kind(found[0]) == kind)
 
 
 def _listed(model: schema.ModelT, allowed: list[str]) -> Iterator[str]:

@@ -59,10 +59,15 @@ def _inputs(prompt: Sequence[int], maximum: int, sampling: Sampling, details: Ma
     tokens[0, : len(prompt)] = prompt
     numbers = {"length": len(prompt), "max_length": maximum} | asdict(sampling)
     numbers |= {COMPLETE_WORD: 0} if COMPLETE_WORD in details else {}
-    return {"tokens": tokens} | {n: np.array(v, np.float32 if n in _FLOATS else np.int32) for n, v in numbers.items()}
+    return {"tokens": tokens} | scalars(numbers)
 
 
 _FLOATS = ("temperature", "top_p")
+
+
+def scalars(numbers: Mapping[str, float]) -> dict[str, Array]:
+    """Numbers by the names of inputs `[]`, each in the type of its input."""
+    return {n: np.array(v, np.float32 if n in _FLOATS else np.int32) for n, v in numbers.items()}
 
 
 def _said(tokens: Array, length: Array) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stages.errors import UserError
 from stages.lm import muon, training
 from stages.lm.schedule import PretrainingSettings
 
@@ -43,7 +44,7 @@ def run(
         if progress.step == stop_after:
             raise InterruptedRunError
 
-    training.pretrain(model, stream(), settings, folder / f"checkpoint-{settings.steps}.npz", show)
+    training.pretrain(model, stream(), settings, folder, show)
     return [np.asarray(w) for w in model.weights], losses
 
 
@@ -64,6 +65,12 @@ def test_a_longer_run_goes_on_from_the_steady_part_of_a_shorter_one(tmp_path: Pa
     resumed, losses = run(tmp_path / "b", settings=longer)
     assert len(losses) == 12  # from the checkpoint after step 8
     assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+def test_a_run_too_short_for_the_steady_part_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UserError, match=r"has 8 steps, more than the 6 .*steps=8"):
+        run(tmp_path, settings=replace(SETTINGS, steps=8))
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
