@@ -4,6 +4,7 @@ Precedence: group file < params.yaml < command line. This is the only file that 
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -248,15 +249,19 @@ def _typed(stage: str, settings: type[Settings], visible: DictConfig) -> Setting
 def _unfreeze(schema: DictConfig, given: DictConfig) -> None:
     """Lets values be merged into a schema: OmegaConf marks every frozen dataclass read-only, nested ones too.
 
-    An optional part that is given is made first: merging would make it, and what is nested in it read-only.
+    Optional and named parts that are given are made first: what merging makes has read-only parts.
     """
     OmegaConf.set_readonly(schema, False)
     for key in schema:
         node, part = schema._get_node(key), given.get(key) if OmegaConf.is_dict(given) else None
         if not isinstance(node, DictConfig):
             continue
-        if node._is_none() and isinstance(part, DictConfig):
-            schema[key] = OmegaConf.structured(node._metadata.ref_type)
+        if isinstance(part, DictConfig):
+            named = node._metadata.element_type
+            if node._is_none():
+                schema[key] = OmegaConf.structured(node._metadata.ref_type)
+            elif dataclasses.is_dataclass(named):
+                schema[key] = {name: OmegaConf.structured(named) for name in part}
             node = cast(DictConfig, schema._get_node(key))
         _unfreeze(node, cast(DictConfig, part))
 

@@ -1,19 +1,22 @@
 """Trains the small GPT-2 that ships with the project, on docstrings; resumes where an earlier run was stopped.
 
+It is trained in phases, each from the weights of the one before: few layers first, then stacked to all of them. A run
+goes on behind the last phase that is done, here or in the preset that is in git: to train on, add a phase.
+
 The stage is frozen in dvc.yaml: `dvc repro` never trains. To train anew: `python -m stages.pretrain`.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages import config
 from stages.files import read_json, replacing, tree_sha256, write_json
 from stages.lm import corpus, wheels
 from stages.lm.corpus import Corpus, CorpusSettings
-from stages.lm.schedule import PretrainingSettings
+from stages.lm.schedule import BatchSettings, Phase
 from stages.measure import ngram
 from stages.progress import step, training_progress
 from stages.quiet import quiet
@@ -33,11 +36,18 @@ class PretrainSettings:
     corpus: CorpusSettings
     calibration_documents: int
     vocabulary_size: int
-    layers: int
     heads: int
     hidden: int
     precision: str
-    training: PretrainingSettings
+    training: BatchSettings
+    phases: dict[str, Phase]
+
+
+class _Names(NamedTuple):
+    """What a phase keeps is named by: what it is before its learning rate falls, and behind it."""
+
+    steady: str
+    end: str
 
 
 def run(settings: PretrainSettings) -> None:
@@ -49,21 +59,19 @@ def run(settings: PretrainSettings) -> None:
         from stages.lm import tokenizer, training
     tokenizer.train(text.train, settings.vocabulary_size, WORK / "tokenizer")
     bpe = tokenizer.load(WORK / "tokenizer")
-    keras.utils.set_random_seed(settings.training.seed)
-    trained = _new_model(settings, settings.precision)
-    end = trained.preprocessor.tokenizer.end_token_id
+    end = bpe.get_vocab()[tokenizer.END_OF_TEXT]
     stream, held_out = (
         training.Stream([e.ids for e in bpe.encode_batch(part)], end) for part in (text.train, text.evaluation)
     )
-    print(f"{len(text.train)} documents, {len(stream.tokens)} tokens, {trained.count_params()} parameters", flush=True)
-    with training_progress(WORK / "log.csv") as show:
-        training.pretrain(trained.backbone, stream, settings.training, _checkpoints(settings, text), show)
-    model = _new_model(settings, "float32")
-    model.backbone.set_weights([w.astype("float16") for w in trained.backbone.get_weights()])
+    print(f"{len(text.train)} documents, {len(stream.tokens)} tokens", flush=True)
+    keras.utils.set_random_seed(settings.training.seed)
+    names = _names(settings, text)
+    model = _trained(settings, names, stream)
     lengths = [len(b) for b in tokenizer.token_bytes(bpe.get_vocab())]
     bits = training.bits_per_byte(model.backbone, held_out.tokens, lengths, settings.training.context)
     baseline = ngram.bits_per_byte(stream.tokens, held_out.tokens, lengths)
-    _write(model, text, settings, {"evaluation_bits_per_byte": bits, "five_gram_bits_per_byte": baseline})
+    measured = {"evaluation_bits_per_byte": round(bits, 4), "five_gram_bits_per_byte": round(baseline, 4)}
+    _write(model, text, settings, measured | {"phase": names[-1].end})
 
 
 def _corpus(settings: PretrainSettings) -> Corpus:
@@ -79,14 +87,85 @@ def _corpus(settings: PretrainSettings) -> Corpus:
     return Corpus(**read_json(kept))
 
 
-def _new_model(settings: PretrainSettings, precision: str) -> Any:
+def _names(settings: PretrainSettings, text: Corpus) -> list[_Names]:
+    """The names of each phase: of text, tokenizer, shape, schedule and all phases before, not of how products round."""
+    shape = asdict(settings)
+    for name in ("phases", "precision", "packages", "calibration_documents"):
+        del shape[name]
+    del shape["training"]["checkpoint_every"]
+    end = _hashed(shape, text.sha256, tree_sha256(WORK / "tokenizer"))
+    names = []
+    for phase in settings.phases.values():
+        steady = _hashed(end, phase.layers)
+        end = _hashed(steady, phase.steps, phase.falling)
+        names.append(_Names(steady, end))
+    return names
+
+
+def _hashed(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _trained(settings: PretrainSettings, names: Sequence[_Names], stream: Any) -> Any:
+    """The model behind the last phase; goes on behind the last one that is done."""
+    import keras
+
+    done, model = _done(settings, names)
+    for index in range(done, len(names)):
+        model = _phase(settings, index, names[index], stream, model)
+    # as if it were the first of its process: Keras numbers the names of layers, and they are among a preset's bytes
+    keras.backend.clear_session()
+    shipped = _new_model(settings, model.backbone.num_layers, "float32")
+    shipped.backbone.set_weights(model.backbone.get_weights())
+    return shipped
+
+
+def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any]:
+    """How many phases have ended, here or before the preset was written, and the model behind them."""
+    from stages.lm import presets, training
+
+    description = PRESET / presets.DESCRIPTION
+    shipped = read_json(description).get("phase") if description.exists() else None
+    for done, phase in reversed(list(enumerate(settings.phases.values(), start=1))):
+        end = names[done - 1].end
+        kept = WORK / f"{end}.npz"
+        if not kept.exists() and end != shipped:
+            continue
+        model = _new_model(settings, phase.layers, "float32")
+        if kept.exists():
+            training.restore(kept, model.backbone.weights)
+        else:
+            model.backbone.set_weights(presets.load_folder(PRESET).backbone.get_weights())
+        return done, model
+    return 0, None
+
+
+def _phase(settings: PretrainSettings, index: int, names: _Names, stream: Any, before: Any) -> Any:
+    """Trains one phase; its end, rounded to what float16 holds, is kept and returned in float32."""
+    from stages.lm import training
+
+    name, phase = list(settings.phases.items())[index]
+    model = _new_model(settings, phase.layers, settings.precision)
+    if before is not None:
+        training.stack(before.backbone, model.backbone)
+    print(f"{name}: {model.count_params()} parameters, {phase.steps} steps", flush=True)
+    with training_progress(WORK / f"{name}.csv") as show:
+        schedule = phase.settings(index, settings.training)
+        training.pretrain(model.backbone, stream, schedule, WORK / f"checkpoint-{names.steady}", show)
+    ended = _new_model(settings, phase.layers, "float32")
+    ended.backbone.set_weights([w.astype("float16") for w in model.backbone.get_weights()])
+    training.save(WORK / f"{names.end}.npz", ended.backbone.weights)
+    return ended
+
+
+def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
     """A GPT-2 with random weights, its tokenizer and preprocessor."""
     import keras_hub
 
     files = [str(WORK / "tokenizer" / name) for name in ("vocabulary.json", "merges.txt")]
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
     backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=settings.vocabulary_size, num_layers=settings.layers, num_heads=settings.heads,
+        vocabulary_size=settings.vocabulary_size, num_layers=layers, num_heads=settings.heads,
         hidden_dim=settings.hidden, intermediate_dim=4 * settings.hidden, dropout=0.0,
         max_sequence_length=settings.training.context, dtype=precision, name="backbone",
     )  # fmt: skip
@@ -94,16 +173,7 @@ def _new_model(settings: PretrainSettings, precision: str) -> Any:
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
-def _checkpoints(settings: PretrainSettings, text: Corpus) -> Path:
-    """The folder of one text, one tokenizer and one configuration, but for the run's length."""
-    shape, schedule = asdict(settings), asdict(settings.training)
-    for name in ("steps", "falling", "checkpoint_every"):
-        del schedule[name]
-    parts = f"{shape | {'training': schedule}}{text.sha256}{tree_sha256(WORK / 'tokenizer')}"
-    return WORK / f"checkpoint-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
-
-
-def _write(model: Any, text: Corpus, settings: PretrainSettings, measured: Mapping[str, float]) -> None:
+def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[str, float | str]) -> None:
     from stages.lm import presets
 
     with replacing(PRESET) as folder:
@@ -112,6 +182,7 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, measured: Mappi
         (folder / presets.EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
         calibration = text.train[: settings.calibration_documents]  # in the order of hashes: any part is a sample
         (folder / presets.CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
+        steps = sum(phase.steps for phase in settings.phases.values())
         description = {
             "license": "that of the texts: PSF-2.0, Apache-2.0, BSD and MIT for the most part",
             "source": f"docstrings of the Python standard library and of the packages in {settings.packages}",
@@ -119,8 +190,8 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, measured: Mappi
             "training_text_bytes": sum(len(t.encode()) for t in text.train),
             "evaluation_documents": len(text.evaluation),
             "calibration_documents": len(calibration),
-            "tokens_seen": settings.training.steps * settings.training.batch * settings.training.context,
-            **{name: round(bits, 4) for name, bits in measured.items()},
+            "tokens_seen": steps * settings.training.batch * settings.training.context,
+            **found,
             "corpus_sha256": text.sha256,
             "seed": settings.training.seed,
             "parameters": presets.parameter_count(model),

@@ -1,22 +1,18 @@
 """How long and how fast a model is trained: settings alone, so that reading them loads no framework."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from stages.errors import UserError
 
 FULL, LORA = "full", "lora"
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """A batch is `batch` windows of `context` tokens; `warmup`, `steps` and `checkpoint_every` count batches.
-
-    The learning rate rises over the warm-up, then falls as a cosine to 2 % (Loshchilov and Hutter 2017, no restarts).
-    """
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """A batch is `batch` windows of `context` tokens; `warmup` and `checkpoint_every` count batches."""
 
     context: int
     batch: int
-    steps: int
     learning_rate: float
     warmup: int
     weight_decay: float
@@ -24,9 +20,19 @@ class TrainingSettings:
     checkpoint_every: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(BatchSettings):
+    """A training over `steps` batches.
+
+    The learning rate rises over the warm-up, then falls as a cosine to 2 % (Loshchilov and Hutter 2017, no restarts).
+    """
+
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PretrainingSettings(TrainingSettings):
-    """A training from nothing: the learning rate rises, stays, and falls to zero over the last share of the steps.
+    """One phase of a pretraining: the learning rate rises, stays, and falls to zero over the last share of the steps.
 
     What was trained before it falls also begins a longer run (Hu et al. 2024, arXiv:2404.06395, section 4.2).
     """
@@ -43,6 +49,20 @@ class PretrainingSettings(TrainingSettings):
         rising = min((step + 1) / max(self.warmup, 1), 1.0)
         left = min((self.steps - step) / max(self.steps - self.steady_steps, 1), 1.0)
         return self.learning_rate * min(rising, left)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of pretraining: how many layers it trains, over how many batches, and for which share the rate falls."""
+
+    layers: int
+    steps: int
+    falling: float
+
+    def settings(self, index: int, common: BatchSettings) -> PretrainingSettings:
+        """Of the phase of an index: each draws windows of its own."""
+        own = asdict(common) | {"seed": common.seed + index}
+        return PretrainingSettings(**own, steps=self.steps, falling=self.falling)
 
 
 @dataclass(frozen=True)

@@ -139,12 +139,33 @@ def token_losses(backbone: keras.Model, tokens: tf.Tensor, *, training: bool = T
     return losses
 
 
-def bits_per_byte(backbone: keras.Model, tokens: Array, token_lengths: Sequence[int], window: int) -> float:
-    """Over tokens `[n]` in windows, the first token of each unscored; `token_lengths` are in bytes, by id."""
-    windows = tokens[: len(tokens) // window * window].reshape(-1, window)
-    parts = np.array_split(windows, max(len(windows) // 8, 1))
-    nats = sum(float(tf.reduce_sum(token_losses(backbone, tf.constant(part)))) for part in parts)
-    return nats / math.log(2) / float(np.array(token_lengths)[windows[:, 1:]].sum())
+def bits_per_byte(backbone: keras.Model, tokens: Array, token_lengths: Sequence[int], context: int) -> float:
+    """What a byte of tokens `[n]` costs, all scored once but the first; `token_lengths` are in bytes, by id.
+
+    Windows of `context` tokens overlap by half, so that each token but the first ones is read behind half a window at
+    least. What is left over behind the last window is left out.
+    """
+    fresh = context // 2
+    starts = np.arange(0, len(tokens) - context, fresh)
+    windows = tokens[starts[:, None] + np.arange(context + 1)]
+    scored = np.zeros((len(windows), context), bool)
+    scored[0], scored[1:, -fresh:] = True, True
+    losses = [token_losses(backbone, tf.constant(part)) for part in np.array_split(windows, -(-len(windows) // 8))]
+    nats = float(np.concatenate(losses)[scored].sum(dtype=np.float64))
+    return nats / math.log(2) / float(np.asarray(token_lengths)[windows[:, 1:][scored]].sum())
+
+
+def stack(shallow: keras.Model, deep: keras.Model) -> None:
+    """Gives a backbone the weights of one with fewer layers: its layers in turn, again and again.
+
+    Du et al. 2024, arXiv:2405.15319 (there G_stack): trained on, it is as good as one that had all layers from the
+    first step, for fewer operations.
+    """
+    for layer in deep.layers:
+        if layer not in deep.transformer_layers and layer.weights:
+            layer.set_weights(shallow.get_layer(layer.name).get_weights())
+    for index, layer in enumerate(deep.transformer_layers):
+        layer.set_weights(shallow.transformer_layers[index % len(shallow.transformer_layers)].get_weights())
 
 
 def save(path: Path, state: Sequence[Any], **facts: Array) -> None:

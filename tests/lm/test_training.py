@@ -13,17 +13,20 @@ from stages.errors import UserError
 from stages.lm import muon, training
 from stages.lm.schedule import PretrainingSettings
 
-SETTINGS = PretrainingSettings(16, 4, 12, 1e-2, 2, 0.01, 5, 4, falling=0.25)
+SETTINGS = PretrainingSettings(
+    context=16, batch=4, steps=12, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=5, checkpoint_every=4,
+    falling=0.25,
+)  # fmt: skip
 
 
 class InterruptedRunError(Exception):
     pass
 
 
-def backbone(precision: str = "float32") -> keras.Model:
+def backbone(precision: str = "float32", layers: int = 1) -> keras.Model:
     keras.utils.set_random_seed(3)
     return keras_hub.models.GPT2Backbone(
-        vocabulary_size=30, num_layers=1, num_heads=2, hidden_dim=16, intermediate_dim=32, dropout=0.0,
+        vocabulary_size=30, num_layers=layers, num_heads=2, hidden_dim=16, intermediate_dim=32, dropout=0.0,
         max_sequence_length=16, dtype=precision,
     )  # fmt: skip
 
@@ -105,6 +108,36 @@ def test_bfloat16_learns_what_float32_learns() -> None:
         losses[precision] = [float(step(batch)) for _ in range(10)]
     assert losses["float32"][-1] < 0.8 * losses["float32"][0]
     assert losses["mixed_bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+
+
+def test_stacked_layers_are_those_of_the_shallow_model_in_turn() -> None:
+    shallow, deep = backbone(layers=2), backbone(layers=5)
+    training.stack(shallow, deep)
+    for index, layer in enumerate(deep.transformer_layers):
+        copied, origin = layer.get_weights(), shallow.transformer_layers[index % 2].get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(copied, origin, strict=True))
+    for name in ("token_embedding", "position_embedding", "layer_norm"):
+        copied, origin = deep.get_layer(name).get_weights(), shallow.get_layer(name).get_weights()
+        assert copied
+        assert all(np.array_equal(a, b) for a, b in zip(copied, origin, strict=True))
+    again = backbone(layers=2)
+    again.set_weights([w + 1 for w in again.get_weights()])
+    training.stack(shallow, again)
+    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), shallow.get_weights(), strict=True))
+
+
+def test_bits_per_byte_scores_each_token_once_behind_half_a_window() -> None:
+    model, lengths, context = backbone(), list(range(1, 31)), 8
+    tokens = np.random.default_rng(1).integers(0, 30, 8 + 4 * 4 + 1 + 3).astype(np.int32)  # three are left over
+    bits, size = 0.0, 0
+    for place in range(1, 25):
+        first = 0 if place <= context else (place - 1) // 4 * 4 - 4
+        logits = model.token_embedding(model({
+            "token_ids": tokens[None, first:place], "padding_mask": np.ones((1, place - first), np.int32)
+        }), reverse=True)[0, -1]  # fmt: skip
+        bits -= float(tf.nn.log_softmax(logits)[tokens[place]]) / np.log(2)
+        size += lengths[tokens[place]]
+    assert training.bits_per_byte(model, tokens, lengths, context) == pytest.approx(bits / size, rel=1e-5)
 
 
 def test_a_checkpoint_keeps_values_of_any_type(tmp_path: Path) -> None:
