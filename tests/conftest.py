@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,7 +97,7 @@ def steps(sequence: int = SEQUENCE) -> Any:
     from stages.lm import fixed_loop, loop
 
     lengths = loop.Lengths(sequence, CHUNK, 4, guessed=8)
-    return fixed_loop.rooms(lengths) | loop.rooms(lengths)
+    return fixed_loop.rooms(lengths) | fixed_loop.rooms(replace(lengths, summed=True)) | loop.rooms(lengths)
 
 
 def driver(
@@ -134,11 +134,14 @@ def bytes_driver(toy: Toy) -> Any:
     return bytes_driver_of(toy)
 
 
-def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
+def bytes_driver_of(
+    toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1, summed: bool = True
+) -> Any:
     """A bytes driver for the toy, around either loop."""
     from stages.lm import bytes_driver, loop
 
-    limits = bytes_driver.Limits(loop.Lengths(SEQUENCE, CHUNK, 4, guessed), WINDOW, PROMPT_BYTES, growing)
+    lengths = loop.Lengths(SEQUENCE, CHUNK, 4, guessed, summed)
+    limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
     with quiet():
         return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
 

@@ -6,6 +6,7 @@ what the cache could hold.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 Cache = dict[str, tf.Tensor]
 Slots: TypeAlias = int | tf.Tensor | None  # how many: known, known when it runs, or not yet
 Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, kv_heads, slots, head_dim]
+Product = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def names(layers: int, prefix: str = "kv_cache") -> list[str]:
@@ -86,7 +88,7 @@ class Place:
     Masks float32 `[1, 1, T, R]` and `[1, 1, 1, P]` are added to the scores; `slots` float32 `[1, 1, R, 1]` is 1 where
     the tokens are written (all R slots if T is R, or the one slot of a single token).
 
-    With `fixed_shape` no size is unknown. `cap` bounds the scores softly.
+    With `fixed_shape` no size is unknown. `cap` bounds the scores softly. `summed`: see stand_in.Room.
     """
 
     recent_mask: tf.Tensor
@@ -94,6 +96,7 @@ class Place:
     slots: tf.Tensor
     fixed_shape: bool
     cap: float | None
+    summed: bool = False
 
 
 def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Tensor]]:
@@ -109,9 +112,10 @@ def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Ten
         written = zip(recent, (key, value), axes, strict=True)
         updated.extend(_add(old, new, place.slots, axis) for old, new, axis in written)
         parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
-        scores = [capped(tf.matmul(query, k, transpose_b=place.fixed_shape), place.cap) + mask for k, _, mask in parts]
-        values = [v for _, v, _ in parts]
-        return (_softmax_over_joined if place.fixed_shape else _softmax_over_parts)(scores, values)
+        product = _product_of(place)
+        scores = [capped(product(query, k), place.cap) + mask for k, _, mask in parts]
+        combine = _softmax_over_joined if place.fixed_shape else _softmax_over_parts
+        return combine(scores, [v for _, v, _ in parts], product)
 
     return attend, updated
 
@@ -122,16 +126,32 @@ def _add(old: tf.Tensor, new: tf.Tensor, slots: tf.Tensor, axis: int) -> tf.Tens
     return old + slots * new
 
 
-def _softmax_over_joined(scores: list[tf.Tensor], values: list[tf.Tensor]) -> tf.Tensor:
+def _product_of(place: Place) -> Product:
+    """How a matrix `[…, rows, in]` is multiplied by keys or values, as they are laid out (slot_axes)."""
+    by_matrix: Product = functools.partial(tf.matmul, transpose_b=place.fixed_shape)
+    return _summed_product if place.summed else by_matrix
+
+
+def _summed_product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """The product of `[1, heads, 1, in]` and `[1, heads, out, in]`, for one row without XNNPACK's repacking.
+
+    Several rows, of heads that share keys and values, pay for it.
+    """
+    if left.shape[2] != 1:
+        return tf.matmul(left, right, transpose_b=True)
+    return tf.reshape(tf.reduce_sum(left * right, -1), [1, left.shape[1], 1, right.shape[2]])
+
+
+def _softmax_over_joined(scores: list[tf.Tensor], values: list[tf.Tensor], product: Product) -> tf.Tensor:
     """Attention over several parts as if they were one: their scores are joined, the weights cut where they join.
 
     Cutting is cheap at a place that the converter knows; else it makes tensors of unknown size, which XNNPACK refuses.
     """
     weights = tf.split(tf.nn.softmax(tf.concat(scores, -1)), [s.shape[-1] for s in scores], -1)
-    return tf.add_n([tf.matmul(w, v, transpose_b=True) for w, v in zip(weights, values, strict=True)])
+    return tf.add_n([product(w, v) for w, v in zip(weights, values, strict=True)])
 
 
-def _softmax_over_parts(scores: list[tf.Tensor], values: list[tf.Tensor]) -> tf.Tensor:
+def _softmax_over_parts(scores: list[tf.Tensor], values: list[tf.Tensor], product: Product) -> tf.Tensor:
     """Attention over several parts as if they were one, without joining or cutting any tensor.
 
     exp(s − m), where m is the largest score of all, divided by its sum over all parts: probabilities, whose range a
@@ -141,5 +161,5 @@ def _softmax_over_parts(scores: list[tf.Tensor], values: list[tf.Tensor]) -> tf.
     weights = [tf.exp(s - largest) for s in scores]
     total = functools.reduce(tf.add, [tf.reduce_sum(w, -1, keepdims=True) for w in weights])
     inverse = 1.0 / total
-    mixed = [tf.matmul(w * inverse, v) for w, v in zip(weights, values, strict=True)]
+    mixed = [product(w * inverse, v) for w, v in zip(weights, values, strict=True)]
     return functools.reduce(tf.add, mixed)

@@ -1,7 +1,7 @@
 """UTF-8 bytes in, UTF-8 bytes out, in operators that every TensorFlow Lite runtime has built in: portable.tflite."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,17 @@ class Limits:
 
 def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
     """The bytes driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    vocabulary, growing = drivers.vocabulary_for(preset, model), settings["portable_loop"] == "growing"
-    lengths = (drivers.tokens_lengths if growing else drivers.text_lengths)(settings)
-    limits = Limits(lengths, settings["context_window"], settings["portable_prompt_bytes"], growing)
+    growing = settings["portable_loop"] == "growing"
+    limits = Limits(lengths(settings), settings["context_window"], settings["portable_prompt_bytes"], growing)
+    vocabulary = drivers.vocabulary_for(preset, model)
     return convert(vocabulary, families.read_shape(preset), limits, settings["suppress_tokens"])
+
+
+def lengths(settings: Mapping[str, Any]) -> loop.Lengths:
+    """The lengths of the bytes driver's loop."""
+    if settings["portable_loop"] == "growing":
+        return drivers.tokens_lengths(settings)
+    return replace(drivers.text_lengths(settings), summed=True)
 
 
 def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> schema.ModelT:
@@ -64,6 +71,11 @@ def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Se
 
 def _loop(limits: Limits) -> Any:
     return loop if limits.growing else fixed_loop
+
+
+def rooms(settings: Mapping[str, Any]) -> dict[str, stand_in.Room | stand_in.Growing]:
+    """The core's signatures that the bytes driver of convert's settings calls, by name."""
+    return dict((loop if settings["portable_loop"] == "growing" else fixed_loop).rooms(lengths(settings)))
 
 
 def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> Any:

@@ -2,7 +2,7 @@
 
 XNNPACK of TF 2.18 keeps writing where a tensor was before it grew, without an error; TFLite 2.12 does not know the
 operators. Here `past` has room for a whole answer, and the core comes twice: for a chunk of the prompt, and for one
-token.
+token. What no longer fits into `past` is written over other slots, when the answer is as long as it may be.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from stages.lm.stand_in import Room
 
 def rooms(lengths: Lengths) -> dict[str, Room]:
     """The core's signatures that this loop calls, by name."""
-    past = lengths.sequence + max(lengths.chunk, lengths.recent)
-    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past)
-    return {f"{stand_in.STEP}_{size.tokens}": size for size in sizes}
+    past = max(lengths.sequence, lengths.chunk, lengths.recent)
+    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past, lengths.summed)
+    return {f"{stand_in.STEP}_{size.tokens}" + "_summed" * size.summed: size for size in sizes}
 
 
 def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
@@ -62,10 +62,14 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
 
 
 def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str, Room]) -> list[tf.Tensor]:
-    """Reads all but the last token in chunks; slots written past them are masked until they are written again."""
+    """Reads all but the last token in chunks; slots written past them are masked until they are written again.
+
+    A chunk that would reach beyond `past` begins earlier, and reads some tokens once more.
+    """
     name, room = reading
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
+        first = tf.minimum(first, room.past - room.tokens)
         cache = [*attention.empty(shape, room.recent, fixed_shape=True), *past]
         _, updated = stand_in.call_step(shape, _inputs(ids, first, first, room, windowed=shape.windowed), cache, name)
         return [first + room.tokens, *_join(past, updated, first)]

@@ -31,12 +31,14 @@ class Lengths:
     """In tokens: the longest answer, prompt included; what one pass over the prompt reads; room in `recent`.
 
     `guessed` is how many are read at once where the text repeats itself, the last known one included; 1: no guesses.
+    `summed` is for loops of fixed shape: see stand_in.Room.
     """
 
     sequence: int
     chunk: int
     recent: int = 16
     guessed: int = 1
+    summed: bool = False
 
 
 def rooms(lengths: Lengths) -> dict[str, Growing]:

@@ -16,11 +16,16 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Room:
-    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits."""
+    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits.
+
+    `summed`: attention multiplies and adds where it would call for a product of matrices, which XNNPACK repacks keys
+    and values for in each token. LiteRT is faster by it for one token, TF 2.18 slower.
+    """
 
     tokens: int
     recent: int
     past: int
+    summed: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,11 +151,13 @@ class Steps:
     """One sequence through a core's signatures of fixed shape `step_<n>`, as the text driver calls them.
 
     Read and write as with a Session: another order of sums rounds otherwise, and quantized activations show that.
+    With `summed` one token goes through `step_1_summed`, as the bytes driver's do.
     """
 
-    def __init__(self, interpreter: Any) -> None:
-        names = [n for n in interpreter.get_signature_list() if n.startswith("step_")]
-        self._runners = {int(n.removeprefix("step_")): interpreter.get_signature_runner(n) for n in names}
+    def __init__(self, interpreter: Any, summed: bool = False) -> None:
+        found = (re.fullmatch(r"step_(\d+)(_summed)?", n) for n in interpreter.get_signature_list())
+        names = {int(m[1]): m[0] for m in found if m and (m[1] != "1" or bool(m[2]) == summed)}
+        self._runners = {n: interpreter.get_signature_runner(name) for n, name in names.items()}
         self._details = {n: r.get_input_details() for n, r in self._runners.items()}
         self.reset()
 
@@ -172,7 +175,8 @@ class Steps:
 
     def prefill(self, tokens: Array, chunk: int) -> None:
         """Reads tokens `[n]` in chunks, the last one padded."""
-        for first in range(0, len(tokens), chunk):
+        last = self._details[1]["past_mask"]["shape"][3] - chunk  # where a chunk may begin
+        for first in (min(f, last) for f in range(0, len(tokens), chunk)):
             padded = np.resize(tokens[first : first + chunk], chunk)
             self._start = first
             self._recent = self._empty(chunk)

@@ -86,7 +86,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
 def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
-        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
+        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4, summed=True)
         steps = loop.rooms(lengths) | fixed_loop.rooms(lengths)
         built = core.build(toy.weights, SLOTS, form.prefill, steps)
         if form.mode != "float32":

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, TEXT, WINDOW, Toy, bytes_driver_of
+from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, bytes_driver_of
 
+from stages.lm import bytes_driver, core, fixed_loop, loop
 from stages.measure import portable as rules
+from stages.quiet import quiet
 from stages.tflite import compiled, flatbuffer, linker, portable, runner, targets, tokens
 
 GREEDY = tokens.Sampling()
@@ -49,14 +51,15 @@ def test_greedy_text_is_the_text_flavours(proceed: portable.Continue, complete: 
         assert prompt + proceed(prompt, SEQUENCE, GREEDY, False) == complete(prompt)
 
 
-@pytest.mark.parametrize("form", ["growing", "guessing", "compiled", "TF 2.18", "two threads"])
+@pytest.mark.parametrize("form", ["growing", "guessing", "products", "compiled", "TF 2.18", "two threads"])
 def test_the_same_in_either_loop_and_every_runtime(
     toy: Toy, path: Path, proceed: portable.Continue, core_path: Path, tmp_path: Path, form: str
 ) -> None:
-    if form in ("growing", "guessing"):
-        made = bytes_driver_of(toy, growing=True, guessed=8 if form == "guessing" else 1)
-        flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "grown.tflite")
-        other = portable.interpreted(runner.litert(tmp_path / "grown.tflite", 1))
+    if form in ("growing", "guessing", "products"):
+        growing, guessed = form != "products", 8 if form == "guessing" else 1
+        made = bytes_driver_of(toy, growing=growing, guessed=guessed, summed=False)
+        flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "other.tflite")
+        other = portable.interpreted(runner.litert(tmp_path / "other.tflite", 1))
     elif form == "compiled":
         other = portable.compiled(compiled.load(path, 1))
     else:
@@ -65,6 +68,25 @@ def test_the_same_in_either_loop_and_every_runtime(
     for prompt in [*(p.encode() for p in PROMPTS), b"", *cut_texts(12, seed=2)]:
         for most, rule, word in ((SEQUENCE, GREEDY, False), (9, GREEDY, True), (SEQUENCE, drawn, False)):
             assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
+
+
+def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path) -> None:
+    """Chunks that end behind the last slot of `past`, and tokens that are joined to it no more."""
+    shape, said = toy.weights.shape, []
+    fixed, grown = loop.Lengths(SEQUENCE, 7, 4, summed=True), loop.Lengths(SEQUENCE, 7, 4)
+    with quiet():
+        flatbuffer.write(
+            core.build(toy.weights, SLOTS, [8], fixed_loop.rooms(fixed) | loop.rooms(grown)), tmp_path / "core"
+        )
+        for lengths in (fixed, grown):
+            limits = bytes_driver.Limits(lengths, SEQUENCE - 3, PROMPT_BYTES, growing=lengths is grown)
+            made = bytes_driver.convert(toy.vocabulary, shape, limits)
+            flatbuffer.write(linker.link(made, flatbuffer.read(tmp_path / "core")), tmp_path / "portable.tflite")
+            proceed = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
+            prompts = [TEXT[i][:length].encode() for i in range(3) for length in range(20, PROMPT_BYTES, 9)]
+            said.append([proceed(p, SEQUENCE, GREEDY, False) for p in prompts])
+    assert said[0] == said[1]
+    assert len(set(map(len, said[0]))) > 3
 
 
 def test_built_in_operators_only_and_every_target_that_has_them(path: Path) -> None:

@@ -70,12 +70,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def models(folder: Path) -> Iterator[tuple[str, Any]]:
     """The portable model of the shipped preset in each mode, as convert and quantize make it."""
-    from stages.lm import bytes_driver, core, drivers, families, fixed_loop, loop
+    from stages.lm import bytes_driver, core, families
     from stages.tflite import flatbuffer, linker, quantization
 
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
     limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
-    steps = fixed_loop.rooms(drivers.text_lengths(limits)) | loop.rooms(drivers.tokens_lengths(limits))
+    steps = bytes_driver.rooms(limits)
     path, driver = folder / "core.tflite", bytes_driver.convert_for(SHIPPED, MODEL, limits)
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
