@@ -44,7 +44,7 @@ class PretrainSettings:
 
 
 class _Names(NamedTuple):
-    """What a phase keeps is named by: what it is before its learning rate falls, and behind it."""
+    """What a phase's files are called by: its checkpoints before the learning rate falls, and its end."""
 
     steady: str
     end: str
@@ -76,8 +76,8 @@ def run(settings: PretrainSettings) -> None:
 
 def _corpus(settings: PretrainSettings) -> Corpus:
     """The text, kept for a run that goes on."""
-    made_by = [Path(settings.packages).read_bytes(), repr(settings.corpus).encode(), Path(corpus.__file__).read_bytes()]
-    kept = WORK / f"corpus-{hashlib.sha256(b'|'.join(made_by)).hexdigest()[:16]}.json"
+    made_by = Path(settings.packages).read_bytes(), settings.corpus, Path(corpus.__file__).read_bytes()
+    kept = WORK / f"corpus-{_hashed(*made_by)}.json"
     if not kept.exists():
         with step("getting the packages, 2 GB at first"):
             wheels.fetch(Path(settings.packages), WORK / "wheels")

@@ -1,5 +1,6 @@
 """Runs one job of a sweep as a DVC experiment, in a clone of its own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from stages.experiments import records, snapshot
@@ -20,6 +22,7 @@ from stages.files import read_json
 from stages.measure import alone
 
 SCRATCH = Path(".dvc/tmp/sweep")
+_ORPHANS_S = 10.0  # a killed process is gone within
 _FILES = ("metrics", "performance")
 _OF_A_STAGE = ("failed to run", "error: ")  # in a log: not DVC's own trouble, which a second try may not have
 
@@ -61,6 +64,7 @@ def _experiment(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     log = records.log(job["name"])
     log.unlink(missing_ok=True)
     for attempt in (1, 2):
+        _end_orphans(folder)
         snapshot.clone(Snapshot(job["head"], job["tree"]), folder, Path(job["cache"]))
         with log.open("ab") as file:
             status = _run(command, folder, file)
@@ -114,6 +118,17 @@ def _end(session: int) -> None:
         os.killpg(session, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _end_orphans(folder: Path) -> None:
+    """Ends what works in a folder since its worker was killed: DVC and a stage live on, and would write among ours."""
+    place, found = str(folder.absolute()), []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if f"{process.cwd()}/".startswith(f"{place}/"):
+                process.kill()
+                found.append(process)
+    psutil.wait_procs(found, timeout=_ORPHANS_S)
 
 
 def _results(folder: Path) -> dict[str, Any]:

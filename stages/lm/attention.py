@@ -112,7 +112,7 @@ def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Ten
         written = zip(recent, (key, value), axes, strict=True)
         updated.extend(_add(old, new, place.slots, axis) for old, new, axis in written)
         parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
-        product = _product_of(place)
+        product = _product_of(place, query.shape[2])
         scores = [capped(product(query, k), place.cap) + mask for k, _, mask in parts]
         combine = _softmax_over_joined if place.fixed_shape else _softmax_over_parts
         return combine(scores, [v for _, v, _ in parts], product)
@@ -126,20 +126,18 @@ def _add(old: tf.Tensor, new: tf.Tensor, slots: tf.Tensor, axis: int) -> tf.Tens
     return old + slots * new
 
 
-def _product_of(place: Place) -> Product:
-    """How a matrix `[…, rows, in]` is multiplied by keys or values, as they are laid out (slot_axes)."""
-    by_matrix: Product = functools.partial(tf.matmul, transpose_b=place.fixed_shape)
-    return _summed_product if place.summed else by_matrix
+def _product_of(place: Place, rows: int | None) -> Product:
+    """How a matrix `[…, rows, in]` is multiplied by keys or values, as they are laid out (slot_axes).
 
-
-def _summed_product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """The product of `[1, heads, 1, in]` and `[1, heads, out, in]`, for one row without XNNPACK's repacking.
-
-    Several rows, of heads that share keys and values, pay for it.
+    Several rows, of heads that share keys and values, are worth XNNPACK's repacking.
     """
-    if left.shape[2] != 1:
-        return tf.matmul(left, right, transpose_b=True)
-    return tf.reshape(tf.reduce_sum(left * right, -1), [1, left.shape[1], 1, right.shape[2]])
+    by_matrix: Product = functools.partial(tf.matmul, transpose_b=place.fixed_shape)
+    return _summed_product if place.summed and rows == 1 else by_matrix
+
+
+def _summed_product(row: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """The product of `[1, heads, 1, in]` and `[1, heads, out, in]` without a product of matrices."""
+    return tf.reshape(tf.reduce_sum(row * right, -1), [1, row.shape[1], 1, right.shape[2]])
 
 
 def _softmax_over_joined(scores: list[tf.Tensor], values: list[tf.Tensor], product: Product) -> tf.Tensor:

@@ -50,32 +50,30 @@ class Limits:
 
 def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
     """The bytes driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    growing = settings["portable_loop"] == "growing"
-    limits = Limits(lengths(settings), settings["context_window"], settings["portable_prompt_bytes"], growing)
-    vocabulary = drivers.vocabulary_for(preset, model)
+    vocabulary, limits = drivers.vocabulary_for(preset, model), limits_for(settings)
     return convert(vocabulary, families.read_shape(preset), limits, settings["suppress_tokens"])
 
 
-def lengths(settings: Mapping[str, Any]) -> loop.Lengths:
-    """The lengths of the bytes driver's loop."""
-    if settings["portable_loop"] == "growing":
-        return drivers.tokens_lengths(settings)
-    return replace(drivers.text_lengths(settings), summed=True)
+def limits_for(settings: Mapping[str, Any]) -> Limits:
+    """How much the bytes driver of convert's settings reads and writes."""
+    growing = settings["portable_loop"] == "growing"
+    lengths = drivers.tokens_lengths(settings) if growing else replace(drivers.text_lengths(settings), summed=True)
+    return Limits(lengths, settings["context_window"], settings["portable_prompt_bytes"], growing)
 
 
 def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> schema.ModelT:
     """The bytes driver as a model whose placeholders the linker replaces."""
     model = skeleton.convert({SIGNATURE: trace(vocabulary, shape, limits, suppressed)}, custom_ops=True)
-    return linker.with_calls(model, stand_in.calls(shape, _loop(limits).rooms(limits.loop)))
+    return linker.with_calls(model, stand_in.calls(shape, rooms(limits)))
+
+
+def rooms(limits: Limits) -> dict[str, stand_in.Room | stand_in.Growing]:
+    """The core's signatures that a bytes driver calls, by name."""
+    return dict(_loop(limits).rooms(limits.loop))
 
 
 def _loop(limits: Limits) -> Any:
     return loop if limits.growing else fixed_loop
-
-
-def rooms(settings: Mapping[str, Any]) -> dict[str, stand_in.Room | stand_in.Growing]:
-    """The core's signatures that the bytes driver of convert's settings calls, by name."""
-    return dict((loop if settings["portable_loop"] == "growing" else fixed_loop).rooms(lengths(settings)))
 
 
 def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> Any:

@@ -155,9 +155,10 @@ class Steps:
     """
 
     def __init__(self, interpreter: Any, summed: bool = False) -> None:
-        found = (re.fullmatch(r"step_(\d+)(_summed)?", n) for n in interpreter.get_signature_list())
-        names = {int(m[1]): m[0] for m in found if m and (m[1] != "1" or bool(m[2]) == summed)}
-        self._runners = {n: interpreter.get_signature_runner(name) for n, name in names.items()}
+        names = [n for n in interpreter.get_signature_list() if re.fullmatch(r"step_\d+", n)]
+        self._runners = {int(n.removeprefix("step_")): interpreter.get_signature_runner(n) for n in names}
+        if summed:
+            self._runners[1] = interpreter.get_signature_runner("step_1_summed")
         self._details = {n: r.get_input_details() for n, r in self._runners.items()}
         self.reset()
 

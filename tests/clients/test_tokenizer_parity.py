@@ -29,6 +29,8 @@ TF_LIMIT = 120  # bytes: KerasHub's graph takes a round per merge of the longest
 IDS = list[list[int]]
 
 _UNKNOWN_WHITE = re.compile("[ ][\x0b\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f]")
+_KNOWN_WHITE = " \xa0\u2009\u202f\u3000"
+_UNSPLIT_WHITE = re.compile(r"\s[^\S ]\S")
 # Who differs, on which texts, and why; and whether on all of them: on others of a class no merge is at stake.
 DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
     # the driver has room for the longest answer; a longer prompt answers itself, and nobody asks for its tokens
@@ -43,8 +45,13 @@ DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
         "U+0134 before A becomes the end token's name": (lambda t: "\u0134A" in t, True),
         # `\s` of RE2 is ASCII's white space without \v; KerasHub adds U+00A0, U+2009, U+202F and U+3000, and no more
         "other white space takes the blank before it": (lambda t: bool(_UNKNOWN_WHITE.search(t)), False),
+        # for GPT-2 the last white space before a word is another, or that word's blank: `\n\n!` is `\n`, `\n`, `!`
+        "white space before a word ends in no blank: it stays whole": (lambda t: bool(_UNSPLIT_WHITE.search(t)), False),
         # GPT-2's pattern takes white space at the end of a text for one word
-        "white space at the end: its last blank stands alone": (lambda t: t[-2:].isspace() and t[-1:] == " ", False),
+        "white space at the end: its last, known one stands alone": (
+            lambda t: t[-2:].isspace() and t[-1:] in _KNOWN_WHITE,
+            False,
+        ),
     },
 }
 
@@ -54,6 +61,9 @@ DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
 KERAS_BORDERS = {
     ("blank", "blank"),  # of several blanks the last belongs to the word after them: `  if` is ` `, ` if`
     ("newline", "blank"),  # likewise: `\n !` is `\n`, ` !`
+    ("newline", "newline"),  # the last white space before a word is a word of its own: `\n\n!` is `\n`, `\n`, `!`
+    # likewise, where both begin as a blank and a dash do, which is a token
+    *(("blank", ascii(c)) for c in map(chr, range(0x2000, 0x3000)) if c.isspace()),
     ("quote", "letter"),  # after other signs no contraction begins: `!'s` is `!'`, `s`
     ("letter", "letter"),  # a contraction ends: `I'vex` is `I`, `'ve`, `x`
 }

@@ -75,7 +75,7 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
 
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
     limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
-    steps = bytes_driver.rooms(limits)
+    steps = bytes_driver.rooms(bytes_driver.limits_for(limits))
     path, driver = folder / "core.tflite", bytes_driver.convert_for(SHIPPED, MODEL, limits)
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:

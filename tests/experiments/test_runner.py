@@ -1,0 +1,41 @@
+"""A job runs in a folder of its own, whatever an earlier try left there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import repositories
+
+from stages.experiments import records, runner, snapshot
+from stages.experiments.jobs import Job
+
+# DVC and a stage live on when their worker is killed
+ORPHAN = """
+import time
+from pathlib import Path
+while True:
+    Path("artifacts/author").mkdir(parents=True, exist_ok=True)
+    Path("artifacts/author/written").write_text("by nobody's child")
+    print(flush=True)
+    time.sleep(0.001)
+"""
+
+
+def test_what_a_killed_worker_left_at_work_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = repositories.make_fake(tmp_path / "repository")
+    monkeypatch.chdir(repository.folder)
+    for name, value in repository.environment.items():
+        monkeypatch.setenv(name, value)
+    folder = runner.SCRATCH / "float32-abc"
+    folder.mkdir(parents=True)
+    orphan = subprocess.Popen([sys.executable, "-c", ORPHAN], cwd=folder, stdout=subprocess.PIPE)
+    assert orphan.stdout is not None
+    orphan.stdout.readline()
+    job = Job(folder.name, {}, ("convert",))
+    runner.work(runner.order(job, snapshot.take(), snapshot.cache_folder(), pull=False))
+    record = records.read(folder.name)
+    assert record is not None
+    assert record.state == records.DONE, record.reason
+    orphan.wait(timeout=10)  # it never ends by itself
+    assert not folder.exists()
