@@ -1,10 +1,12 @@
 """A toy GPT-2 (two layers, its own vocabulary) and what the pipeline makes of it, in seconds."""
 
 import argparse
+import atexit
 import datetime
 import decimal
 import difflib
 import doctest
+import functools
 import heapq
 import json
 import optparse
@@ -12,8 +14,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,10 +28,16 @@ from stages.quiet import quiet
 
 pytest_plugins = ["bundles", "projects"]
 ROOT = Path(__file__).parent.parent
+LONGEST = ("clients", "lm", "pipeline", "tflite", "web")  # modules of minutes
 SLOTS, SEQUENCE, WINDOW, CHUNK = 64, 48, 24, 8
 PROMPT_BYTES = 200  # of the bytes driver
 TEXT = [str(m.__doc__) for m in (argparse, datetime.datetime, decimal, difflib.Differ, doctest, heapq, json, optparse)]
 PROMPTS = ["Returns the", "Raises ValueError where", "a", "  two  blanks", "naïve café – 日本", "don't you're 's"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest modules: at the end one would keep a process at work while the others have nothing."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def steps(sequence: int = SEQUENCE) -> Any:
     from stages.lm import fixed_loop, loop
 
     lengths = loop.Lengths(sequence, CHUNK, 4, guessed=8)
-    return fixed_loop.rooms(lengths) | fixed_loop.rooms(replace(lengths, summed=True)) | loop.rooms(lengths)
+    return fixed_loop.rooms(lengths) | loop.rooms(lengths)
 
 
 def driver(
@@ -134,13 +143,11 @@ def bytes_driver(toy: Toy) -> Any:
     return bytes_driver_of(toy)
 
 
-def bytes_driver_of(
-    toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1, summed: bool = True
-) -> Any:
+def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
     """A bytes driver for the toy, around either loop."""
     from stages.lm import bytes_driver, loop
 
-    lengths = loop.Lengths(SEQUENCE, CHUNK, 4, guessed, summed)
+    lengths = loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
     limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
     with quiet():
         return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
@@ -183,13 +190,18 @@ def gpt2_vocabulary() -> Any:
     return tokenizer.Vocabulary(ids, [(a, b) for a, b in (line.split(" ") for line in lines if line)], end, end)
 
 
-def isolated(*packages: str) -> list[str]:
-    """The command of a Python 3.11 with these packages alone, none of this project's."""
+@functools.cache
+def isolated(*packages: str) -> str:
+    """A Python 3.11 with these packages alone, none of this project's; made once, and gone when the tests are."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         absent("uv is absent: it makes environments of their own (run the tests by `uv run pytest`)")
-    wanted = [part for package in packages for part in ("--with", package)]
-    return [uv, "run", "--quiet", "--no-project", "--isolated", "--python", "3.11", *wanted, "python"]
+    folder = tempfile.mkdtemp(prefix="isolated")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    python = f"{folder}/bin/python"
+    for command in (["venv", "--python", "3.11", folder], ["pip", "install", "--python", python, *packages]):
+        subprocess.run([uv, *command, "--quiet"], cwd=folder, check=True)
+    return python
 
 
 def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -201,22 +213,30 @@ def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 def keras_greedy(toy: Toy, ids: list[int], length: int, suppressed: Sequence[int] = ()) -> list[int]:
     """Greedy decoding by KerasHub's own generate(), the end token included, without the suppressed ids."""
+    tokens = np.zeros((1, length), np.int32)
+    tokens[0, : len(ids)] = ids
+    mask = (np.arange(length) < len(ids))[None]
+    end = toy.end
+    with quiet():
+        out = _generating(toy.model, tuple(suppressed))(
+            {"token_ids": tokens, "padding_mask": mask}, stop_token_ids=[end]
+        )
+    said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
+    return said[: said.index(end) + 1] if end in said else said
+
+
+@functools.cache
+def _generating(model: Any, suppressed: tuple[int, ...]) -> Any:
+    """The function inside generate(), which without a preprocessor fails on what Gemma 3's returns; traced once."""
     from keras_hub.samplers import GreedySampler
 
     class Sampler(GreedySampler):
         def get_next_token(self, probabilities: Any) -> Any:
             return super().get_next_token(probabilities * ~np.isin(np.arange(probabilities.shape[-1]), suppressed))
 
-    bare = type(toy.model)(backbone=toy.model.backbone, preprocessor=None)
+    bare = type(model)(backbone=model.backbone, preprocessor=None)
     bare.compile(sampler=Sampler(), jit_compile=False)
-    tokens = np.zeros((1, length), np.int32)
-    tokens[0, : len(ids)] = ids
-    mask = (np.arange(length) < len(ids))[None]
-    end = toy.end
-    with quiet():  # the function inside generate(), which without a preprocessor fails on what Gemma 3's returns
-        out = bare.make_generate_function()({"token_ids": tokens, "padding_mask": mask}, stop_token_ids=[end])
-    said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
-    return said[: said.index(end) + 1] if end in said else said
+    return bare.make_generate_function()
 
 
 def subject_of(toy: Toy, core_path: Path) -> Any:

@@ -21,8 +21,9 @@ MASKED = float(np.float32(-0.7 * np.finfo(np.float32).max))
 
 Cache = dict[str, tf.Tensor]
 Slots: TypeAlias = int | tf.Tensor | None  # how many: known, known when it runs, or not yet
-Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values, each [1, kv_heads, slots, head_dim]
+Pair = tuple[tf.Tensor, tf.Tensor]  # keys and values
 Product = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+SLOT_AXES = (3, 2)  # of keys and of values in `past` and `recent`
 
 
 def names(layers: int, prefix: str = "kv_cache") -> list[str]:
@@ -30,24 +31,15 @@ def names(layers: int, prefix: str = "kv_cache") -> list[str]:
     return [f"{prefix}_{kind}_{i}" for i in range(layers) for kind in "kv"]
 
 
-def slot_axes(*, fixed_shape: bool) -> tuple[int, int]:
-    """The axis of the slots in keys and in values of `past` and `recent`; the other of axes 2 and 3 is head_dim's.
-
-    For each product XNNPACK repacks the matrix on its right. LiteRT 2.3, for which the growing loop is, does that
-    faster where the matrix is laid out `[in, out]`; TF 2.18, for which the fixed one is, where it is `[out, in]`.
-    """
-    return (2, 3) if fixed_shape else (3, 2)
+def sizes(shape: Shape, slots: Slots) -> list[list[Slots]]:
+    """The shapes of `past` or `recent`: keys, then values, layer by layer, each `[in, out]` for its product."""
+    keys, values = [1, shape.kv_heads, shape.head_dim, slots], [1, shape.kv_heads, slots, shape.head_dim]
+    return [keys, values] * shape.layers
 
 
-def sizes(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[list[Slots]]:
-    """The shapes of `past` or `recent`: keys, then values, layer by layer."""
-    plain, turned = [1, shape.kv_heads, slots, shape.head_dim], [1, shape.kv_heads, shape.head_dim, slots]
-    return [plain if axis == 2 else turned for axis in slot_axes(fixed_shape=fixed_shape)] * shape.layers
-
-
-def empty(shape: Shape, slots: Slots, *, fixed_shape: bool) -> list[tf.Tensor]:
+def empty(shape: Shape, slots: Slots) -> list[tf.Tensor]:
     """Zeros of these shapes; all layers name the same two tensors."""
-    return [tf.zeros(size) for size in sizes(shape, slots, fixed_shape=fixed_shape)[:2]] * shape.layers
+    return [tf.zeros(size) for size in sizes(shape, slots)[:2]] * shape.layers
 
 
 def fixed(cache: Pair, input_pos: tf.Tensor, mask: tf.Tensor, cap: float | None) -> tuple[Attend, list[tf.Tensor]]:
@@ -88,7 +80,7 @@ class Place:
     Masks float32 `[1, 1, T, R]` and `[1, 1, 1, P]` are added to the scores; `slots` float32 `[1, 1, R, 1]` is 1 where
     the tokens are written (all R slots if T is R, or the one slot of a single token).
 
-    With `fixed_shape` no size is unknown. `cap` bounds the scores softly. `summed`: see stand_in.Room.
+    With `fixed_shape` no size is unknown. `cap` bounds the scores softly.
     """
 
     recent_mask: tf.Tensor
@@ -96,7 +88,6 @@ class Place:
     slots: tf.Tensor
     fixed_shape: bool
     cap: float | None
-    summed: bool = False
 
 
 def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Tensor]]:
@@ -108,11 +99,10 @@ def growing(recent: Pair, past: Pair, place: Place) -> tuple[Attend, list[tf.Ten
     updated: list[tf.Tensor] = []
 
     def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        axes = slot_axes(fixed_shape=place.fixed_shape)
-        written = zip(recent, (key, value), axes, strict=True)
+        written = zip(recent, (key, value), SLOT_AXES, strict=True)
         updated.extend(_add(old, new, place.slots, axis) for old, new, axis in written)
         parts = [(*updated, place.recent_mask), (*past, place.past_mask)]
-        product = _product_of(place, query.shape[2])
+        product = _product_of(query.shape[2]) if place.fixed_shape else tf.matmul
         scores = [capped(product(query, k), place.cap) + mask for k, _, mask in parts]
         combine = _softmax_over_joined if place.fixed_shape else _softmax_over_parts
         return combine(scores, [v for _, v, _ in parts], product)
@@ -126,18 +116,24 @@ def _add(old: tf.Tensor, new: tf.Tensor, slots: tf.Tensor, axis: int) -> tf.Tens
     return old + slots * new
 
 
-def _product_of(place: Place, rows: int | None) -> Product:
-    """How a matrix `[…, rows, in]` is multiplied by keys or values, as they are laid out (slot_axes).
+def _product_of(rows: int) -> Product:
+    """How `rows` of a head, in tensors of fixed shape, are multiplied by its keys or values.
 
-    Several rows, of heads that share keys and values, are worth XNNPACK's repacking.
+    XNNPACK packs the matrix on a product's right anew each time: one row is multiplied and summed instead, which reads
+    keys and values once. For several rows packing pays; TF 2.18 packs what is laid out `[in, out]` six times as slowly
+    as it turns it.
     """
-    by_matrix: Product = functools.partial(tf.matmul, transpose_b=place.fixed_shape)
-    return _summed_product if place.summed and rows == 1 else by_matrix
+    return _summed_product if rows == 1 else _turned_product
 
 
 def _summed_product(row: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    """The product of `[1, heads, 1, in]` and `[1, heads, out, in]` without a product of matrices."""
-    return tf.reshape(tf.reduce_sum(row * right, -1), [1, row.shape[1], 1, right.shape[2]])
+    """`[1, heads, 1, in]` by `[1, heads, in, out]`."""
+    return tf.reduce_sum(tf.reshape(row, [1, row.shape[1], row.shape[3], 1]) * right, 2, keepdims=True)
+
+
+def _turned_product(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """`[1, heads, rows, in]` by `[1, heads, in, out]`."""
+    return tf.matmul(left, tf.transpose(right, [0, 1, 3, 2]), transpose_b=True)
 
 
 def _softmax_over_joined(scores: list[tf.Tensor], values: list[tf.Tensor], product: Product) -> tf.Tensor:

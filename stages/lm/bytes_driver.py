@@ -1,7 +1,7 @@
 """UTF-8 bytes in, UTF-8 bytes out, in operators that every TensorFlow Lite runtime has built in: portable.tflite."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, A
 def limits_for(settings: Mapping[str, Any]) -> Limits:
     """How much the bytes driver of convert's settings reads and writes."""
     growing = settings["portable_loop"] == "growing"
-    lengths = drivers.tokens_lengths(settings) if growing else replace(drivers.text_lengths(settings), summed=True)
+    lengths = (drivers.tokens_lengths if growing else drivers.text_lengths)(settings)
     return Limits(lengths, settings["context_window"], settings["portable_prompt_bytes"], growing)
 
 

@@ -39,8 +39,7 @@ def build(
     forms = {prefill_name(n): Form(fixed_specs(shape, n, slots), "kv_cache", False) for n in prefill_lengths}
     forms[DECODE] = Form(fixed_specs(shape, 1, slots), "kv_cache", True)
     for name, room in steps.items():
-        summed = isinstance(room, Room) and room.summed
-        forms[name] = Form(stand_in.specs(shape, room), "recent", True, summed)
+        forms[name] = Form(stand_in.specs(shape, room), "recent", True)
     around = skeleton.convert({n: _trace_around(weights, n, f) for n, f in forms.items()}, custom_ops=True)
     every = [(n, f, i) for n, f in forms.items() for i in range(shape.layers)]
     kinds = {_alike(shape, n, f, i): (f, i) for n, f, i in every}
@@ -58,15 +57,11 @@ def build(
 
 @dataclass(frozen=True)
 class Form:
-    """A signature: its inputs, the prefix of the cache's names that it writes, whether it gives logits.
-
-    `summed`: see stand_in.Room.
-    """
+    """A signature: its inputs, the prefix of the cache's names that it writes, whether it gives logits."""
 
     specs: Mapping[str, tf.TensorSpec]
     written: str
     head: bool
-    summed: bool = False
 
     def narrows(self, shape: Shape, layer: int) -> bool:
         """Whether a layer gives only the rows of which logits are wanted: of a prompt the last, of guesses all."""
@@ -160,7 +155,7 @@ def _trace_layer(weights: Weights, form: Form, layer: int) -> Any:
         if form.written == "recent":
             fixed_shape = form.specs["tokens"].shape[1] is not None
             masks = inputs["recent_mask"], inputs["past_mask"]
-            place = Place(*masks, inputs["slots"], fixed_shape, shape.score_cap, form.summed)
+            place = Place(*masks, inputs["slots"], fixed_shape, shape.score_cap)
             attend, updated = attention.growing(pair, (inputs["past_keys"], inputs["past_values"]), place)
         else:
             attend, updated = attention.fixed(pair, inputs["input_pos"], inputs["mask"], shape.score_cap)

@@ -22,8 +22,8 @@ from stages.lm.stand_in import Room
 def rooms(lengths: Lengths) -> dict[str, Room]:
     """The core's signatures that this loop calls, by name."""
     past = max(lengths.sequence, lengths.chunk, lengths.recent)
-    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past, lengths.summed)
-    return {f"{stand_in.STEP}_{size.tokens}" + "_summed" * size.summed: size for size in sizes}
+    sizes = Room(lengths.chunk, lengths.chunk, past), Room(1, lengths.recent, past)
+    return {f"{stand_in.STEP}_{size.tokens}": size for size in sizes}
 
 
 def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
@@ -51,7 +51,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             ids = tf.where(tf.equal(tf.range(ids.shape[0]), known), token, ids)
             return [known + 1, tf.equal(token, plan.end), ids, *recent, *cache[len(recent) :]]
 
-        state = [known, ended, ids, *attention.empty(shape, one.recent, fixed_shape=True), *past]
+        state = [known, ended, ids, *attention.empty(shape, one.recent), *past]
         known, ended, ids, *cache = tf.while_loop(within, inner, state)
         # its own `past`, as in loop.py
         return [known, ended, ids, *_join(past, cache[: len(past)], start)]
@@ -70,17 +70,17 @@ def _prefill(ids: tf.Tensor, count: tf.Tensor, shape: Shape, reading: tuple[str,
 
     def chunk(first: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
         first = tf.minimum(first, room.past - room.tokens)
-        cache = [*attention.empty(shape, room.recent, fixed_shape=True), *past]
+        cache = [*attention.empty(shape, room.recent), *past]
         _, updated = stand_in.call_step(shape, _inputs(ids, first, first, room, windowed=shape.windowed), cache, name)
         return [first + room.tokens, *_join(past, updated, first)]
 
-    state = [tf.constant(0), *attention.empty(shape, room.past, fixed_shape=True)]
+    state = [tf.constant(0), *attention.empty(shape, room.past)]
     return list(tf.while_loop(lambda first, *_: first < count - 1, chunk, state)[1:])
 
 
 def _join(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], first: tf.Tensor) -> list[tf.Tensor]:
     """Past keys and values with the recent ones in the slots from `first` on."""
-    starts = [first * tf.one_hot(axis, 4, dtype=tf.int32) for axis in attention.slot_axes(fixed_shape=True)]
+    starts = [first * tf.one_hot(axis, 4, dtype=tf.int32) for axis in attention.SLOT_AXES]
     written = zip(past, recent, starts * (len(past) // 2), strict=True)
     return [xla.dynamic_update_slice(*operands) for operands in written]
 

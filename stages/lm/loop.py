@@ -31,14 +31,12 @@ class Lengths:
     """In tokens: the longest answer, prompt included; what one pass over the prompt reads; room in `recent`.
 
     `guessed` is how many are read at once where the text repeats itself, the last known one included; 1: no guesses.
-    `summed` is for loops of fixed shape: see stand_in.Room.
     """
 
     sequence: int
     chunk: int
     recent: int = 16
     guessed: int = 1
-    summed: bool = False
 
 
 def rooms(lengths: Lengths) -> dict[str, Growing]:
@@ -82,7 +80,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
     padded = tf.concat([tokens, tf.fill([sequence], plan.end)], 0)[:sequence]
     ids = tf.where(tf.range(sequence) < count, padded, plan.end)
     # No slot at all would be a tensor without elements, which XNNPACK refuses: the first one is masked for good.
-    state = [count, tf.constant(0), ids, *attention.empty(shape, 1, fixed_shape=False)]
+    state = [count, tf.constant(0), ids, *attention.empty(shape, 1)]
     known, _, ids, *_ = tf.while_loop(
         lambda known, done, *_: _more(plan, known, done), lambda *state: _fill_recent(plan, *state), state,
         shape_invariants=_invariants(state[:3], 1, shape),
@@ -118,7 +116,7 @@ def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, 
         logits, recent = stand_in.call_step(shape, inputs, cache)
         return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
 
-    state = [known, done, ids, *attention.empty(shape, room, fixed_shape=False), *past]
+    state = [known, done, ids, *attention.empty(shape, room), *past]
     known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state[:3], 2, shape))
     # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
     kept = None if rows is None else tf.minimum(done - start, room)
@@ -167,7 +165,7 @@ def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids:
 
 def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], kept: tf.Tensor | None) -> list[tf.Tensor]:
     """Past keys and values, and behind them the first `kept` of the recent ones, or all."""
-    axes = attention.slot_axes(fixed_shape=False) * (len(past) // 2)
+    axes = attention.SLOT_AXES * (len(past) // 2)
     if kept is not None:
         sizes = {axis: tf.where(tf.equal(tf.range(4), axis), kept, -1) for axis in set(axes)}
         recent = [tf.slice(new, [0] * 4, sizes[axis]) for new, axis in zip(recent, axes, strict=True)]
@@ -176,7 +174,7 @@ def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], kept: tf.Ten
 
 def _invariants(others: Sequence[tf.Tensor], caches: int, shape: Shape) -> list[tf.TensorShape]:
     """Shapes of a loop's state: some tensors that keep theirs, then so many caches, which grow."""
-    cache = [tf.TensorShape(size) for size in attention.sizes(shape, None, fixed_shape=False)]
+    cache = [tf.TensorShape(size) for size in attention.sizes(shape, None)]
     return [t.shape for t in others] + cache * caches
 
 

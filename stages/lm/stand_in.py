@@ -16,16 +16,11 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Room:
-    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits.
-
-    `summed`: attention multiplies and adds where it would call for a product of matrices, which XNNPACK repacks keys
-    and values for in each token. LiteRT is faster by it for one token, TF 2.18 slower.
-    """
+    """How many tokens `step` reads, and how many slots `recent` and `past` have; it gives one row of logits."""
 
     tokens: int
     recent: int
     past: int
-    summed: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ def specs(shape: Shape, room: Room | Growing) -> dict[str, tf.TensorSpec]:
     if shape.windowed:
         given |= {positions.RECENT: tf.TensorSpec([recent], tf.int32), positions.PAST: tf.TensorSpec([past], tf.int32)}
     for prefix, slots in {"recent": recent, "past": past}.items():
-        sizes = attention.sizes(shape, slots, fixed_shape=isinstance(room, Room))
+        sizes = attention.sizes(shape, slots)
         given |= zip(attention.names(shape.layers, prefix), map(tf.TensorSpec, sizes), strict=True)
     return given
 

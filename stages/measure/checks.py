@@ -98,7 +98,7 @@ def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Metrics:
     runtimes = {"portable_greedy_match": runner.litert, "portable_tf_greedy_match": runner.tensorflow}
     for name, load in runtimes.items():
         if load is runner.litert or subject.text_core is not None:
-            alone = runner.Steps(load(parts, subject.threads), summed=True)
+            alone = runner.Steps(load(parts, subject.threads))
             share = _portable_share(
                 subject, prompts, load, functools.partial(continue_greedily, alone, subject=subject)
             )

@@ -148,17 +148,14 @@ class Session:
 
 
 class Steps:
-    """One sequence through a core's signatures of fixed shape `step_<n>`, as the text driver calls them.
+    """One sequence through a core's signatures of fixed shape `step_<n>`, as the drivers of text and bytes call them.
 
     Read and write as with a Session: another order of sums rounds otherwise, and quantized activations show that.
-    With `summed` one token goes through `step_1_summed`, as the bytes driver's do.
     """
 
-    def __init__(self, interpreter: Any, summed: bool = False) -> None:
+    def __init__(self, interpreter: Any) -> None:
         names = [n for n in interpreter.get_signature_list() if re.fullmatch(r"step_\d+", n)]
         self._runners = {int(n.removeprefix("step_")): interpreter.get_signature_runner(n) for n in names}
-        if summed:
-            self._runners[1] = interpreter.get_signature_runner("step_1_summed")
         self._details = {n: r.get_input_details() for n, r in self._runners.items()}
         self.reset()
 
@@ -206,7 +203,7 @@ class Steps:
     def _join(self) -> None:
         """Copies `recent` into `past`."""
         for name, recent in self._recent.items():
-            axis = 2 if name.startswith("recent_k") else 3  # values are transposed
+            axis = 3 if name.startswith("recent_k") else 2  # keys are transposed
             past = np.moveaxis(self._past[name.replace("recent", "past")], axis, 0)
             past[self._start : self._start + recent.shape[axis]] = np.moveaxis(recent, axis, 0)
 

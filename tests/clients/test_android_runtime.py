@@ -24,7 +24,7 @@ def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
     script = Path(__file__).with_name("android_runtime.py")
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [*isolated(*PACKAGES), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
+        [isolated(*PACKAGES), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

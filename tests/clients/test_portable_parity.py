@@ -121,7 +121,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "pre_tokenizer": "gpt2", "start_token_id": 1, "end_token_id": 1, "add_start_token": True,
         }  # fmt: skip
         settings: dict[str, Any] = {
-            "sequence_length": 100, "context_window": 50, "prefill_lengths": [16], "max_output_bytes": 788,
+            "sequence_length": 64, "context_window": 32, "prefill_lengths": [16], "max_output_bytes": 788,
             "complete_word": False, "portable_loop": "fixed", "portable_prompt_bytes": 512, "suppress_tokens": [],
         }  # fmt: skip
         folder = tmp_path_factory.mktemp("shipped")

@@ -64,7 +64,7 @@ def test_the_same_text_in_an_older_runtime(models: dict[str, Path], runtime: str
     }  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [*isolated(*RUNTIMES[runtime]), "-c", SCRIPT], input=json.dumps(request), capture_output=True, text=True,
+        [isolated(*RUNTIMES[runtime]), "-c", SCRIPT], input=json.dumps(request), capture_output=True, text=True,
         env=environment, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,6 +1,9 @@
 """The clients of a bundle's usage/, run as an app team does: in environments of their own, from the bundle alone."""
 
+import atexit
+import functools
 import shutil
+import tempfile
 from pathlib import Path
 
 import ai_edge_litert
@@ -17,14 +20,24 @@ def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.Te
 
 
 def python_client(folder: Path, name: str = "complete") -> list[str | Path]:
-    return [*python(), folder / f"usage/{name}.py"]
+    return [python(), folder / f"usage/{name}.py"]
+
+
+@functools.cache
+def node_modules() -> Path:
+    """What npm brings for the JavaScript clients."""
+    npm, folder = tool("npm", "it runs the JavaScript client"), Path(tempfile.mkdtemp(prefix="npm"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    installed = f"@litertjs/core@{usage.LITERTJS}"
+    done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder, installed], cwd=folder)
+    return folder / "node_modules"
 
 
 def javascript_client(folder: Path, name: str = "complete") -> list[str | Path]:
-    node, npm = (tool(name, "it runs the JavaScript client") for name in ("node", "npm"))
-    installed = f"@litertjs/core@{usage.LITERTJS}"
-    done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder / "usage", installed], cwd=folder)
-    return [node, folder / f"usage/{name}.mjs"]
+    installed = folder / "usage/node_modules"
+    if not installed.exists():
+        installed.symlink_to(node_modules())
+    return [tool("node", "it runs the JavaScript client"), folder / f"usage/{name}.mjs"]
 
 
 def cpp_client(folder: Path, name: str = "complete") -> list[str | Path]:
@@ -92,7 +105,7 @@ def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Pa
 def test_a_missing_package_is_one_clear_line(bundle: Bundle, tmp_path: Path) -> None:
     shutil.copytree(bundle.folder, tmp_path / "bundle", ignore=shutil.ignore_patterns("node_modules"))
     node, usage_folder = tool("node", "it runs the JavaScript client"), tmp_path / "bundle/usage"
-    python_alone = [*python(), "-S", usage_folder / "complete.py"]
+    python_alone = [python(), "-S", usage_folder / "complete.py"]
     for command, package in ((python_alone, "numpy"), ([node, usage_folder / "complete.mjs"], "@litertjs/core")):
         finished = run([*command, "a"])
         assert (finished.returncode, finished.stdout) == (2, "")
@@ -102,7 +115,7 @@ def test_a_missing_package_is_one_clear_line(bundle: Bundle, tmp_path: Path) -> 
 
 def test_python_needs_neither_tensorflow_nor_this_project(tmp_path: Path) -> None:
     code = "import importlib.util as u; print([n for n in ('tensorflow', 'keras', 'stages') if u.find_spec(n)])"
-    assert done([*python(), "-c", code], cwd=tmp_path).strip() == "[]"
+    assert done([python(), "-c", code], cwd=tmp_path).strip() == "[]"
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)

@@ -101,6 +101,6 @@ def test_kotlin_parses(toy: Toy, bundle: Bundle, tmp_path: Path) -> None:
         "import sys, tree_sitter as t, tree_sitter_kotlin as k; parse = t.Parser(t.Language(k.language())).parse\n"
         "print([parse(open(f, 'rb').read()).root_node.has_error for f in sys.argv[1:]])"
     )
-    command = [*python("tree-sitter", "tree-sitter-kotlin"), "-c", code]
+    command = [python("tree-sitter", "tree-sitter-kotlin"), "-c", code]
     whole = [text, *(bundle.folder / "usage" / n for n in ("Autocomplete.kt", "Portable.kt"))]
     assert done([*command, *whole, broken]).strip() == "[False, False, False, True]"

@@ -39,13 +39,14 @@ class Form:
     prompts: Sequence[str] = (*PROMPTS, *ODD, LONG)
 
 
+FEWER = (*PROMPTS, *ODD[:4], LONG)  # how a client encodes odd texts does not depend on the form
 WORDS = 10  # of a text, that a client without a tokenizer hands over
 
 # in the second form the third pass over 24 tokens goes past the 64 slots of the cache
 FORMS = {
     "with a start token": Form(True, [CHUNK, 32], SEQUENCE, WINDOW),
-    "without, some tokens suppressed": Form(False, [24], 63, 55, [*range(100, 200)]),
-    "completing words": Form(True, [CHUNK], SEQUENCE, WINDOW, complete_word=True),
+    "without, some tokens suppressed": Form(False, [24], 63, 55, [*range(100, 200)], prompts=FEWER),
+    "completing words": Form(True, [CHUNK], SEQUENCE, WINDOW, complete_word=True, prompts=FEWER),
 }
 QUANTIZED = {
     mode: Form(True, [CHUNK], SEQUENCE, WINDOW, mode=mode, prompts=(*PROMPTS, LONG))
@@ -86,7 +87,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
 def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
-        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4, summed=True)
+        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
         steps = loop.rooms(lengths) | fixed_loop.rooms(lengths)
         built = core.build(toy.weights, SLOTS, form.prefill, steps)
         if form.mode != "float32":
@@ -175,6 +176,6 @@ def done(command: Sequence[str | Path], **more: Any) -> str:
     return finished.stdout
 
 
-def python(*more: str) -> list[str]:
+def python(*more: str) -> str:
     """A Python with what the bundle's client needs."""
     return isolated(f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy", *more)

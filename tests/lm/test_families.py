@@ -77,12 +77,11 @@ def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[To
     assert (described["context_length"], described["end_token_id"]) == (96, toy.end)
 
 
-@pytest.mark.parametrize("summed", [False, True])
-def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path], summed: bool) -> None:
+def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
     toy, path = made
     given = random_ids(toy, 40)
     expected = reference.logits(toy.model, given[None])[0]
-    session = runner.Steps(runner.tensorflow(path, 1), summed)
+    session = runner.Steps(runner.tensorflow(path, 1))
     session.prefill(given[: CHUNK + 3], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK + 3 :]])
     assert np.abs(got - expected[CHUNK + 3 :]).max() < 1e-4
@@ -150,7 +149,6 @@ def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
         "decode",
         "step",
         "step_1",
-        "step_1_summed",
         "step_8",
     }
     inputs: dict[str, Any] = interpreter.get_signature_runner("decode").get_input_details()

@@ -17,7 +17,7 @@ from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
 from stages.quiet import quiet
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
-STEPS, WINDOWS = 50, 32
+STEPS, WINDOWS = 25, 32
 
 
 def code(path: Path) -> str:

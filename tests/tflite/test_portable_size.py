@@ -27,7 +27,7 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path:
     shape = gpt2.read_shape(tmp_path)
     sizes = folding.sizes(shape, folding.Extras(positions=128))
     weights = Weights(shape, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
-    fixed, grown = loop.Lengths(100, 16, summed=True), loop.Lengths(100, 64, guessed=8)
+    fixed, grown = loop.Lengths(100, 16), loop.Lengths(100, 64, guessed=8)
     limits = bytes_driver.Limits(grown if growing else fixed, 50, 512, growing)
     with quiet():
         made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | loop.rooms(grown))
