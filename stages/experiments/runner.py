@@ -121,11 +121,14 @@ def _end(session: int) -> None:
 
 
 def _end_orphans(folder: Path) -> None:
-    """Ends what works in a folder since its worker was killed: DVC and a stage live on, and would write among ours."""
+    """Ends what works in a folder since its worker was killed: DVC and a stage live on, and would write among ours.
+
+    Neither has a terminal; somebody's shell that looks at the folder has, and is left alone.
+    """
     place, found = str(folder.absolute()), []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if f"{process.cwd()}/".startswith(f"{place}/"):
+            if f"{process.cwd()}/".startswith(f"{place}/") and process.terminal() is None:
                 process.kill()
                 found.append(process)
     psutil.wait_procs(found, timeout=_ORPHANS_S)

@@ -1,7 +1,11 @@
 """A job runs in a folder of its own, whatever an earlier try left there."""
 
+import fcntl
+import os
+import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -22,14 +26,24 @@ while True:
 """
 
 
-def test_what_a_killed_worker_left_at_work_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = repositories.make_fake(tmp_path / "repository")
     monkeypatch.chdir(repository.folder)
     for name, value in repository.environment.items():
         monkeypatch.setenv(name, value)
     folder = runner.SCRATCH / "float32-abc"
     folder.mkdir(parents=True)
-    orphan = subprocess.Popen([sys.executable, "-c", ORPHAN], cwd=folder, stdout=subprocess.PIPE)
+    looking, shell = pty.openpty()
+    onlooker = subprocess.Popen(["sh"], cwd=folder, stdin=shell, start_new_session=True, preexec_fn=own_terminal)
+    orphan = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], cwd=folder, stdout=subprocess.PIPE, start_new_session=True
+    )
     assert orphan.stdout is not None
     orphan.stdout.readline()
     job = Job(folder.name, {}, ("convert",))
@@ -38,4 +52,7 @@ def test_what_a_killed_worker_left_at_work_is_ended(tmp_path: Path, monkeypatch:
     assert record is not None
     assert record.state == records.DONE, record.reason
     orphan.wait(timeout=10)  # it never ends by itself
+    assert onlooker.poll() is None
+    os.close(looking)
+    onlooker.kill()
     assert not folder.exists()
