@@ -153,8 +153,8 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any])
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     weights = families.weights(AUTHOR, slots)
+    # the bytes driver's loop is one of these two
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
-    steps |= bytes_driver.rooms(bytes_driver.limits_for(settings))
     made = core.build(weights, slots, chunks, steps)
     with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
         written = pool.submit(flatbuffer.write, made, folder / "core.tflite")

@@ -190,15 +190,21 @@ def gpt2_vocabulary() -> Any:
     return tokenizer.Vocabulary(ids, [(a, b) for a, b in (line.split(" ") for line in lines if line)], end, end)
 
 
+def kept(name: str) -> Path:
+    """A new folder for what several tests share; gone when the tests are."""
+    folder = Path(tempfile.mkdtemp(prefix=name))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @functools.cache
 def isolated(*packages: str) -> str:
-    """A Python 3.11 with these packages alone, none of this project's; made once, and gone when the tests are."""
+    """A Python 3.11 with these packages alone, none of this project's; made once."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         absent("uv is absent: it makes environments of their own (run the tests by `uv run pytest`)")
-    folder = tempfile.mkdtemp(prefix="isolated")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    python = f"{folder}/bin/python"
+    folder = kept("isolated")
+    python = str(folder / "bin/python")
     for command in (["venv", "--python", "3.11", folder], ["pip", "install", "--python", python, *packages]):
         subprocess.run([uv, *command, "--quiet"], cwd=folder, check=True)
     return python

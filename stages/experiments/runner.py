@@ -63,8 +63,8 @@ def _experiment(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "dvc", "exp", "run", *pull, "--name", job["name"], *settings, *job["targets"]]
     log = records.log(job["name"])
     log.unlink(missing_ok=True)
+    _end_orphans(folder)
     for attempt in (1, 2):
-        _end_orphans(folder)
         snapshot.clone(Snapshot(job["head"], job["tree"]), folder, Path(job["cache"]))
         with log.open("ab") as file:
             status = _run(command, folder, file)

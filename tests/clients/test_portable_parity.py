@@ -126,7 +126,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }  # fmt: skip
         folder = tmp_path_factory.mktemp("shipped")
         steps = fixed_loop.rooms(drivers.text_lengths(settings))
-        steps |= bytes_driver.rooms(bytes_driver.limits_for(settings))
         flatbuffer.write(core.build(families.weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
         made = {
             "text": drivers.text_driver_for(PRESET, model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),

@@ -1,14 +1,12 @@
 """The clients of a bundle's usage/, run as an app team does: in environments of their own, from the bundle alone."""
 
-import atexit
 import functools
 import shutil
-import tempfile
 from pathlib import Path
 
 import ai_edge_litert
 import pytest
-from conftest import Toy
+from conftest import Toy, kept
 from toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 
 from stages.bundle import usage
@@ -26,8 +24,7 @@ def python_client(folder: Path, name: str = "complete") -> list[str | Path]:
 @functools.cache
 def node_modules() -> Path:
     """What npm brings for the JavaScript clients."""
-    npm, folder = tool("npm", "it runs the JavaScript client"), Path(tempfile.mkdtemp(prefix="npm"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    npm, folder = tool("npm", "it runs the JavaScript client"), kept("npm")
     installed = f"@litertjs/core@{usage.LITERTJS}"
     done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder, installed], cwd=folder)
     return folder / "node_modules"
