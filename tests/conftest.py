@@ -26,6 +26,8 @@ import yaml
 
 from stages.quiet import quiet
 
+os.environ["DVC_TEST"] = "true"  # else each DVC command starts a process that reports to analytics.dvc.org
+
 pytest_plugins = ["bundles", "projects"]
 ROOT = Path(__file__).parent.parent
 LONGEST = ("clients", "lm", "pipeline", "tflite", "web")  # modules of minutes

@@ -72,9 +72,9 @@ def _every_second(flags: tf.Tensor) -> tf.Tensor:
 def _ranks(left: tf.Tensor, right: tf.Tensor, merges: MergeTable) -> tf.Tensor:
     """The rank of each pair's merge, int32 `[N]`; `_NO_MERGE` where there is none."""
     bucket = tf.math.floormod(left * merges.multiplier + right, merges.buckets)
-    entries = lookup(merges.starts, bucket)[:, tf.newaxis] + tf.range(merges.width)
-    same_left = tf.equal(lookup(merges.left, entries), left[:, tf.newaxis])
-    same = tf.logical_and(same_left, tf.equal(lookup(merges.right, entries), right[:, tf.newaxis]))
+    entries = tf.expand_dims(lookup(merges.starts, bucket), 1) + tf.range(merges.width)
+    same_left = tf.equal(lookup(merges.left, entries), tf.expand_dims(left, 1))
+    same = tf.logical_and(same_left, tf.equal(lookup(merges.right, entries), tf.expand_dims(right, 1)))
     return tf.reduce_min(tf.where(same, lookup(merges.rank, entries), _NO_MERGE), axis=1)
 
 

@@ -133,7 +133,7 @@ def _contractions(text: tf.Tensor, start: tf.Tensor, inside: tf.Tensor, *, fold:
     small = tf.where(tf.logical_and(text >= ord("A"), text <= ord("Z")), text + 32, text) if fold else text
     one, two = shift(small, -1, 0), shift(small, -2, 0)
     quote = tf.logical_and(start, tf.equal(text, ord("'")))
-    short = tf.reduce_any(tf.equal(one[:, tf.newaxis], [ord(c) for c in "stmd"]), axis=1)
+    short = tf.reduce_any(tf.equal(tf.expand_dims(one, 1), [ord(c) for c in "stmd"]), axis=1)
     pairs = tf.equal(one * 256 + two, ord("r") * 256 + ord("e"))
     for a, b in ("ve", "ll"):
         pairs = tf.logical_or(pairs, tf.equal(one * 256 + two, ord(a) * 256 + ord(b)))

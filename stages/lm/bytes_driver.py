@@ -110,7 +110,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
         said, length = _loop(limits).generate(window, first, plan)
         raw, size = token_bytes.text_of(said, first, length, tokens, limits.text_bytes)
         text, size = token_bytes.without_invalid(raw, begun.size, size)
-        return {"text": tf.cast(text, tf.uint8)[tf.newaxis], "text_length": size}
+        return {"text": tf.expand_dims(tf.cast(text, tf.uint8), 0), "text_length": size}
 
     specs = {"prompt": tf.TensorSpec([1, limits.prompt_bytes], tf.uint8, name="prompt")}
     specs |= {n: tf.TensorSpec([], tf.int32, name=n) for n in _INTEGERS}

@@ -13,6 +13,7 @@ import tensorflow as tf
 from stages.lm import sampler
 from stages.lm.bpe_graph import lookup
 from stages.lm.token_bytes import TokenBytes, text_of
+from stages.lm.utf8 import shift
 
 Narrow = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _MOST = 8  # tokens that are taken back
@@ -62,7 +63,7 @@ def narrowing(begun: Beginning, first: tf.Tensor, tokens: TokenBytes) -> Narrow:
 
     def narrow(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         rows = known + tf.range(logits.shape[0] or tf.shape(logits)[0])
-        return logits + tf.cast(tf.equal(rows, first), tf.float32)[:, tf.newaxis] * added
+        return logits + tf.expand_dims(tf.cast(tf.equal(rows, first), tf.float32), 1) * added
 
     return narrow
 
@@ -79,7 +80,7 @@ def _last_tokens(ids: tf.Tensor, count: tf.Tensor, tokens: TokenBytes) -> tuple[
     sizes = lookup(tokens.starts, place + 1) - begins
     opens = tf.equal(tf.cast(tf.gather(tokens.text, begins), tf.int32), _BLANK)
     wrong = tf.logical_or(back >= count, tf.equal(sizes, 0))
-    behind = tf.concat([[0], tf.cast(opens, tf.int32)[:-1]], 0)  # of the tokens nearer to the end
+    behind = shift(tf.cast(opens, tf.int32), 1, 0)  # of the tokens nearer to the end
     together = tf.cumsum(tf.minimum(sizes, _LONGEST + 1))
     fits = tf.logical_and(tf.equal(tf.cumsum(tf.cast(wrong, tf.int32) + behind), 0), together <= _LONGEST)
     sizes = tf.where(fits, together, 0)
@@ -87,8 +88,8 @@ def _last_tokens(ids: tf.Tensor, count: tf.Tensor, tokens: TokenBytes) -> tuple[
     kept = tf.reduce_sum(tf.cast(fits, tf.int32))
     text, _ = text_of(tf.reverse(last, [0]), _MOST - kept, tf.constant(_MOST), tokens, _LONGEST)
     byte = tf.range(_LONGEST)
-    from_end = tf.minimum((whole - sizes)[:, tf.newaxis] + byte, _LONGEST - 1)
-    return tf.where(byte < sizes[:, tf.newaxis], tf.gather(text, from_end), -1), sizes
+    from_end = tf.minimum(tf.expand_dims(whole - sizes, 1) + byte, _LONGEST - 1)
+    return tf.where(byte < tf.expand_dims(sizes, 1), tf.gather(text, from_end), -1), sizes
 
 
 def _ranges(words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: TokenBytes) -> tuple[tf.Tensor, tf.Tensor]:
@@ -106,8 +107,8 @@ def _ranges(words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: Token
         middle = (low + high) // 2
         begins = lookup(tokens.starts, middle)
         ends = lookup(tokens.starts, tf.minimum(middle + 1, tokens.count))
-        places = begins[:, tf.newaxis] + byte
-        inside = places < ends[:, tf.newaxis]
+        places = tf.expand_dims(begins, 1) + byte
+        inside = places < tf.expand_dims(ends, 1)
         there = tf.where(inside, tf.cast(tf.gather(tokens.text, tf.where(inside, places, 0)), tf.int32), -1)
         differs = tf.cast(there > asked, tf.int32) - tf.cast(there < asked, tf.int32)
         # the first byte that differs outweighs all behind it; bytes behind the word do not count
@@ -118,4 +119,5 @@ def _ranges(words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: Token
     low = tf.fill([2 * _MOST], tokens.hidden)
     high = tf.where(searched, tokens.count, tokens.hidden)
     found, _ = tf.while_loop(lambda low, high: tf.reduce_any(low < high), halve, [low, high])
-    return found[:_MOST], found[_MOST:]
+    first, last = tf.split(found, 2)
+    return first, last

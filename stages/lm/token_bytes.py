@@ -57,7 +57,7 @@ def text_of(
     sizes = tf.where(inside, lookup(tokens.starts, place + 1) - begins, 0)
     ends = tf.cumsum(sizes)
     # at each byte how many tokens end before it: that is the token that it belongs to
-    ended = tf.scatter_nd(tf.minimum(ends, room)[:, tf.newaxis], tf.ones_like(ends), [room + 1])[:room]
+    ended = moved(tf.ones_like(ends), tf.expand_dims(tf.minimum(ends, room), 1), room)
     token = tf.minimum(tf.cumsum(ended), ids.shape[0] - 1)
     byte = tf.range(room)
     length = tf.minimum(ends[-1], room)

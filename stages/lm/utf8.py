@@ -48,7 +48,8 @@ def _between(x: tf.Tensor, least: int, most: int) -> tf.Tensor:
 def shift(x: tf.Tensor, by: int, fill: int) -> tf.Tensor:
     """`x` moved right by `by` places (left where negative), int32 `[N]`."""
     edge = tf.fill([abs(by)], tf.constant(fill, tf.int32))
-    return tf.concat([edge, x[:-by]], 0) if by > 0 else tf.concat([x[-by:], edge], 0)
+    kept = tf.slice(x, [max(-by, 0)], [x.shape[0] - abs(by)])  # SLICE copies whole blocks, STRIDED_SLICE one by one
+    return tf.concat([edge, kept] if by > 0 else [kept, edge], 0)
 
 
 def shift_bool(x: tf.Tensor, by: int) -> tf.Tensor:
@@ -58,10 +59,13 @@ def shift_bool(x: tf.Tensor, by: int) -> tf.Tensor:
 
 def places_of(kept: tf.Tensor) -> tf.Tensor:
     """Where what is kept, bool `[N]`, goes when it moves together, int32 `[N, 1]`; the rest goes to N."""
-    return tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, kept.shape[0])[:, tf.newaxis]
+    return tf.expand_dims(tf.where(kept, tf.cumsum(tf.cast(kept, tf.int32)) - 1, kept.shape[0]), 1)
 
 
-def moved(x: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """`x`, int32 `[N]`, at other places; what goes to N is left out, and where nothing goes there is 0."""
-    size = x.shape[0]
-    return tf.scatter_nd(places, x, [size + 1])[:size]
+def moved(x: tf.Tensor, places: tf.Tensor, size: int | None = None) -> tf.Tensor:
+    """`x`, int32 `[N]`, at other places, `[N, 1]`, of `[size]`, N unless told.
+
+    What goes to one place is added up, what goes to `size` left out, and where nothing goes there is 0.
+    """
+    size = size or x.shape[0]
+    return tf.slice(tf.scatter_nd(places, x, [size + 1]), [0], [size])

@@ -164,6 +164,11 @@ class Steps:
         """The length of the signature that reads a prompt."""
         return [max(self._runners)]
 
+    @property
+    def _slots(self) -> tuple[int, int]:
+        """How many slots `past` and `recent` have."""
+        return self._details[1]["past_mask"]["shape"][3], self._details[1]["slots"]["shape"][2]
+
     def reset(self) -> None:
         """Begins a new sequence."""
         details = self._details[1]
@@ -172,20 +177,24 @@ class Steps:
         self._forget()
 
     def prefill(self, tokens: Array, chunk: int) -> None:
-        """Reads tokens `[n]` in chunks, the last one padded."""
-        last = self._details[1]["past_mask"]["shape"][3] - chunk  # where a chunk may begin
-        for first in (min(f, last) for f in range(0, len(tokens), chunk)):
-            padded = np.resize(tokens[first : first + chunk], chunk)
+        """Reads tokens `[n]` in chunks, the last one padded; of many the end one by one, as the loop does."""
+        past, recent = self._slots
+        read = tokens[: past - recent]
+        for first in (min(f, past - chunk) for f in range(0, len(read), chunk)):
+            padded = np.resize(read[first : first + chunk], chunk)
             self._start = first
             self._recent = self._empty(chunk)
             self._call(padded, first)
             self._join()
-        self.position = self._start = len(tokens)
+        self.position = self._start = len(read)
         self._forget()
+        for token in tokens[len(read) :]:
+            self.decode(token)
 
     def decode(self, token: int) -> Array:
         """Reads one token; returns the next one's logits, `[vocab]`."""
-        if self.position - self._start == self._details[1]["slots"]["shape"][2]:
+        past, recent = self._slots
+        if self.position - self._start == (past - self._start - 1) % recent + 1:
             self._join()
             self._start = self.position
             self._forget()

@@ -31,7 +31,7 @@ class Producer:
         return self.folder.with_name(f"{self.folder.name}.git")
 
     def run(self, *command: str) -> str:
-        environment = os.environ | self.environment | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT)}
+        environment = os.environ | self.environment | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout

@@ -69,20 +69,21 @@ def test_the_same_in_either_loop_and_every_runtime(
             assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
 
 
-def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path) -> None:
-    """Chunks that end behind the last slot of `past`, and tokens that are joined to it no more."""
+@pytest.mark.parametrize("lengths", [(SEQUENCE, 7, 4), (20, 8, 16)])
+def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, lengths: tuple[int, int, int]) -> None:
+    """Chunks that end behind the last slot of `past`, prompts whose end is read one by one, a first round cut short."""
     shape, said = toy.weights.shape, []
-    fixed, grown = loop.Lengths(SEQUENCE, 7, 4), loop.Lengths(SEQUENCE, 7, 4)
+    fixed, grown = loop.Lengths(*lengths), loop.Lengths(*lengths)
     with quiet():
         flatbuffer.write(
             core.build(toy.weights, SLOTS, [8], fixed_loop.rooms(fixed) | loop.rooms(grown)), tmp_path / "core"
         )
-        for lengths in (fixed, grown):
-            limits = bytes_driver.Limits(lengths, SEQUENCE - 3, PROMPT_BYTES, growing=lengths is grown)
+        for form in (fixed, grown):
+            limits = bytes_driver.Limits(form, form.sequence - 3, PROMPT_BYTES, growing=form is grown)
             made = bytes_driver.convert(toy.vocabulary, shape, limits)
             flatbuffer.write(linker.link(made, flatbuffer.read(tmp_path / "core")), tmp_path / "portable.tflite")
             proceed = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
-            prompts = [TEXT[i][:length].encode() for i in range(3) for length in range(20, PROMPT_BYTES, 9)]
+            prompts = [TEXT[i][:length].encode() for i in range(3) for length in range(1, PROMPT_BYTES, 9)]
             said.append([proceed(p, SEQUENCE, GREEDY, False) for p in prompts])
     assert said[0] == said[1]
     assert len(set(map(len, said[0]))) > 3
