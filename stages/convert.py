@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from stages import config
 from stages.errors import UserError
 from stages.files import read_json, replacing, write_json
+from stages.processes import pool
 from stages.quiet import quiet
 
 AUTHOR = Path("artifacts/author")
@@ -146,28 +146,35 @@ def run(settings: ConvertSettings) -> None:
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
-    """Writes core.tflite, tokens_driver.tflite if a graph can, those of text and bytes; returns how many layers."""
-    from stages.lm import bpe_words, bytes_driver, core, drivers, families, fixed_loop, loop
-    from stages.lm.sampler import Sampler
+    """Writes core.tflite, and the drivers in a process beside it, as they need no weights; returns how many layers."""
+    from stages.lm import bpe_words, core, drivers, families, fixed_loop, loop
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    weights = families.weights(AUTHOR, slots)
     # the bytes driver's loop is one of these two
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
-    made = core.build(weights, slots, chunks, steps)
-    with ThreadPoolExecutor(1) as pool:  # reading and writing weights leaves a processor for the drivers
-        written = pool.submit(flatbuffer.write, made, folder / "core.tflite")
-        flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
-        if model["pre_tokenizer"] in bpe_words.KNOWN:
-            names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
-            rule = Sampler(*(settings[n] for n in names))
-            flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
-            flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
-        else:
-            print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
+    if model["pre_tokenizer"] not in bpe_words.KNOWN:
+        print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
+    with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
+        written = beside.submit(_write_drivers, folder, model, settings)
+        weights = families.weights(AUTHOR, slots)
+        flatbuffer.write(core.build(weights, slots, chunks, steps), folder / "core.tflite")
         written.result()
     return weights.shape.layers
+
+
+def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Writes tokens_driver.tflite and, where a graph knows the tokenizer, those of text and bytes."""
+    from stages.lm import bpe_words, bytes_driver, drivers
+    from stages.lm.sampler import Sampler
+    from stages.tflite import flatbuffer
+
+    flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
+    if model["pre_tokenizer"] in bpe_words.KNOWN:
+        names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
+        rule = Sampler(*(settings[n] for n in names))
+        flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
 
 
 if __name__ == "__main__":

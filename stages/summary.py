@@ -48,13 +48,14 @@ COLUMNS = (
     Column("decode/s", ".0f", "decode_tokens_per_s"),
     Column("text s", ".3f", "latency_100_tokens_s"),
     Column("tokens s", ".3f", "tokens_latency_100_tokens_s"),
+    Column("portable s", ".3f", "portable_latency_100_tokens_s"),
     Column("RSS MiB", ".1f", "peak_rss_mib"),
 )
 LEGEND = (
     "ratio: perplexity to float32, of core.tflite and of the core inside the text model · top-1, KL (nats): agreement "
     "with float32 · next word, keys saved: share of held-out places where the likeliest next word is the author's, and "
     "of keystrokes that suggestions of three words save · = Keras: share of prompts with the same greedy text · "
-    "decode/s: tokens per second of core.tflite · text s, tokens s: seconds for an answer of 100 tokens"
+    "decode/s: tokens per second of core.tflite · text s, tokens s, portable s: seconds for an answer of 100 tokens"
 )
 
 

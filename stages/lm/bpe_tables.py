@@ -1,5 +1,6 @@
 """Constant tables with which a graph of integer operations encodes text as GPT-2's byte-level BPE does."""
 
+import functools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class MergeTable:
     merged: Column  # by rank
 
 
+@functools.cache
 def character_classes() -> CharacterClasses:
     """The class of each code point: letters, numbers, white space, others.
 

@@ -1,14 +1,13 @@
 """Scores of cores over windows of text, token by token as an app decodes, in several processes."""
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from stages.arrays import Array
 from stages.measure import quality
+from stages.processes import pool
 from stages.progress import progress_bar
 from stages.tflite import compiled
 
@@ -17,13 +16,12 @@ _sessions: list[compiled.Session] = []  # of a worker process
 
 def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[quality.Scores]]:
     """For each core its scores over each of the windows `[n, slots]`, against the first core."""
-    context = multiprocessing.get_context("spawn")
     made: list[list[quality.Scores]] = []
     with (
         progress_bar("quality", len(windows)) as show,
-        ProcessPoolExecutor(processes, context, _load, (list(cores),)) as pool,
+        pool(processes, _load, (list(cores),)) as beside,
     ):
-        for window_scores in pool.map(_score, windows):
+        for window_scores in beside.map(_score, windows):
             made.append(window_scores)
             show(len(made), "windows")
     return [list(of_core) for of_core in zip(*made, strict=True)]

@@ -2,10 +2,8 @@
 
 import dataclasses
 import math
-import multiprocessing
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 from stages.arrays import Array
 from stages.errors import UserError
 from stages.measure import quality, scoring
+from stages.processes import pool
 from stages.progress import progress_bar
 from stages.tflite import compiled, flatbuffer, graph, products, quantization
 from stages.tflite.calibration import Recipe, Statistics
@@ -95,10 +94,9 @@ def tried(trial: Trial, recipes: Mapping[str, Recipe]) -> dict[str, tuple[float,
     with tempfile.TemporaryDirectory() as temporary, progress_bar("sensitivity", len(recipes)) as show:
         alone = Path(temporary) / "decode.tflite"
         flatbuffer.write(graph.untied(graph.without_signatures(model, others)), alone)
-        context = multiprocessing.get_context("spawn")
         of_decode = dataclasses.replace(trial, core=alone)
-        with ProcessPoolExecutor(_PROCESSES, context, _load, (of_decode,)) as pool:
-            for name, measured in zip(recipes, pool.map(_try, recipes.values()), strict=True):
+        with pool(_PROCESSES, _load, (of_decode,)) as beside:
+            for name, measured in zip(recipes, beside.map(_try, recipes.values()), strict=True):
                 found[name] = measured
                 show(len(found), name)
     return found

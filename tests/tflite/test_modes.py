@@ -1,5 +1,6 @@
 """Every mode of conf/quantize: what is in its core, that it generates, that its bytes repeat."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_quantizer import qtyping
 from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, TEXT, Toy, quantized, settings, steps
 
 from stages.lm import text
@@ -36,6 +38,18 @@ def types(model: Any, kinds: tuple[str, ...]) -> Counter[tuple[int, ...]]:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_quantizing_twice_gives_the_same_bytes(toy: Toy, core_path: Path, cores: Any, mode: str) -> None:
+    assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
+
+
+@pytest.mark.parametrize("mode", ["float16", "dynamic_range"])
+def test_how_arrays_are_compared_changes_no_byte(
+    toy: Toy, core_path: Path, cores: Any, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = qtyping._compare_array_or_none
+    with quantization.quick_comparison():
+        assert qtyping._compare_array_or_none is not before
+    assert qtyping._compare_array_or_none is before
+    monkeypatch.setattr(quantization, "quick_comparison", contextlib.nullcontext)
     assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
 
 
