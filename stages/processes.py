@@ -4,12 +4,9 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
-
-_LOOKS = 0.5  # seconds from one look for the parent to the next
 
 
 def pool(
@@ -21,17 +18,22 @@ def pool(
     has begun threads that may hold locks. Elsewhere than on Linux it is never safe, and they are spawned all the same.
     """
     context = multiprocessing.get_context("fork" if forked and sys.platform == "linux" else "spawn")
-    return ProcessPoolExecutor(count, context, _begin, (os.getpid(), prepare, given))
+    return ProcessPoolExecutor(count, context, _begin, (prepare, given))
 
 
-def _begin(parent: int, prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+def _begin(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    end_with_parent()  # else it waits for work for ever: it holds the pipe open itself that work comes from
     if prepare is not None:
         prepare(*given)
 
 
-def _end_with(parent: int) -> None:
-    """An executor's processes wait for work for ever: the pipe that it comes from is held open by themselves."""
-    while os.getppid() == parent:
-        time.sleep(_LOOKS)
-    os._exit(1)
+def end_with_parent() -> None:
+    """Lets this process, which multiprocessing started, end as soon as the one that started it has ended."""
+
+    def follow() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -4,7 +4,6 @@ import contextlib
 import multiprocessing
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from stages import processes
 from stages.errors import UserError
 from stages.experiments import records, slurm
 
@@ -45,13 +45,7 @@ def _apart(launch: Callable[..., None], *arguments: Any) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 
-    def follow() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    processes.end_with_parent()
     launch(*arguments)
     for child in psutil.Process().children():  # joblib's workers would wait five minutes for more to do
         child.terminate()
