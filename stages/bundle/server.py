@@ -86,6 +86,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # head and body are two writes: the second would wait until a browser acknowledges the first
+    disable_nagle_algorithm = True
     paths: Mapping[str, Path | bytes] = {}
 
     def do_GET(self) -> None:

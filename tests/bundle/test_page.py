@@ -1,6 +1,7 @@
 """What the page takes of a bundle and of npm; what it does is in tests/web."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,18 @@ def test_words_are_whole_ones_by_the_letters_of_their_script() -> None:
 def test_page_and_clients_have_one_litert_js() -> None:
     locked = json.loads((page._SOURCES / "package-lock.json").read_text())["packages"]
     assert {locked[f"node_modules/@litertjs/{n}"]["version"] for n in ("core", "wasm-utils")} == {usage.LITERTJS}
+
+
+def test_the_page_asks_at_once_for_every_module_that_it_needs() -> None:
+    sources = page._SOURCES
+    needed, found = ["app.js"], set[str]()
+    while needed:
+        text = (sources / needed.pop()).read_text()
+        more = set(re.findall(r"^import .* from '\./(.*)';", text, re.MULTILINE)) - found
+        found |= more
+        needed += more
+    asked = re.findall(r'rel="modulepreload" href="(.*)"', (sources / "index.html").read_text())
+    assert found and sorted(found) == sorted(asked)
 
 
 def test_what_npm_cannot_bring_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
