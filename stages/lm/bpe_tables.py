@@ -66,12 +66,15 @@ def character_classes() -> CharacterClasses:
     By the Unicode of `tokenizers`, which learned the vocabulary and reads tokenizer.json: Python 3.11's is older, and
     takes the letters and digits that came since for others.
     """
-    points = np.array([c for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000], np.uint32)
-    text = points.tobytes().decode("utf-32-le")
-    classes = np.full(sys.maxunicode + 1, OTHER, np.uint8)
+    points = np.arange(sys.maxunicode + 1, dtype=np.uint32)
+    characters = (points < 0xD800) | (points >= 0xE000)  # less the surrogates
+    text = points[characters].tobytes().decode("utf-32-le")
+    classes = np.full(len(points), OTHER, np.uint8)
     for kind, pattern in _PATTERNS.items():
         rest = normalizers.Replace(Regex(pattern), "").normalize_str(text)
-        classes[np.setdiff1d(points, np.frombuffer(rest.encode("utf-32-le"), np.uint32))] = kind
+        taken = characters.copy()
+        taken[np.frombuffer(rest.encode("utf-32-le"), np.uint32)] = False
+        classes[taken] = kind
     pages, page_of = np.unique(classes.reshape(-1, _PAGE), axis=0, return_inverse=True)
     return CharacterClasses(page_of.reshape(-1).astype(np.uint8), pages.astype(np.uint8))
 

@@ -3,17 +3,19 @@
 import ast
 import hashlib
 import inspect
+import os
 import re
 import sysconfig
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from stages.processes import pool
 
 _WORD = re.compile(r"\w+")
 _FENCED = re.compile(r"^([ \t]*)(```|~~~).*?(^\1\2[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
@@ -56,7 +58,7 @@ class Corpus:
 
 def docstrings(wheels: Path, minimum_letters: float) -> Iterator[str]:
     """The prose in the docstrings of the standard library, then of each wheel in a folder, in a fixed order."""
-    with ProcessPoolExecutor() as processes:  # parsing is what takes time
+    with pool(os.cpu_count() or 1, forked=True) as processes:  # parsing is what takes time
         jobs = [processes.submit(_of_library, minimum_letters)]
         jobs += [processes.submit(_of_wheel, wheel, minimum_letters) for wheel in sorted(wheels.glob("*.whl"))]
         for job in jobs:
