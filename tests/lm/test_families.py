@@ -34,6 +34,14 @@ def made(family: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, Pa
     return toy, folder / "core.tflite"
 
 
+@pytest.fixture(scope="module")
+def generating(made: tuple[Toy, Path]) -> Any:
+    """The family's tokens driver."""
+    toy, _ = made
+    with quiet():
+        return drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+
+
 def random_ids(toy: Toy, count: int, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).integers(4, toy.weights.shape.vocabulary, count).astype(np.int32)
 
@@ -87,11 +95,9 @@ def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
     assert np.abs(got - expected[CHUNK + 3 :]).max() < 1e-4
 
 
-def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], tmp_path: Path) -> None:
+def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], generating: Any, tmp_path: Path) -> None:
     toy, path = made
-    with quiet():
-        generating = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
-        flatbuffer.write(linker.link(generating, flatbuffer.read(path)), tmp_path / "tokens.tflite")
+    flatbuffer.write(linker.link(generating, flatbuffer.read(path)), tmp_path / "tokens.tflite")
     generate = tokens.interpreted(runner.litert(tmp_path / "tokens.tflite", 1))
     prompts = [random_ids(toy, n, n).tolist() for n in (1, 3, CHUNK, 21)]
     said = [generate(p, SEQUENCE, tokens.Sampling())[len(p) :] for p in prompts]
@@ -101,13 +107,14 @@ def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], tmp_p
         assert said == [keras_greedy(toy, p, SEQUENCE) for p in prompts]
 
 
-def test_dynamic_range_hardly_changes_the_logits_and_generates(made: tuple[Toy, Path], tmp_path: Path) -> None:
+def test_dynamic_range_hardly_changes_the_logits_and_generates(
+    made: tuple[Toy, Path], generating: Any, tmp_path: Path
+) -> None:
     toy, path = made
     with quiet():
         quantized = quantization.quantize(path, settings("dynamic_range")["recipe"])
-        flatbuffer.write(quantized, tmp_path / "core.tflite")
-        generating = drivers.convert_tokens_driver(toy.weights.shape, toy.end, loop.Lengths(SEQUENCE, CHUNK, 4))
-        flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
+    flatbuffer.write(quantized, tmp_path / "core.tflite")
+    flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
     given = random_ids(toy, 30)
     expected = reference.logits(toy.model, given[None])[0]
     session = runner.Session(runner.litert(tmp_path / "core.tflite", 1))
