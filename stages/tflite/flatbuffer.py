@@ -1,6 +1,7 @@
 """Reading and writing .tflite files as objects of the official schema, every buffer followed to its bytes."""
 
 import copy
+import functools
 import mmap
 import struct
 from collections.abc import Callable, Iterator
@@ -50,6 +51,17 @@ def read(path: Path) -> schema.ModelT:
         raise UserError(
             f"{path} is not a whole TensorFlow Lite file ({len(data)} bytes: {error}); delete it and run `dvc repro`"
         ) from None
+
+
+def check(path: Path) -> None:
+    """Raises UserError as `read` does; of a file that was whole nothing is read again until it changes."""
+    state = path.stat() if path.exists() else None
+    _check(path, state and (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache
+def _check(path: Path, _: tuple[int, ...] | None) -> None:
+    read(path)
 
 
 def _mapped(path: Path) -> mmap.mmap:

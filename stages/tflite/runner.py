@@ -50,7 +50,7 @@ def tensorflow(path: Path, threads: int) -> Any:
 @contextlib.contextmanager
 def refusals(path: Path) -> Iterator[None]:
     """Turns what a runtime says of a file that it does not load into a UserError."""
-    flatbuffer.read(path)  # a damaged file would crash the interpreters, which check less
+    flatbuffer.check(path)  # a damaged file would crash the interpreters, which check less
     try:
         yield
     except (ValueError, RuntimeError) as error:

@@ -1,6 +1,6 @@
 """Where the time goes: milliseconds of each kind of operator in the tokens flavour, per decoded token.
 
-Usage: uv run python -m tests.benchmarks.profile FILE [--threads N] [--position P]
+Usage: uv run python -m tests.benchmarks.profile FILE [--threads N] [--position P] [--prompt]
 
 LiteRT's own profiler, which its Python interface does not reach, through the C interface of libLiteRt.so. Small
 operators look longer than they are; a run's two tokens include the first of a round, whose memory is new.
@@ -138,11 +138,23 @@ def by_kind(text: str) -> dict[str, tuple[float, int]]:
     return {kind: (int(count) * float(mean), int(count)) for kind, count, mean in found if kind != "WHILE"}
 
 
+def of_prompt(text: str) -> dict[str, tuple[float, int]]:
+    """The same of the first pass alone, which reads the prompt, or the first chunk of it."""
+    pattern = re.compile(r"\s*(.+?)\s+[\d.]+\s+([\d.]+)\s+[\d.]+\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+\[\w+\]:\d+")
+    rows = text.split("Run Order")[1].split("Top by")[0].splitlines()
+    kinds: dict[str, tuple[float, int]] = {}
+    for kind, ms in (m.groups() for m in map(pattern.match, rows) if m and m[1] != "WHILE"):
+        total, count = kinds.get(kind, (0.0, 0))
+        kinds[kind] = total + float(ms), count + 1
+    return kinds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--position", type=int, default=1)
+    parser.add_argument("--prompt", action="store_true", help="of the pass that reads the prompt, --position tokens")
     parser.add_argument("--raw", action="store_true", help="the profiler's own text")
     options = parser.parse_args()
     if options.raw:
@@ -151,7 +163,8 @@ def main() -> None:
     # the runtime talks on both of its streams: a process of its own keeps that apart
     command = [sys.executable, "-m", "tests.benchmarks.profile", options.file, "--raw"]
     command += ["--threads", str(options.threads), "--position", str(options.position)]
-    runs = [by_kind(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    read = of_prompt if options.prompt else by_kind
+    runs = [read(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
     best = min(runs, key=lambda kinds: sum(ms for ms, _ in kinds.values()))
     for kind, (ms, count) in sorted(best.items(), key=lambda item: -item[1][0])[:20]:
         print(f"{ms:8.3f} ms  {count:4} × {kind}")

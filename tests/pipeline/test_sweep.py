@@ -189,27 +189,26 @@ KILLED = {
 
 @pytest.mark.parametrize(("who", "shell"), [("dvc", "/bin/bash"), ("stage", "/bin/bash"), ("stage", "/bin/sh")])
 def test_a_killed_job_is_reported_and_run_again(repository: Repository, who: str, shell: str) -> None:
-    arguments = ("quantize=float32,float16,dynamic_range",)
-    process = started(repository, *arguments, FAKE_SECONDS="1", SHELL=shell)
+    process = started(repository, MODES, FAKE_SECONDS="1", SHELL=shell)
     find(process, KILLED[who]).kill()
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 1, errors
     assert "failed: float16-" in errors
     assert "killed by SIGKILL" in errors
-    assert errors.splitlines()[-1] == "error: 1 of 3 jobs failed; the same command runs them again"
-    assert sweep(repository, *arguments).returncode == 0
-    assert len(table(repository)) == 3
+    assert errors.splitlines()[-1] == "error: 1 of 2 jobs failed; the same command runs them again"
+    assert sweep(repository, MODES).returncode == 0
+    assert len(table(repository)) == 2
     assert not damaged(repository)
 
 
 def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
-    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
+    process = started(repository, MODES, FAKE_SECONDS="1")
     child = find(process, lambda line: "fake_stage.py quantize" in line and "/sh" not in line)
     worker = next(p for p in child.parents() if "LokyProcess" in " ".join(p.cmdline()))
     worker.kill()
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
-    assert len(table(repository)) == 3
+    assert len(table(repository)) == 2
     assert not damaged(repository)
 
 

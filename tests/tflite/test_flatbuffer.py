@@ -20,6 +20,26 @@ def test_a_truncated_file_is_one_line(core_path: Path, tmp_path: Path, kept: flo
         assert "\n" not in str(error.value)
 
 
+def test_a_whole_file_is_looked_at_again_only_when_it_changes(
+    core_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "core.tflite"
+    data = core_path.read_bytes()
+    path.write_bytes(data)
+    read = []
+    with monkeypatch.context() as patched:
+        patched.setattr(flatbuffer, "read", read.append)
+        for _ in range(3):
+            runner.litert(path, 1)
+    assert read == [path]
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="not a whole TensorFlow Lite file"):
+        runner.litert(path, 1)
+    path.unlink()
+    with pytest.raises(UserError, match="is missing"):
+        runner.litert(path, 1)
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is missing; run `dvc repro`"):
         flatbuffer.read(tmp_path / "no.tflite")
