@@ -47,6 +47,9 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
 
 def main(bundles: Sequence[Path]) -> None:
     """Prints a row for each bundle."""
+    for bundle in bundles:
+        if not (bundle / "web").is_dir():
+            raise SystemExit(f"error: {bundle} has no page; run `uv run dvc repro`, or name a bundle's folder")
     with tempfile.TemporaryDirectory() as folder:
         modules = page.install(Path(folder))
         print("| bundle | key to suggestion, ms: median | p90 | most | keys | cold load, ms: median | most |")
