@@ -23,26 +23,18 @@ def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="module")
 def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Compiles sources by the compiler that npm has; what runs their mains."""
+    """Compiles sources and runs their main with the compiler that npm has."""
     java, npm = (tool(name, "it compiles the Kotlin client") for name in ("java", "npm"))
     folder = tmp_path_factory.mktemp("kotlin")
     done([npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, COMPILER])
     jars = folder / "node_modules/kotlin-compiler/lib"
     compiler = [java, "-cp", jars / "kotlin-compiler.jar", "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
 
-    def compiled(out: Path, *sources: Path) -> list[str | Path]:
+    def compiled(out: Path, main: str, *sources: Path) -> list[str | Path]:
         done([*compiler, "-kotlin-home", jars.parent, "-Werror", *sources, "-d", out])
-        return [java, "-cp", f"{out}:{jars / 'kotlin-stdlib.jar'}"]
+        return [java, "-cp", f"{out}:{jars / 'kotlin-stdlib.jar'}", main]
 
     return compiled
-
-
-@pytest.fixture(scope="module")
-def programs(bundle: Bundle, kotlinc: Any, tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
-    """Runs a main, whose name follows, of the bundle's two clients, which an app may hold both."""
-    clients = [bundle.folder / "usage" / n for n in ("Autocomplete.kt", "Portable.kt")]
-    mains = [KOTLIN / n for n in ("Interpreter.kt", "MainTokens.kt", "MainPortable.kt")]
-    return list(kotlinc(tmp_path_factory.mktemp("programs"), *clients, *mains))
 
 
 def with_text_model(toy: Toy, bundle: Bundle, folder: Path) -> Path:
@@ -65,16 +57,18 @@ def kotlin_answers(
     ]
 
 
-def test_kotlin_for_tokens(bundle: Bundle, programs: list[str | Path], tmp_path: Path) -> None:
+def test_kotlin_for_tokens(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
     """The client's own tokenizer and decoding; a stand-in for the interpreter answers what the model does."""
-    command = [*programs, "MainTokensKt", bundle.folder / "tokenizer"]
+    sources = [bundle.folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainTokens.kt"]
+    command = [*kotlinc(tmp_path / "out", "MainTokensKt", *sources), bundle.folder / "tokenizer"]
     answers = {" ".join(map(str, ids)): " ".join(map(str, made)) for ids, made in bundle.spoken.values()}
     assert kotlin_answers(command, bundle.prompts, answers, tmp_path) == list(bundle.expected.values())
 
 
-def test_kotlin_for_portable(bundle: Bundle, programs: list[str | Path], tmp_path: Path) -> None:
+def test_kotlin_for_portable(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
     """The bytes that the client hands over, the last ones of a long text, and its reading of the answer."""
-    command = [*programs, "MainPortableKt"]
+    sources = [bundle.folder / "usage/Portable.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainPortable.kt"]
+    command = kotlinc(tmp_path / "out", "MainPortableKt", *sources)
     kept = {p: last_characters(p.encode(), PROMPT_BYTES) for p in [*bundle.prompts, "a" + "é" * PROMPT_BYTES]}
     assert {len(k) for k in kept.values()} >= {0, PROMPT_BYTES}
     added = {p: bundle.portable.get(p, p + "x – 👍").removeprefix(p) for p in kept}
@@ -87,7 +81,7 @@ def test_kotlin_for_text(toy: Toy, bundle: Bundle, kotlinc: Any, tmp_path: Path)
     """The client's reading of a raw string tensor, the way the Android demo app calls the model."""
     folder = with_text_model(toy, bundle, tmp_path)
     sources = [folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainText.kt"]
-    command = [*kotlinc(tmp_path / "out", *sources), "MainTextKt"]
+    command = kotlinc(tmp_path / "out", "MainTextKt", *sources)
     full = "é" * (788 // 2)
     last = " ".join(f"{i}é" for i in range(WORDS - 1)) + "\n x "
     made = {p: p + " – naïve 👍" for p in (*PROMPTS, last)} | {full: full}
