@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -240,43 +239,27 @@ def test_one_sweep_at_a_time(repository: Repository) -> None:
     assert process.returncode == 0
 
 
-@dataclass(frozen=True)
-class Store:
-    url: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A place for artifacts that two machines share: a folder, and a bucket of a server that wants to know who asks."""
-    if request.param == "folder":
-        yield Store(str(tmp_path / "store"))
-        return
-    with servers.s3(tmp_path / "s3") as s3:
-        yield Store(f"s3://{s3.bucket}/dvc", {"endpointurl": s3.endpoint}, s3.environment)
-
-
 def test_a_second_machine_runs_nothing_again(
-    repository: Repository, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in store.environment.items():
-        monkeypatch.setenv(name, value)
-    assert repository.dvc("remote", "add", "--default", "store", store.url).returncode == 0
-    for name, value in store.options.items():
-        assert repository.dvc("remote", "modify", "store", name, value).returncode == 0
-    repository.git("commit", "--all", "--quiet", "--message", "remote")
-    repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
-    repository.git("remote", "add", "origin", str(tmp_path / "hub"))
-    repository.git("push", "--quiet", "origin", "HEAD")
-    assert sweep(repository, MODES).returncode == 0
-    pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
-    assert pushed.returncode == 0, pushed.stderr
-    other = Repository(tmp_path / "other")
-    repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
-    before = ran(repository)
-    done = sweep(other, MODES, "sweep.pull=true")
-    assert done.returncode == 0, done.stderr
-    assert ran(other) == before  # both clones write to the same log
-    assert shown(other) == shown(repository)
-    assert not damaged(other)
+    """They share a bucket of a server that wants to know who asks."""
+    with servers.s3(tmp_path / "s3") as s3:
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        assert repository.dvc("remote", "add", "--default", "store", f"s3://{s3.bucket}/dvc").returncode == 0
+        assert repository.dvc("remote", "modify", "store", "endpointurl", s3.endpoint).returncode == 0
+        repository.git("commit", "--all", "--quiet", "--message", "remote")
+        repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
+        repository.git("remote", "add", "origin", str(tmp_path / "hub"))
+        repository.git("push", "--quiet", "origin", "HEAD")
+        assert sweep(repository, MODES).returncode == 0
+        pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
+        assert pushed.returncode == 0, pushed.stderr
+        other = Repository(tmp_path / "other")
+        repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
+        before = ran(repository)
+        done = sweep(other, MODES, "sweep.pull=true")
+        assert done.returncode == 0, done.stderr
+        assert ran(other) == before  # both clones write to the same log
+        assert shown(other) == shown(repository)
+        assert not damaged(other)
