@@ -62,9 +62,9 @@ def test_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: P
 def test_portable_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: Path) -> None:
     command: list[str | Path] = CLIENTS[language](bundle.folder, "portable")
     end_of_options = [] if language == "C++" else ["--"]
-    for prompt, text in bundle.portable.items():
+    for prompt in bundle.prompts:
         said = done([*command, *end_of_options, prompt], cwd=tmp_path)
-        assert said == text + "\n", prompt
+        assert said == bundle.portable[prompt] + "\n", prompt
     (bundle.folder / "portable.tflite").rename(tmp_path / "elsewhere")
     finished = run([*command, "a"])
     (tmp_path / "elsewhere").rename(bundle.folder / "portable.tflite")

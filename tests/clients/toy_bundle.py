@@ -38,13 +38,8 @@ class Form:
     complete_word: bool = False
     prompts: Sequence[str] = (*PROMPTS, *ODD, LONG)
 
-    @property
-    def portable_prompts(self) -> Sequence[str]:
-        """All, or few: how a client hands over bytes does not depend on the form."""
-        return self.prompts if set(ODD) <= set(self.prompts) else (*PROMPTS[:3], LONG)
 
-
-FEWER = (*PROMPTS, *ODD[:4], LONG)  # nor how it encodes odd texts
+FEWER = (*PROMPTS, *ODD[:4], LONG)  # how a client encodes odd texts does not depend on the form
 WORDS = 10  # of a text, that a client without a tokenizer hands over
 
 # in the second form the third pass over 24 tokens goes past the 64 slots of the cache
@@ -134,7 +129,7 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
     assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(form.prompts) - 2
     assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(form.prompts) / 2
     proceed = portable.interpreted(runner.litert(folder / "portable.tflite", 1))
-    whole = {p: p + proceed(p.encode(), form.sequence, tokens.Sampling(), True).decode() for p in form.portable_prompts}
+    whole = {p: p + proceed(p.encode(), form.sequence, tokens.Sampling(), True).decode() for p in form.prompts}
     return Bundle(folder, form.prompts, expected, whole, spoken)
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -188,26 +189,27 @@ KILLED = {
 
 @pytest.mark.parametrize(("who", "shell"), [("dvc", "/bin/bash"), ("stage", "/bin/bash"), ("stage", "/bin/sh")])
 def test_a_killed_job_is_reported_and_run_again(repository: Repository, who: str, shell: str) -> None:
-    process = started(repository, MODES, FAKE_SECONDS="1", SHELL=shell)
+    arguments = ("quantize=float32,float16,dynamic_range",)
+    process = started(repository, *arguments, FAKE_SECONDS="1", SHELL=shell)
     find(process, KILLED[who]).kill()
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 1, errors
     assert "failed: float16-" in errors
     assert "killed by SIGKILL" in errors
-    assert errors.splitlines()[-1] == "error: 1 of 2 jobs failed; the same command runs them again"
-    assert sweep(repository, MODES).returncode == 0
-    assert len(table(repository)) == 2
+    assert errors.splitlines()[-1] == "error: 1 of 3 jobs failed; the same command runs them again"
+    assert sweep(repository, *arguments).returncode == 0
+    assert len(table(repository)) == 3
     assert not damaged(repository)
 
 
 def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
-    process = started(repository, MODES, FAKE_SECONDS="1")
+    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
     child = find(process, lambda line: "fake_stage.py quantize" in line and "/sh" not in line)
     worker = next(p for p in child.parents() if "LokyProcess" in " ".join(p.cmdline()))
     worker.kill()
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
-    assert len(table(repository)) == 2
+    assert len(table(repository)) == 3
     assert not damaged(repository)
 
 
@@ -239,27 +241,43 @@ def test_one_sweep_at_a_time(repository: Repository) -> None:
     assert process.returncode == 0
 
 
-def test_a_second_machine_runs_nothing_again(
-    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They share a bucket of a server that wants to know who asks."""
+@dataclass(frozen=True)
+class Store:
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A place for artifacts that two machines share: a folder, and a bucket of a server that wants to know who asks."""
+    if request.param == "folder":
+        yield Store(str(tmp_path / "store"))
+        return
     with servers.s3(tmp_path / "s3") as s3:
-        for name, value in s3.environment.items():
-            monkeypatch.setenv(name, value)
-        assert repository.dvc("remote", "add", "--default", "store", f"s3://{s3.bucket}/dvc").returncode == 0
-        assert repository.dvc("remote", "modify", "store", "endpointurl", s3.endpoint).returncode == 0
-        repository.git("commit", "--all", "--quiet", "--message", "remote")
-        repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
-        repository.git("remote", "add", "origin", str(tmp_path / "hub"))
-        repository.git("push", "--quiet", "origin", "HEAD")
-        assert sweep(repository, MODES).returncode == 0
-        pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
-        assert pushed.returncode == 0, pushed.stderr
-        other = Repository(tmp_path / "other")
-        repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
-        before = ran(repository)
-        done = sweep(other, MODES, "sweep.pull=true")
-        assert done.returncode == 0, done.stderr
-        assert ran(other) == before  # both clones write to the same log
-        assert shown(other) == shown(repository)
-        assert not damaged(other)
+        yield Store(f"s3://{s3.bucket}/dvc", {"endpointurl": s3.endpoint}, s3.environment)
+
+
+def test_a_second_machine_runs_nothing_again(
+    repository: Repository, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in store.environment.items():
+        monkeypatch.setenv(name, value)
+    assert repository.dvc("remote", "add", "--default", "store", store.url).returncode == 0
+    for name, value in store.options.items():
+        assert repository.dvc("remote", "modify", "store", name, value).returncode == 0
+    repository.git("commit", "--all", "--quiet", "--message", "remote")
+    repository.git("init", "--quiet", "--bare", str(tmp_path / "hub"))
+    repository.git("remote", "add", "origin", str(tmp_path / "hub"))
+    repository.git("push", "--quiet", "origin", "HEAD")
+    assert sweep(repository, MODES).returncode == 0
+    pushed = repository.dvc("exp", "push", "origin", "--run-cache", "--rev", "HEAD")
+    assert pushed.returncode == 0, pushed.stderr
+    other = Repository(tmp_path / "other")
+    repository.git("clone", "--quiet", str(tmp_path / "hub"), str(other.folder))
+    before = ran(repository)
+    done = sweep(other, MODES, "sweep.pull=true")
+    assert done.returncode == 0, done.stderr
+    assert ran(other) == before  # both clones write to the same log
+    assert shown(other) == shown(repository)
+    assert not damaged(other)
