@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.bundle import page
-from stages.errors import UserError
 
 SCRIPT = Path("tests/web/speed.mjs")
 EVALUATION = Path("artifacts/presets/pydoc_gpt2/evaluation.jsonl")
@@ -30,26 +29,26 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
     """What Chromium reports of one bundle's page."""
     node, chromium = shutil.which("node"), shutil.which("chromium")
     if node is None or chromium is None:
-        raise UserError("node and chromium are needed (Debian: nodejs, chromium)")
+        raise SystemExit("error: node and chromium are needed (Debian: nodejs, chromium)")
     command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
+        address = server.stdout.readline().split()
+        if not address:
+            raise SystemExit(server.wait())  # it has said why
         told = {
-            "page": server.stdout.readline().split()[0], "modules": str(modules), "chromium": chromium,
+            "page": address[0], "modules": str(modules), "chromium": chromium,
             "screens": str(modules), "lines": lines(), "visits": VISITS,
         }  # fmt: skip
         done = subprocess.run([node, SCRIPT, json.dumps(told)], capture_output=True, text=True, check=False)
         server.terminate()
     if done.returncode != 0:
-        raise UserError(done.stderr.strip().splitlines()[-1])
+        raise SystemExit(f"error: {done.stderr.strip().splitlines()[-1]}")
     return dict(json.loads(done.stdout))
 
 
 def main(bundles: Sequence[Path]) -> None:
     """Prints a row for each bundle."""
-    for bundle in bundles:
-        if not (bundle / "web").is_dir():
-            raise SystemExit(f"error: {bundle} has no page; run `uv run dvc repro`, or name a bundle's folder")
     with tempfile.TemporaryDirectory() as folder:
         modules = page.install(Path(folder))
         print("| bundle | key to suggestion, ms: median | p90 | most | keys | cold load, ms: median | most |")

@@ -130,22 +130,18 @@ def summary(path: str, threads: int, position: int) -> str:
     return (text.value or b"").decode()
 
 
-def by_kind(text: str) -> dict[str, tuple[float, int]]:
-    """Kind of operator → milliseconds and number of operators per pass through the model; loops are left out."""
-    rows = text.split("Summary by node type")[1].split("Delegate Statistics")[0].splitlines()
-    pattern = re.compile(r"\s*(.+?)\s+(\d+)\s+([\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s*$")
-    found = [m.groups() for m in map(pattern.match, rows) if m]
-    return {kind: (int(count) * float(mean), int(count)) for kind, count, mean in found if kind != "WHILE"}
+def by_kind(text: str, prompt: bool) -> dict[str, tuple[float, int]]:
+    """Kind of operator → milliseconds and number of operators per pass through the model; loops are left out.
 
-
-def of_prompt(text: str) -> dict[str, tuple[float, int]]:
-    """The same of the first pass alone, which reads the prompt, or the first chunk of it."""
-    pattern = re.compile(r"\s*(.+?)\s+[\d.]+\s+([\d.]+)\s+[\d.]+\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+\[\w+\]:\d+")
-    rows = text.split("Run Order")[1].split("Top by")[0].splitlines()
+    The mean of all passes, or of the first alone, which reads the prompt, or the first chunk of it.
+    """
+    row = re.compile(r"\s*(.+?)\s+[\d.]+\s+([\d.]+)\s+([\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+\[\w+\]:\d+")
     kinds: dict[str, tuple[float, int]] = {}
-    for kind, ms in (m.groups() for m in map(pattern.match, rows) if m and m[1] != "WHILE"):
-        total, count = kinds.get(kind, (0.0, 0))
-        kinds[kind] = total + float(ms), count + 1
+    for found in filter(None, map(row.match, text.split("Run Order")[1].split("Top by")[0].splitlines())):
+        kind, first, mean = found.groups()
+        if kind != "WHILE":
+            total, count = kinds.get(kind, (0.0, 0))
+            kinds[kind] = total + float(first if prompt else mean), count + 1
     return kinds
 
 
@@ -163,8 +159,8 @@ def main() -> None:
     # the runtime talks on both of its streams: a process of its own keeps that apart
     command = [sys.executable, "-m", "tests.benchmarks.profile", options.file, "--raw"]
     command += ["--threads", str(options.threads), "--position", str(options.position)]
-    read = of_prompt if options.prompt else by_kind
-    runs = [read(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    texts = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    runs = [by_kind(text, options.prompt) for text in texts]
     best = min(runs, key=lambda kinds: sum(ms for ms, _ in kinds.values()))
     for kind, (ms, count) in sorted(best.items(), key=lambda item: -item[1][0])[:20]:
         print(f"{ms:8.3f} ms  {count:4} × {kind}")
