@@ -1,5 +1,6 @@
 """author: loads a causal language model, tunes it where asked, writes it as a local KerasHub preset, described."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from stages import config, live
 from stages.errors import UserError
-from stages.files import replacing, write_json
+from stages.files import replacing, write_bytes, write_json
 from stages.lm.dimensions import Dimensions
 from stages.lm.schedule import TuningSettings
-from stages.lm.sources import Hub, Pin
+from stages.lm.sources import CALIBRATION_TEXT, DESCRIPTION, EVALUATION_TEXT, Hub, Pin
 from stages.quiet import quiet
 
 if TYPE_CHECKING:
-    import keras_hub
+    from stages.lm.loading import Loaded
 
 OUT = Path("artifacts/author")
+TEXT = "text"  # beside it, so that another text makes no stage run that reads the model alone
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class AuthorSettings:
 
 
 def run(settings: AuthorSettings) -> None:
-    """Preset anywhere, or random weights → artifacts/author."""
+    """Preset anywhere, or random weights → artifacts/author, and text to measure it on → artifacts/text."""
     with quiet():
-        from stages.lm import hub, presets
+        from stages.lm import hub, loading, presets
     source: dict[str, Any] = {"source": "random weights"}
     found = None
     if settings.preset is not None:
@@ -61,12 +63,17 @@ def run(settings: AuthorSettings) -> None:
         if found is not None and settings.tuning is not None:  # outside of quiet too
             source |= _tune(settings, found.folder, str(source["source"]), folder)
             found = hub.Found(folder)
-        with quiet():
-            model = _random(settings) if found is None else presets.load_folder(found.folder)
-            model.preprocessor.add_end_token = settings.add_end_token
-            presets.save(model, folder)
-            described = presets.describe(model, str(source["source"]), settings.license) | source
-            write_json(folder / presets.DESCRIPTION, described)
+        made = _random(settings) if found is None else loading.load(found.folder)
+        if made.model.preprocessor is not None:
+            made.model.preprocessor.add_end_token = settings.add_end_token
+        presets.save(made.model, folder)
+        presets.write_tokenizer(made.tokenizer, folder)
+        described = presets.describe(made, str(source["source"]), settings.license) | source
+        write_json(folder / DESCRIPTION, described)
+        with replacing(OUT.with_name(TEXT)) as texts:
+            write_texts(found.folder if found is not None else None, texts)
+        for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
+            (folder / name).unlink(missing_ok=True)  # where tuning wrote them
     print(f"{OUT}: {described}")
 
 
@@ -80,12 +87,24 @@ def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> 
     return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | told}
 
 
-def _random(settings: AuthorSettings) -> "keras_hub.models.CausalLM":
-    from stages.lm import random_model
+def _random(settings: AuthorSettings) -> "Loaded":
+    from stages.lm import loading, random_model
 
     assert settings.random is not None
-    with tempfile.TemporaryDirectory() as scratch:
-        return random_model.build(settings.random, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch, quiet():
+        return loading.loaded(random_model.build(settings.random, Path(scratch)))
+
+
+def write_texts(preset: Path | None, folder: Path) -> None:
+    """Text to measure on and to calibrate with: the preset's own, or general English of which no model here is made."""
+    from stages.lm import general_text
+
+    for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
+        own = preset / name if preset is not None and preset.is_dir() else None
+        if own is not None and own.is_file():
+            shutil.copyfile(own, folder / name)
+        else:
+            write_bytes(folder / name, general_text.jsonl(name).encode())
 
 
 if __name__ == "__main__":

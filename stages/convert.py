@@ -21,7 +21,7 @@ _LONGEST_DEFAULT_CACHE = 256
 # Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
 _GUESSING_PAYS = 50_000_000  # parameters
 _GUESSED = 8
-_NO_TEXT = "no text and portable models: the tokenizer is {}, and a graph knows {}; core, tokens and .litertlm are made"
+_NO_TEXT = "no text and portable models: {}; core, tokens and .litertlm are made"
 _PROMPT_BYTES = 16, 4096  # of portable.tflite: each round of merges looks at all of them
 
 
@@ -103,14 +103,18 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
 
 
 def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]:
-    """The ids of convert.suppress_tokens, rising; raises UserError for what is no token, and where too little is left.
+    """The ids that are never said, rising: those of convert.suppress_tokens, and those that no token has.
+
+    Raises UserError for what is no token, and where too little is left.
 
     A string is the one token that it is encoded to: " word" with the blank before it is another one than "word".
     """
-    from stages.lm import tokenizer
+    from stages.lm import tokenizer, tokenizer_json
 
-    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"])
-    size, end = int(model["vocabulary"]), int(model["end_token_id"])
+    content = tokenizer.content_of(AUTHOR)
+    bpe, known = tokenizer_json.load(content), set(tokenizer_json.ids_of(content).values())
+    size, ends = int(model["vocabulary"]), model["end_token_ids"]
+    holes = set(range(size)) - known
     found = {entry for entry in wanted if isinstance(entry, int)}
     for text in (entry for entry in wanted if isinstance(entry, str)):
         ids = bpe.encode(text).ids
@@ -119,9 +123,11 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
         found |= set(ids)
     for index in found:
         _require(0 <= index < size, "suppress_tokens", index, f"ids from 0 to {size - 1}, and strings of one token")
-    _require(end not in found, "suppress_tokens", end, "all but the end token, without which no text ends")
-    _require(len(found) < size - 1, "suppress_tokens", f"all {size - 1} tokens", "fewer, so that something can be said")
-    return sorted(found)
+    for end in ends:
+        _require(end not in found, "suppress_tokens", end, "all but the end token, without which no text ends")
+    left = size - len(ends)
+    _require(len(found | holes) < left, "suppress_tokens", f"all {left} tokens", "fewer, so that something can be said")
+    return sorted(found | holes)
 
 
 def guessed_tokens(wanted: int | None, parameters: int) -> int:
@@ -133,44 +139,53 @@ def run(settings: ConvertSettings) -> None:
     """artifacts/author → core.tflite, and the drivers of tokens, text and bytes."""
     model = read_json(AUTHOR / "model.json")
     lengths = resolve(settings, int(model["context_length"]))
+    reason = no_graph()
+    if reason is not None:
+        print(_NO_TEXT.format(reason), flush=True)
     suppressed = suppressed_ids(settings.suppress_tokens, model)
     resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
     resolved["guessed_tokens"] = guessed_tokens(settings.guessed_tokens, int(model["parameters"]))
     # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
-        layers = _write_models(folder, model, resolved)
+        layers = _write_models(folder, model, resolved, text=reason is None)
         write_json(folder / "convert.json", resolved | {"layers": layers})
     sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(OUT.glob("*.tflite"))}
     print(f"{OUT}: {sizes}")
 
 
-def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> int:
+def no_graph() -> str | None:
+    """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
+    from stages.lm import tokenizer, tokenizer_json
+
+    content = tokenizer.content_of(AUTHOR)
+    return tokenizer.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
+
+
+def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:
     """Writes core.tflite, and the drivers in a process beside it, as they need no weights; returns how many layers."""
-    from stages.lm import bpe_words, core, drivers, families, fixed_loop, loop
+    from stages.lm import core, drivers, families, fixed_loop, loop
     from stages.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     # the bytes driver's loop is one of these two
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
-    if model["pre_tokenizer"] not in bpe_words.KNOWN:
-        print(_NO_TEXT.format(model["pre_tokenizer"], ", ".join(bpe_words.KNOWN)))
     with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
-        written = beside.submit(_write_drivers, folder, model, settings)
+        written = beside.submit(_write_drivers, folder, model, settings, text)
         weights = families.weights(AUTHOR, slots)
         flatbuffer.write(core.build(weights, slots, chunks, steps), folder / "core.tflite")
         written.result()
     return weights.shape.layers
 
 
-def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Writes tokens_driver.tflite and, where a graph knows the tokenizer, those of text and bytes."""
-    from stages.lm import bpe_words, bytes_driver, drivers
+def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any], text: bool) -> None:
+    """Writes tokens_driver.tflite and, where a graph can do the tokenizer, those of text and bytes."""
+    from stages.lm import bytes_driver, drivers
     from stages.lm.sampler import Sampler
     from stages.tflite import flatbuffer
 
     flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
-    if model["pre_tokenizer"] in bpe_words.KNOWN:
+    if text:
         names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
         rule = Sampler(*(settings[n] for n in names))
         flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")

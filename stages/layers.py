@@ -44,15 +44,15 @@ def run(settings: LayersSettings) -> None:
     noted = read_json(QUANTIZE / settings.mode / "recipe.json")
     documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     model = read_json(AUTHOR / "model.json")
-    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"]), int(model["end_token_id"])
+    bpe, marks = tokenizer.read(AUTHOR), text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     statistics = None
     if quantization.needs_calibration(noted["recipe"]):
         chosen = noted["calibration"]
         drawn = text.calibration(noted["calibration_text"], chosen["seed"])
-        sequences = text.windows(drawn, bpe, end, length, chosen["sequences"])
+        sequences = text.windows(drawn, bpe, marks, length, chosen["sequences"])
         statistics = quantization.calibrate(cores[0], noted["recipe"], sequences.tolist())
-    windows = text.windows(documents, bpe, end, length, settings.windows)
+    windows = text.windows(documents, bpe, marks, length, settings.windows)
     found = layers.losses(cores, noted["recipe"], statistics, windows)
     with replacing(OUT / settings.mode) as folder:
         write_bytes(folder / "layers.csv", layers.comma_separated(found).encode())

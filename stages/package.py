@@ -41,14 +41,11 @@ def run(settings: PackageSettings) -> None:
     )  # fmt: skip
     _refuse_failed(settings, facts.metrics["gates"])
     with replacing(OUT / settings.mode) as folder:
-        _add_tokenizer(folder, facts.model["pre_tokenizer"])
+        _add_tokenizer(folder)
         described = _add_models(shipped, folder, facts)
         names = manifest.Names(settings.name, settings.title, settings.language)
         content = manifest.build(names, facts, described, folder)
-        if facts.model["pre_tokenizer"] == usage.WORDS:
-            usage.write(content, folder)
-        else:
-            print(f"no usage/: its clients cut texts as {usage.WORDS} does, this model {facts.model['pre_tokenizer']}")
+        usage.write(content, folder)
         if settings.page and manifest.PORTABLE in described:
             _add_page(content, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
@@ -95,12 +92,12 @@ def _add_page(content: Mapping[str, Any], folder: Path) -> None:
         print("no web/: npm, which brings LiteRT.js, is not installed; install Node 20 or newer with npm and run again")
 
 
-def _add_tokenizer(folder: Path, words: str) -> None:
-    """The vocabulary's files as the preset has them, and tokenizer.json, the form of Hugging Face's tokenizers."""
-    from stages.lm import tokenizer
+def _add_tokenizer(folder: Path) -> None:
+    """tokenizer/: what apps with a tokenizer of their own read."""
+    from stages.lm import tokenizer, tokenizer_json
 
-    shutil.copytree(AUTHOR / tokenizer.FOLDER, folder / "tokenizer", copy_function=shutil.copyfile)
-    write_bytes(folder / "tokenizer/tokenizer.json", tokenizer.load(AUTHOR / tokenizer.FOLDER, words).to_str().encode())
+    for name, data in tokenizer_json.client_files(tokenizer.content_of(AUTHOR)).items():
+        write_bytes(folder / "tokenizer" / name, data)
 
 
 def _add_litert_lm(folder: Path, facts: "manifest.Facts") -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from stages import config
 from stages.files import read_json, replacing, tree_sha256, write_json
-from stages.lm import corpus, wheels
+from stages.lm import corpus, sources, wheels
 from stages.lm.corpus import Corpus, CorpusSettings
 from stages.lm.schedule import BatchSettings, Phase
 from stages.measure import ngram
@@ -122,9 +122,9 @@ def _trained(settings: PretrainSettings, names: Sequence[_Names], stream: Any) -
 
 def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any]:
     """How many phases have ended, here or before the preset was written, and the model behind them."""
-    from stages.lm import presets, training
+    from stages.lm import loading, training
 
-    description = PRESET / presets.DESCRIPTION
+    description = PRESET / sources.DESCRIPTION
     shipped = read_json(description).get("phase") if description.exists() else None
     for done, phase in reversed(list(enumerate(settings.phases.values(), start=1))):
         end = names[done - 1].end
@@ -135,7 +135,7 @@ def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any
         if kept.exists():
             training.restore(kept, model.backbone.weights)
         else:
-            model.backbone.set_weights(presets.load_folder(PRESET).backbone.get_weights())
+            model.backbone.set_weights(loading.load_folder(PRESET).backbone.get_weights())
         return done, model
     return 0, None
 
@@ -179,9 +179,9 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[
     with replacing(PRESET) as folder:
         presets.save(model, folder)
         presets.store_as_float16(folder)
-        (folder / presets.EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
+        (folder / sources.EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
         calibration = text.train[: settings.calibration_documents]  # in the order of hashes: any part is a sample
-        (folder / presets.CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
+        (folder / sources.CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
         steps = sum(phase.steps for phase in settings.phases.values())
         description = {
             "license": "that of the texts: PSF-2.0, Apache-2.0, BSD and MIT for the most part",
@@ -197,7 +197,7 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[
             "parameters": presets.parameter_count(model),
             "sha256": presets.preset_sha256(folder),
         }
-        write_json(folder / presets.DESCRIPTION, description)
+        write_json(folder / sources.DESCRIPTION, description)
     print(f"{PRESET}: {description}")
 
 

@@ -141,9 +141,9 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
         )
     documents = text.calibration(settings.calibration_text, chosen.seed)
     model = read_json(AUTHOR / "model.json")
-    bpe, end = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"]), int(model["end_token_id"])
+    bpe, marks = tokenizer.read(AUTHOR), text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
-    found: list[list[int]] = text.windows(documents, bpe, end, length, chosen.sequences).tolist()
+    found: list[list[int]] = text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
     return found
 
 

@@ -13,6 +13,8 @@ from stages.files import read_json, replacing, write_json
 from stages.quiet import quiet
 
 if TYPE_CHECKING:
+    from stages.arrays import Array
+    from stages.measure.completion import Cut
     from stages.measure.subject import Subject
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
@@ -21,7 +23,7 @@ METRICS = (
     "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
     "bits_per_byte", "top1_agreement", "kl_divergence", "kl_divergence_p99", "text_perplexity_ratio",
     "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
-    "portable_greedy_match", "portable_tf_greedy_match", "portable_contract",
+    "portable_greedy_match", "portable_tf_greedy_match", "portable_contract", "tokenizer_match",
     "context_words_p50", "context_words_p95",
     *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
       for error in ("", "_stderr")),
@@ -66,6 +68,23 @@ class WordFilter:
 
 
 @dataclass(frozen=True)
+class Large:
+    """What a model of more `parameters` is measured on: a `share` of everything that is counted."""
+
+    parameters: int
+    share: float
+
+    def __post_init__(self) -> None:
+        """Refuses a share that measures nothing, or more than there is."""
+        if not 0 < self.share <= 1:
+            raise UserError(f"validate.large.share is {self.share}; allowed: above 0, at most 1")
+
+    def of(self, count: int, parameters: int) -> int:
+        """How many of so many are measured for a model of so many parameters."""
+        return max(1, round(count * self.share)) if parameters > self.parameters else count
+
+
+@dataclass(frozen=True)
 class ValidateSettings:
     """What is measured, how long, and the gates (params.yaml and conf/validate/*.yaml)."""
 
@@ -83,8 +102,15 @@ class ValidateSettings:
     latency_attempts: int
     full_length: int
     threads: int
+    large: Large
     filter: WordFilter
     gates: list[Gate]
+
+    def scaled(self, parameters: int) -> "ValidateSettings":
+        """The settings for a model of so many parameters, whose every token takes longer."""
+        counts = ("windows", "parity_windows", "texts", "prompts", "latency_attempts")
+        fewer: dict[str, Any] = {name: self.large.of(getattr(self, name), parameters) for name in counts}
+        return replace(self, **fewer)
 
     def __post_init__(self) -> None:
         """Refuses counts that measure nothing."""
@@ -113,40 +139,44 @@ def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[st
     return judged
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What a mode is measured on: documents, windows of ids `[n, slots]`, places to suggest at, and prompts."""
+
+    documents: list[str]
+    windows: "Array"
+    places: Sequence["Cut"]
+    prompts: list[str]
+    provoking: list[str]
+
+
 def run(settings: ValidateSettings) -> None:
     """Artifacts of author, convert and quantize → metrics.json, performance.json and targets.json of one mode."""
     from stages.lm import text
 
-    documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     provoking = text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
+    documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     shipped = QUANTIZE / settings.mode
     model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
+    settings = settings.scaled(model["parameters"])
+    provoking = provoking[: settings.large.of(len(provoking), model["parameters"])]
 
     with quiet():
-        from stages.lm import presets, tokenizer
+        from stages.lm import tokenizer
         from stages.measure import alone, checks, completion, context, performance
         from stages.measure.subject import Subject, text_core
         from stages.tflite import targets
-
-        keras = presets.load_folder(AUTHOR)
-    bpe = tokenizer.load(AUTHOR / tokenizer.FOLDER, model["pre_tokenizer"])
-    windows = text.windows(documents, bpe, model["end_token_id"], converted["cache_length"], settings.windows)
+    bpe = tokenizer.read(AUTHOR)
+    windows = text.windows(documents, bpe, text.Marks.of(model), converted["cache_length"], settings.windows)
     prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
     metrics: dict[str, Any] = {"mode": settings.mode}
     metrics |= context.words_that_fit(documents, bpe, converted["context_window"])
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        core = text_core(shipped, CONVERT, folder)
+        core = text_core(shipped, CONVERT, Path(temporary))
         # one thread, as threads of small models wait for one another in loops, and other work has the cores too
         subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, threads=1)
-        processes = alone.share_of_cores(settings.threads)
-        metrics |= checks.measure_quality(subject, keras, windows, settings.parity_windows, processes)
-        metrics |= checks.autocomplete(subject, places)
-        metrics |= checks.greedy(subject, keras, prompts)
-        metrics |= checks.text_greedy(subject, prompts, folder)
-        metrics |= checks.portable_greedy(subject, prompts)
-        metrics |= filtered(subject, settings.filter, provoking, prompts)
+        metrics |= _checked(subject, Texts(documents, windows, places, prompts, provoking), settings, Path(temporary))
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["portable_contract"] = checks.portable_contract(subject, prompts)
@@ -158,6 +188,23 @@ def run(settings: ValidateSettings) -> None:
         write_json(folder / "metrics.json", metrics)
         write_json(folder / "performance.json", measured)
     _show(settings.mode, fits, metrics["gates"])
+
+
+def _checked(subject: "Subject", texts: Texts, settings: ValidateSettings, folder: Path) -> dict[str, Any]:
+    """Quality of the shipped files, against the float32 core and Keras; `folder` takes what is made for it."""
+    with quiet():
+        from stages.lm import loading
+        from stages.measure import alone, checks
+
+        keras = loading.load_folder(AUTHOR)
+    processes = alone.share_of_cores(settings.threads)
+    metrics: dict[str, Any] = dict(checks.tokenizer_match(subject, texts.documents, folder))
+    metrics |= checks.measure_quality(subject, keras, texts.windows, settings.parity_windows, processes)
+    metrics |= checks.autocomplete(subject, texts.places)
+    metrics |= checks.greedy(subject, keras, texts.prompts)
+    metrics |= checks.text_greedy(subject, texts.prompts, folder)
+    metrics |= checks.portable_greedy(subject, texts.prompts)
+    return metrics | filtered(subject, settings.filter, texts.provoking, texts.prompts)
 
 
 def filtered(

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from stages import validate
 from stages.bundle import card, litertlm, manifest
+from stages.lm import tokenizer, tokenizer_json
 from stages.measure import performance
 from stages.tflite import flatbuffer, graph, inspect, linker, runner
 
@@ -31,6 +32,7 @@ def facts(toy: Toy) -> manifest.Facts:
         "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
         "pre_tokenizer": "gpt2", "add_start_token": True,
         "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
+        "end_token_ids": [toy.vocabulary.end], "special_token_ids": [0, 1],
         "source": "toy", "license": "none",
     }  # fmt: skip
     metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}
@@ -57,9 +59,8 @@ def toy_bundle(
     flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_driver, core), folder / "portable.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
-    for name in ("vocabulary.json", "merges.txt"):
-        shutil.copyfile(toy.preset / "assets/tokenizer" / name, folder / "tokenizer" / name)
-    (folder / "tokenizer/tokenizer.json").write_text(toy.bpe.to_str())
+    for name, data in tokenizer_json.client_files(tokenizer.content_of(toy.preset)).items():
+        (folder / "tokenizer" / name).write_bytes(data)
     told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion))
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
     described = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}

@@ -81,6 +81,7 @@ def make_toy(folder: Path) -> Toy:
     preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=96)
     model = keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
+    presets.write_tokenizer(tokenizer.content(folder / "tokenizer"), folder / "preset")
     vocabulary = tokenizer.read_vocabulary(folder / "tokenizer", 1, 1)
     return Toy(
         folder / "preset",
@@ -136,7 +137,7 @@ def tokens_driver(toy: Toy) -> Any:
     from stages.lm import drivers, loop
 
     with quiet():
-        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, CHUNK, 4))
+        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, loop.Lengths(SEQUENCE, CHUNK, 4))
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +171,7 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
 
     chosen = settings(mode)
     recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
-    windows = documents.windows(TEXT, toy.bpe, toy.vocabulary.end, SLOTS, 4)
+    windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end), SLOTS, 4)
     return quantization.quantize(core, recipe, quantization.calibrate(core, recipe, windows.tolist()))
 
 
@@ -190,6 +191,23 @@ def gpt2_vocabulary() -> Any:
     lines = (found[0] / "vocab.bpe").read_text().split("\n")[1:]
     end = ids[tokenizer.END_OF_TEXT]
     return tokenizer.Vocabulary(ids, [(a, b) for a, b in (line.split(" ") for line in lines if line)], end, end)
+
+
+def client_tokenizer(toy: Toy) -> str:
+    """The tokenizer.json of a bundle, in which nothing is a special token."""
+    from stages.lm import tokenizer, tokenizer_json
+
+    return tokenizer_json.client_files(tokenizer.content_of(toy.preset))["tokenizer.json"].decode()
+
+
+@functools.cache
+def authored(preset: Path) -> Path:
+    """A KerasHub preset with its tokenizer.json beside it, as author writes it."""
+    from stages.lm import presets, tokenizer
+
+    folder = Path(shutil.copytree(preset, kept("authored") / "preset"))
+    presets.write_tokenizer(tokenizer.content(preset / tokenizer.FOLDER), folder)
+    return folder
 
 
 def kept(name: str) -> Path:
@@ -251,7 +269,13 @@ def subject_of(toy: Toy, core_path: Path) -> Any:
     """The toy as validate looks at it, its float32 core alone."""
     from stages.measure.subject import Subject
 
-    model = {"start_token_id": 1, "end_token_id": 1, "pre_tokenizer": "gpt2", "add_start_token": True}
+    model = {
+        "start_token_id": 1,
+        "end_token_id": 1,
+        "end_token_ids": [1],
+        "pre_tokenizer": "gpt2",
+        "add_start_token": True,
+    }
     settings = {
         "sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy",
         "suppress_tokens": [], "complete_word": False, "portable_loop": "fixed",

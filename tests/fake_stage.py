@@ -9,10 +9,12 @@ from pathlib import Path
 import yaml
 
 FILES = {
-    "author": ["model.json", "assets/tokenizer/vocabulary.json"],
+    "author": [
+        "model.json", "assets/tokenizer/tokenizer.json", "../text/evaluation.jsonl", "../text/calibration.jsonl",
+    ],
     "convert": ["convert.json", "core.tflite", "text_driver.tflite", "tokens_driver.tflite"],
     "quantize": ["core.tflite", "recipe.json"],
-}
+}  # fmt: skip
 
 
 def metrics(mode: str, length: int) -> dict[str, object]:

@@ -68,7 +68,7 @@ def build(family: Family, folder: Path) -> Toy:
     """A toy of a family in a folder, as `Toy` of conftest is one of GPT-2."""
     import keras_hub
 
-    from stages.lm import families, presets, tokenizer
+    from stages.lm import families, loading, presets, tokenizer
 
     models = vars(keras_hub.models)
     text = _tokenizer(family, folder)
@@ -80,12 +80,11 @@ def build(family: Family, folder: Path) -> Toy:
     preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=text, sequence_length=CONTEXT)
     model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
-    end, assets = int(text.end_token_id), folder / "preset" / tokenizer.FOLDER
-    words = presets.tokenizer_kind(model)
-    known = words != tokenizer.SENTENCEPIECE
-    vocabulary = tokenizer.read_vocabulary(assets, text.start_token_id, end, words) if known else None
-    bpe = tokenizer.load(assets, words)
-    return Toy(folder / "preset", model, families.weights(folder / "preset", SLOTS), vocabulary, bpe, end)
+    found = loading.loaded(model)
+    presets.write_tokenizer(found.tokenizer, folder / "preset")
+    vocabulary = tokenizer.vocabulary_of(found.tokenizer, found.start, found.ends)
+    weights = families.weights(folder / "preset", SLOTS)
+    return Toy(folder / "preset", model, weights, vocabulary, found.bpe(), found.ends[0])
 
 
 def randomize(backbone: Any) -> None:

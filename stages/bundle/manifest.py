@@ -90,7 +90,7 @@ def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[s
     return {
         "max_num_tokens": conversion["cache_length"],
         "start_token_id": start,
-        "stop_token_ids": [model["end_token_id"]],
+        "stop_token_ids": list(model["end_token_ids"]),
         "suppress_token_ids": list(conversion["suppress_tokens"]),
     }
 

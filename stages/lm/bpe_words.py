@@ -7,10 +7,11 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from stages.lm.bpe_tables import LETTER, NUMBER, OTHER, SPACE, CharacterClasses
-from stages.lm.tokenizer import GPT2, LLAMA3, QWEN
+from stages.lm.patterns import DIGITS, GPT2, LLAMA3, QWEN
 from stages.lm.utf8 import characters, shift, shift_bool
 
-KNOWN = (GPT2, LLAMA3, QWEN)
+KNOWN = (GPT2, DIGITS, LLAMA3, QWEN)
+_LONG_S = 0xC5BF  # U+017F in UTF-8
 Reduce: TypeAlias = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
 
 
@@ -18,6 +19,8 @@ def starts(words: str, classes: CharacterClasses) -> Callable[[tf.Tensor, tf.Ten
     """(UTF-8 bytes, int32 `[N]`; which of them count, bool `[N]`) → whether a word begins at each, by that pattern."""
     if words == GPT2:
         return functools.partial(gpt2_starts, classes=classes)
+    if words == DIGITS:
+        return functools.partial(digits_starts, classes=classes)
     return functools.partial(llama3_starts, classes=classes, digits={LLAMA3: 3, QWEN: 1}[words])
 
 
@@ -39,6 +42,14 @@ def gpt2_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses) -
     start = tf.logical_or(last_space, tf.logical_and(new_run, tf.logical_or(space, tf.logical_not(blank_before))))
     start = tf.logical_and(start, inside)
     return _contractions(text, start, inside, fold=False)
+
+
+def digits_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses) -> tf.Tensor:
+    """As `gpt2_starts`, where each digit is a word, and what stands between digits is cut as a text by itself."""
+    kind, lead = _classes(tf.where(inside, text, 0), classes)
+    digit = tf.logical_and(inside, tf.equal(kind, NUMBER))
+    rest = tf.logical_and(inside, tf.logical_not(digit))
+    return tf.logical_or(gpt2_starts(tf.where(rest, text, 0), rest, classes), tf.logical_and(digit, lead))
 
 
 def llama3_starts(text: tf.Tensor, inside: tf.Tensor, classes: CharacterClasses, digits: int) -> tf.Tensor:
@@ -137,6 +148,8 @@ def _contractions(text: tf.Tensor, start: tf.Tensor, inside: tf.Tensor, *, fold:
     pairs = tf.equal(one * 256 + two, ord("r") * 256 + ord("e"))
     for a, b in ("ve", "ll"):
         pairs = tf.logical_or(pairs, tf.equal(one * 256 + two, ord(a) * 256 + ord(b)))
+    if fold:  # a pattern that folds case takes the long s for an s; it has two bytes
+        pairs = tf.logical_or(pairs, tf.equal(one * 256 + two, _LONG_S))
     short, long = tf.logical_and(quote, short), tf.logical_and(quote, pairs)
     suffix = tf.logical_or(shift_bool(short, 1), shift_bool(long, 1))
     ends = tf.logical_or(shift_bool(short, 2), shift_bool(long, 3))

@@ -9,8 +9,8 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stages.lm import (
-    bpe_tables,
     drivers,
+    encoder,
     families,
     fixed_loop,
     healing,
@@ -106,7 +106,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
 
         maximum = tf.minimum(first + tf.minimum(given["max_tokens"], sequence), sequence)
         greedy = given["temperature"] <= 0.0
-        plan = loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum, greedy if limits.growing else None)
+        plan = loop.Plan(shape, vocabulary.ends, limits.loop, choose, maximum, greedy if limits.growing else None)
         said, length = _loop(limits).generate(window, first, plan)
         raw, size = token_bytes.text_of(said, first, length, tokens, limits.text_bytes)
         text, size = token_bytes.without_invalid(raw, begun.size, size)
@@ -119,20 +119,22 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
 
 
 def reader(vocabulary: Vocabulary, size: int) -> Any:
-    """(prompt uint8 `[size]`, its length, whether its end is open) → int32 `[size]` ids, and how many of them count.
+    """(prompt uint8 `[size]`, its length, whether its end is open) → int32 ids, and how many of them count.
 
     A blank at an open end is a token by itself, as it belongs to the word that follows: words are cut as they would be
     with that word behind it.
     """
-    encode, blank_id = drivers.encoder(vocabulary), int(bpe_tables.byte_ids(vocabulary.ids)[_BLANK])
+    encode, blank_id = encoder.encoder(vocabulary), encoder.blank_id(vocabulary)
 
     def read(prompt: tf.Tensor, length: tf.Tensor, is_open: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         text, length = tf.cast(prompt, tf.int32), tf.clip_by_value(length, 0, size)
+        if blank_id is None:
+            return encode(text, length)
         last = tf.gather(text, tf.maximum(length - 1, 0))
         blank = tf.logical_and(is_open, tf.logical_and(length > 0, tf.equal(last, _BLANK)))
         apart = tf.cast(blank, tf.int32)
         ids, count = encode(text, length - apart)
-        added = tf.logical_and(blank, tf.equal(tf.range(size), count))
+        added = tf.logical_and(blank, tf.equal(tf.range(ids.shape[0]), count))
         return tf.where(added, blank_id, ids), count + apart
 
     return read

@@ -1,6 +1,6 @@
 """Drivers: what an app calls around the loop, traced once with the core's calls as placeholders."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from stages.lm import (
-    bpe_graph,
-    bpe_tables,
-    bpe_words,
+    encoder,
     families,
     fixed_loop,
     healing,
@@ -53,10 +51,9 @@ def text_driver_for(
 
 
 def vocabulary_for(preset: Path, model: Mapping[str, Any]) -> Vocabulary:
-    """The vocabulary of a preset, by its description (model.json)."""
+    """The vocabulary of a preset, by its description (model.json); raises NoRuleError where a graph cannot do it."""
     start = model["start_token_id"] if model["add_start_token"] else None
-    folder = preset / tokenizer.FOLDER
-    return tokenizer.read_vocabulary(folder, start, model["end_token_id"], model["pre_tokenizer"])
+    return tokenizer.vocabulary_of(tokenizer.content_of(preset), start, model["end_token_ids"])
 
 
 def text_lengths(settings: Mapping[str, Any]) -> loop.Lengths:
@@ -84,22 +81,30 @@ def tokens_driver_for(preset: Path, model: Mapping[str, Any], settings: Mapping[
     """The tokens driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
     shape, suppressed, pieces = families.read_shape(preset), settings["suppress_tokens"], None
     if settings["complete_word"]:
-        vocabulary = vocabulary_for(preset, model)
-        pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, suppressed)
-    return convert_tokens_driver(shape, model["end_token_id"], tokens_lengths(settings), suppressed, pieces)
+        pieces = token_bytes.table(tokenizer.pieces_of(preset), shape.vocabulary, suppressed)
+    ends = tuple(model["end_token_ids"])
+    return convert_tokens_driver(shape, ends, tokens_lengths(settings), suppressed, pieces)
 
 
 def convert_tokens_driver(
-    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = (), pieces: TokenBytes | None = None
+    shape: Shape,
+    ends: tuple[int, ...],
+    lengths: loop.Lengths,
+    suppressed: Sequence[int] = (),
+    pieces: TokenBytes | None = None,
 ) -> schema.ModelT:
     """The tokens driver, in built-in operators, as a model whose placeholders the linker replaces."""
-    traced = {tokens.SIGNATURE: tokens_driver(shape, end, lengths, suppressed, pieces)}
+    traced = {tokens.SIGNATURE: tokens_driver(shape, ends, lengths, suppressed, pieces)}
     model = skeleton.convert(traced, custom_ops=True)
     return linker.with_calls(model, stand_in.calls(shape, [stand_in.STEP]))
 
 
 def tokens_driver(
-    shape: Shape, end: int, lengths: loop.Lengths, suppressed: Sequence[int] = (), pieces: TokenBytes | None = None
+    shape: Shape,
+    ends: tuple[int, ...],
+    lengths: loop.Lengths,
+    suppressed: Sequence[int] = (),
+    pieces: TokenBytes | None = None,
 ) -> Any:
     """Token ids to token ids: signature `generate`, which never says the ids that are `suppressed`.
 
@@ -116,7 +121,7 @@ def tokens_driver(
     def generate(tokens: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
         prompt, count, narrow = tokens[0], tf.clip_by_value(given["length"], 1, lengths.sequence), None
         if pieces is not None:
-            prompt, count, narrow = _open(prompt, count, given["complete_word"] > 0, end, pieces)
+            prompt, count, narrow = _open(prompt, count, given["complete_word"] > 0, ends[0], pieces)
         maximum = tf.minimum(given["max_length"], lengths.sequence)
         uniform = sampler.hashed_draws(given["seed"], lengths.sequence)
         rule = sampler.Inputs(given["temperature"], given["top_k"], given["top_p"], suppressed)
@@ -126,7 +131,7 @@ def tokens_driver(
             return sampler.choose_by_inputs(narrow(logits, known) if narrow else logits, rule, draws)
 
         greedy = given["temperature"] <= 0.0
-        ids, length = loop.generate(prompt, count, loop.Plan(shape, end, lengths, choose, maximum, greedy))
+        ids, length = loop.generate(prompt, count, loop.Plan(shape, ends, lengths, choose, maximum, greedy))
         return {"tokens": ids[tf.newaxis], "length": length}
 
     specs = {"tokens": tf.TensorSpec([1, lengths.sequence], tf.int32, name="tokens")}
@@ -175,7 +180,7 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
             return sampler.choose(narrow(logits, known) if narrow else logits, rule, draws)
 
         maximum = tf.constant(limits.loop.sequence)
-        ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.end, limits.loop, choose, maximum))
+        ids, _ = fixed_loop.generate(tokens, count, loop.Plan(shape, vocabulary.ends, limits.loop, choose, maximum))
         new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end, ids)  # the end's text is empty
         written = tf.strings.reduce_join(tf.gather(strings, new))
         if begun is not None:
@@ -194,22 +199,15 @@ def read_prompt(prompt: tf.Tensor, size: int, vocabulary: Vocabulary) -> tuple[t
     """Tokens of a string's first `size` bytes.
 
     Returns:
-      int32 `[size]` ids; int32 `[]`, how many of them count; int32 `[]`, how many bytes the whole string has.
+      int32 `[size]` ids, or one more; int32 `[]`, how many of them count; int32 `[]`, the bytes of the whole string.
     """
-    encode = encoder(vocabulary)
+    encode = encoder.encoder(vocabulary)
     raw = tf.cast(tf.io.decode_raw(prompt, tf.uint8), tf.int32)
     length = tf.size(raw)
     text = tf.concat([raw[:size], tf.zeros([size], tf.int32)], 0)[:size]
     text = tf.reshape(text, [size])
     ids, count = encode(text, tf.minimum(length, size))
     return ids, count, length
-
-
-def encoder(vocabulary: Vocabulary) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """(UTF-8 bytes, int32 `[N]`; how many count) → ids, int32 `[N]`, and how many of them count."""
-    split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes())
-    byte_ids, merges = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
-    return lambda text, length: bpe_graph.encode(text, length, byte_ids, split, merges)
 
 
 def window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, most: int) -> tuple[tf.Tensor, tf.Tensor]:

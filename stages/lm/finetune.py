@@ -2,22 +2,21 @@
 
 import hashlib
 import math
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
-import keras_hub
 import numpy as np
 import tensorflow as tf
 
 from stages.arrays import Array
 from stages.errors import UserError
-from stages.files import csv_text, read_json, sha256, write_bytes
-from stages.lm import own_text, presets, tokenizer, training, tuning
+from stages.files import csv_text, read_json, sha256, write_bytes, write_json
+from stages.lm import loading, own_text, presets, training, tuning
 from stages.lm.schedule import LORA, TuningSettings
+from stages.lm.sources import CALIBRATION_TEXT, DESCRIPTION, EVALUATION_TEXT
 from stages.quiet import quiet
 
 WORK = Path("artifacts/finetune")  # no stage's: DVC leaves it alone, so that a killed run can go on
@@ -35,9 +34,10 @@ def run(preset: Path, text: Path, settings: TuningSettings, folder: Path, watch:
     _check_context(read_json(preset / "config.json").get("config", {}), settings)  # KerasHub's alone has such a part
     keras.utils.set_random_seed(settings.training.seed)
     with quiet():
-        model = presets.load_folder(preset)
+        found = loading.load(preset)
+        model = found.model
         _check_context(model.backbone.get_config(), settings)
-        texts = _encoded(own, model, settings)
+        texts = _encoded(own, found, settings)
         if settings.method == LORA:
             tuning.enable_lora(model.backbone, settings.lora_rank, str(preset))
         tf.function(lambda: tf.constant(0), jit_compile=True)()  # XLA tells of its first compilation
@@ -45,6 +45,8 @@ def run(preset: Path, text: Path, settings: TuningSettings, folder: Path, watch:
     points = tuning.tune(model.backbone, texts, settings, checkpoint, watch)
     with quiet():
         presets.save(model, folder)  # Keras writes a layer's kernel with its LoRA added: an ordinary preset
+        presets.write_tokenizer(found.tokenizer, folder)
+        write_json(folder / DESCRIPTION, presets.describe(found, "", ""))
     _write_texts(own, settings, folder)
     write_bytes(folder / POINTS, _table(points).encode())
     checkpoint.unlink(missing_ok=True)
@@ -76,13 +78,9 @@ def _check_context(backbone: Mapping[str, Any], settings: TuningSettings) -> Non
         raise UserError(f"author.tuning.training.context is {given}; allowed: 2 to {rows}, what the preset reads")
 
 
-def _encoded(own: own_text.OwnText, model: keras_hub.models.CausalLM, settings: TuningSettings) -> tuning.Texts:
+def _encoded(own: own_text.OwnText, found: loading.Loaded, settings: TuningSettings) -> tuning.Texts:
     """Both parts in tokens, as the model was trained: each passage between a start and an end, which may be one."""
-    text = model.preprocessor.tokenizer
-    with tempfile.TemporaryDirectory() as scratch:
-        text.save_to_preset(scratch)
-        bpe = tokenizer.load(Path(scratch) / tokenizer.FOLDER, presets.tokenizer_kind(model))
-    start, end = getattr(text, "start_token_id", None), int(text.end_token_id)
+    bpe, start, end = found.bpe(), found.start, found.ends[0]
     tail = [] if start in (None, end) else [end]
 
     def stream(passages: Sequence[str], part: str) -> training.Stream:
@@ -110,8 +108,8 @@ def _identity(preset_sha256: str, own: own_text.OwnText, settings: TuningSetting
 def _write_texts(own: own_text.OwnText, settings: TuningSettings, folder: Path) -> None:
     """Text to measure on and text to calibrate with, of which the first was trained on by nobody."""
     parts = {
-        presets.EVALUATION_TEXT: own.corpus.evaluation,
-        presets.CALIBRATION_TEXT: own.corpus.train[: settings.text.calibration_passages],
+        EVALUATION_TEXT: own.corpus.evaluation,
+        CALIBRATION_TEXT: own.corpus.train[: settings.text.calibration_passages],
     }
     for name, passages in parts.items():
         write_bytes(folder / name, presets.to_jsonl(passages).encode())

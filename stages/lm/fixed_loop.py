@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
-from stages.lm import attention, stand_in
+from stages.lm import attention, sampler, stand_in
 from stages.lm.attention import MASKED
 from stages.lm.decoder import Shape
 from stages.lm.loop import Lengths, Plan
@@ -58,7 +58,7 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
             token = tf.reshape(plan.choose(tf.reshape(logits, [1, shape.vocabulary]), known), [])
             said = known >= count
             here = tf.logical_and(tf.equal(tf.range(ids.shape[0]), known), said)
-            ended = tf.logical_and(tf.equal(token, plan.end), said)
+            ended = tf.logical_and(sampler.any_of(token, plan.ends), said)
             return [known + 1, ended, tf.where(here, token, ids), *recent, *cache[len(recent) :]]
 
         state = [known, ended, ids, *attention.empty(shape, one.recent), *past]

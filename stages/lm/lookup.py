@@ -3,7 +3,11 @@
 Prompt lookup decoding (Saxena 2023). Documents about code repeat names and phrases, and so do small models.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+
+from stages.lm import sampler
 
 
 def guess(ids: tf.Tensor, known: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -31,23 +35,23 @@ def guess(ids: tf.Tensor, known: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.T
     return tf.where(tf.logical_and(found, beyond < count), guesses, ids), found
 
 
-def held(tokens: tf.Tensor, ids: tf.Tensor, known: tf.Tensor, end: int) -> tuple[tf.Tensor, tf.Tensor]:
+def held(tokens: tf.Tensor, ids: tf.Tensor, known: tf.Tensor, ends: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
     """Keeps what the model says of guesses that it read.
 
     Args:
       tokens: int32 `[rows]`, what it says behind the last known token and behind each guess that was read.
       ids: int32 `[n]`, with rows - 1 guesses from `known` on.
       known: int32 `[]`, how many of the ids count.
-      end: the id that ends a text.
+      ends: the ids that end a text.
 
     Returns:
       int32 `[n]`, `ids` with what is said: tokens, up to the first that is not the guess in its place, as those behind
-      it were said of another text, or the first that is `end`; int32 `[]`, how many ids count now. Whatever stands
+      it were said of another text, or the first of `ends`; int32 `[]`, how many ids count now. Whatever stands
       behind these counts for nothing.
     """
     places, last = tf.range(ids.shape[0]), known + tf.shape(tokens)[0] - 1
     said = tf.gather(tokens, tf.clip_by_value(places - known, 0, last - known))
-    stops = tf.logical_or(tf.not_equal(said, ids), tf.equal(said, end))
+    stops = tf.logical_or(tf.not_equal(said, ids), sampler.any_of(said, ends))
     stop = tf.reduce_min(tf.where(tf.logical_and(places >= known, stops), places, last))
     after = tf.minimum(stop, last) + 1
     return tf.where(tf.logical_and(places >= known, places < after), said, ids), after

@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from stages.lm import attention, lookup, stand_in
+from stages.lm import attention, lookup, sampler, stand_in
 from stages.lm.attention import MASKED
 from stages.lm.decoder import Shape
 from stages.lm.positions import PAST, RECENT
@@ -46,18 +46,24 @@ def rooms(lengths: Lengths) -> dict[str, Growing]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a loop goes by: the decoder's dimensions, the id that ends a text, sizes, the sampler, the longest answer.
+    """What a loop goes by: the decoder's dimensions, the ids that end a text, sizes, the sampler, the longest answer.
 
+    The first of `ends` also fills up what is behind an answer.
     `maximum` is int32 `[]`: how many tokens there may be in the end, the prompt's included; at most `sequence`.
     `guessing`, bool `[]`, says whether a call may guess: where tokens are drawn guesses seldom hold.
     """
 
     shape: Shape
-    end: int
+    ends: tuple[int, ...]
     lengths: Lengths
     choose: Choose
     maximum: tf.Tensor
     guessing: tf.Tensor | None = None
+
+    @property
+    def end(self) -> int:
+        """The id that fills up an answer."""
+        return self.ends[0]
 
     @property
     def guesses(self) -> bool:
@@ -154,12 +160,12 @@ def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids:
         ids = tf.where(tf.equal(tf.range(plan.lengths.sequence), known), token, ids)
         known = known + tf.cast(whole, tf.int32)
     else:
-        ids, after = lookup.held(plan.choose(logits, known), ids, known, plan.end)
+        ids, after = lookup.held(plan.choose(logits, known), ids, known, plan.ends)
         token = tf.gather(ids, after - 1)
         done = tf.minimum(done, after - 1)  # guesses that failed are not read
         known = tf.where(whole, after, known)
     # an end token is counted and never read: nothing is left to do then
-    ended = tf.logical_and(whole, tf.equal(tf.reshape(token, []), plan.end))
+    ended = tf.logical_and(whole, sampler.any_of(tf.reshape(token, []), plan.ends))
     return [known, tf.where(ended, known, done), ids]
 
 

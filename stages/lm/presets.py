@@ -1,7 +1,8 @@
-"""KerasHub presets on disk: the files, their description in model.json, and deterministic bytes."""
+"""Presets on disk: writing them in deterministic bytes, their description in model.json, and where they came from."""
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +11,19 @@ import keras_hub
 import numpy as np
 
 from stages.errors import UserError
-from stages.files import tree_sha256
-from stages.lm import families, hub, huggingface, safety, tokenizer
-from stages.lm.sources import ALTERNATIVES, Pin
-
-DESCRIPTION = "model.json"
-EVALUATION_TEXT = "evaluation.jsonl"
-CALIBRATION_TEXT = "calibration.jsonl"
-# How the models were trained; KerasHub's own tokenizers do not cut texts into words outside of tf.data.
-_TOKENIZERS = {
-    "GPT2Tokenizer": tokenizer.GPT2,
-    "OPTTokenizer": tokenizer.GPT2,
-    "GPTNeoXTokenizer": tokenizer.GPT2,
-    "Llama3Tokenizer": tokenizer.LLAMA3,
-    "QwenTokenizer": tokenizer.QWEN,
-    "Qwen3Tokenizer": tokenizer.QWEN,
-    "LlamaTokenizer": tokenizer.SENTENCEPIECE,
-    "MistralTokenizer": tokenizer.SENTENCEPIECE,
-    "GemmaTokenizer": tokenizer.SENTENCEPIECE,
-    "Gemma3Tokenizer": tokenizer.SENTENCEPIECE,
-}
+from stages.files import sha256, tree_sha256
+from stages.lm import families, hub, tokenizer, tokenizer_json
+from stages.lm.loading import Loaded
+from stages.lm.sources import CALIBRATION_TEXT, DESCRIPTION, EVALUATION_TEXT, Pin
+from stages.quiet import quiet
 
 
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Writes a causal LM as a KerasHub preset whose bytes depend on the model alone (no dates)."""
-    model.save_to_preset(str(folder))
+    # a foreign model's backbone alone: no class of KerasHub has its tokenizer
+    written = model if model.preprocessor is not None else model.backbone
+    with quiet():
+        written.save_to_preset(str(folder))
     _keep_tie(model, folder)
     metadata = folder / "metadata.json"
     content = json.loads(metadata.read_text())
@@ -42,11 +31,20 @@ def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
     metadata.write_text(json.dumps(content, indent=4) + "\n")
 
 
+def write_tokenizer(content: Mapping[str, Any], folder: Path) -> None:
+    """Writes the tokenizer.json of a model beside its preset."""
+    path = folder / tokenizer.FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tokenizer_json.text(dict(content)))
+
+
 def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Notes that head and embedding are tied: KerasHub 0.31 forgets it of Llama, and cannot load the preset again."""
     if not getattr(model.backbone, "tie_word_embeddings", False):
         return
     for name in ("config.json", "task.json"):
+        if not (folder / name).exists():
+            continue
         content = json.loads((folder / name).read_text())
         backbone = content if name == "config.json" else content["config"]["backbone"]
         if backbone["config"].setdefault("tie_word_embeddings", True):
@@ -86,105 +84,46 @@ def to_jsonl(documents: list[str]) -> str:
     return "".join(json.dumps({"text": d}, ensure_ascii=False) + "\n" for d in documents)
 
 
-def special_ids(tokenizer: Any) -> dict[str, int | None]:
-    """The ids of start, end and padding tokens, null where a tokenizer has none."""
-    names = ("start_token_id", "end_token_id", "pad_token_id")
-    return {n: getattr(tokenizer, n, None) for n in names}
-
-
-def load_folder(folder: Path) -> keras_hub.models.CausalLM:
-    """Loads a causal LM from a KerasHub preset or a Hugging Face folder that holds nothing but data."""
-    foreign = _check(folder)
-    try:
-        if foreign:
-            backbone = keras_hub.models.Backbone.from_preset(str(folder), **huggingface.corrections(folder))
-            model = keras_hub.models.CausalLM.from_preset(str(folder), backbone=backbone)
-        else:
-            model = keras_hub.models.CausalLM.from_preset(str(folder))
-    except Exception as error:  # loaders raise whatever they like; the user needs one line
-        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise UserError(f"preset {str(folder)!r} cannot be loaded: {detail}; {ALTERNATIVES}") from None
-    families.check(str(folder), type(model.backbone).__name__)
-    if model.preprocessor is None:
-        raise UserError(f"preset {str(folder)!r} has no tokenizer; {ALTERNATIVES}")
-    longest = huggingface.longest(folder) if foreign else None
-    if longest is not None:
-        model.preprocessor.sequence_length = min(longest, model.preprocessor.sequence_length)
-    return model
-
-
 def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
-    """Where a preset is from: name, revision, the hash of its files, and what it was converted from.
+    """Where a preset is from: name, revision, and the hash of its files.
 
     Raises:
       UserError: where the hash is another one than the pin's.
     """
-    sha256 = preset_sha256(found.folder)
-    if pin.sha256 not in (None, sha256):
+    try:
+        digest = sha256(found.folder) if found.folder.is_file() else preset_sha256(found.folder)
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}; check its permissions") from None
+    if pin.sha256 not in (None, digest):
         raise UserError(
-            f"the files of preset {preset!r} have the SHA-256 {sha256}, not {pin.sha256} (author.sha256): they are not "
+            f"the files of preset {preset!r} have the SHA-256 {digest}, not {pin.sha256} (author.sha256): they are not "
             "those that were pinned; take the pinned revision, or look at what changed and pin anew"
         )
-    foreign = is_foreign(found.folder)
-    kind = json.loads((found.folder / "config.json").read_bytes())["model_type"] if foreign else None
     return {
         "source": Path(preset).name if Path(preset).is_absolute() else preset,
         "source_revision": found.revision,
-        "source_sha256": sha256,
-        "converted_from": f"Hugging Face's {kind}, by KerasHub {keras_hub.__version__}" if foreign else None,
+        "source_sha256": digest,
     }
 
 
-def is_foreign(folder: Path) -> bool:
-    """Whether a folder is Hugging Face's; raises UserError where it is neither that nor KerasHub's."""
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UserError(f"{folder} holds no config.json: not a KerasHub preset; {ALTERNATIVES}")
-    try:
-        config = json.loads(path.read_bytes())
-    except ValueError:
-        config = None
-    if isinstance(config, dict) and huggingface.is_foreign(config):
-        return True
-    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
-        raise UserError(f"{path} is not the configuration of a KerasHub preset; {ALTERNATIVES}")
-    families.check(str(folder), config["class_name"])
-    return False
-
-
-def _check(folder: Path) -> bool:
-    """Refuses what cannot or must not be loaded, before any of it is; says whether the folder is Hugging Face's."""
-    foreign = is_foreign(folder)
-    safety.check(folder)
-    if foreign:
-        huggingface.check(folder)
-    return foreign
-
-
-def tokenizer_kind(model: keras_hub.models.CausalLM) -> str:
-    """How a model's tokenizer cuts a text into words: a name of stages/lm/tokenizer.py."""
-    name = type(model.preprocessor.tokenizer).__name__
-    if name not in _TOKENIZERS:
-        raise UserError(f"the preset has a {name}; tokenizers that can be converted: {', '.join(_TOKENIZERS)}")
-    return _TOKENIZERS[name]
-
-
-def _context_length(model: keras_hub.models.CausalLM) -> int:
-    """The rows of the table of positions, or how long a text the preprocessor makes where positions are rotary."""
-    learned = getattr(model.backbone, "max_sequence_length", None)
-    return int(model.preprocessor.sequence_length if learned is None else learned)
-
-
-def describe(model: keras_hub.models.CausalLM, source: str, licence: str) -> dict[str, Any]:
+def describe(found: Loaded, source: str, licence: str) -> dict[str, Any]:
     """What later stages need to know of a preset without loading it."""
+    rules = tokenizer_json.rules(found.tokenizer, tokenizer.FILE)
     return {
-        "family": families.FAMILIES[type(model.backbone).__name__],
-        "parameters": parameter_count(model),
-        "vocabulary": model.backbone.vocabulary_size,
-        "context_length": _context_length(model),
-        "pre_tokenizer": tokenizer_kind(model),
-        "add_start_token": bool(model.preprocessor.add_start_token),
-        **special_ids(model.preprocessor.tokenizer),
+        "family": families.FAMILIES[type(found.model.backbone).__name__],
+        "parameters": parameter_count(found.model),
+        "vocabulary": found.model.backbone.vocabulary_size,
+        "context_length": found.context_length,
+        "pre_tokenizer": rules.words or rules.cut,
+        "add_start_token": found.start is not None,
+        "start_token_id": found.start,
+        "end_token_id": found.ends[0],
+        "end_token_ids": list(found.ends),
+        "pad_token_id": found.padding,
+        "special_token_ids": sorted(i for t, i in tokenizer_json.ids_of(found.tokenizer).items() if t in rules.special),
         "source": source,
+        "source_name": found.named.get("name"),
+        "source_license": found.named.get("license"),
+        "converted_from": found.converted_from,
         "license": licence,
     }

@@ -5,15 +5,14 @@ from pathlib import Path
 from stages.lm import folding, llama, rotary
 from stages.lm.decoder import Shape, Weights
 from stages.lm.folding import Extras
-
-_HEAD_EPSILON = 1e-5  # of KerasHub's attention, to which the backbone's layer_norm_epsilon is not handed on
+from stages.lm.transformers_config import QWEN3_HEAD_EPSILON
 
 
 def read_shape(preset: Path) -> Shape:
     """The dimensions of a Qwen 3."""
     config = llama.config_of(preset)
     turns = rotary.turns(config["rope_max_wavelength"], llama.head_dim(config), config["rope_scaling_factor"])
-    return llama.shape_of(config, turns, config["sliding_window_size"] or None, _HEAD_EPSILON)
+    return llama.shape_of(config, turns, config["sliding_window_size"] or None, QWEN3_HEAD_EPSILON)
 
 
 def weights(preset: Path, positions: int) -> Weights:

@@ -11,6 +11,7 @@ import sentencepiece
 
 from stages.errors import UserError
 from stages.lm.families import FAMILIES
+from stages.lm.json_files import plain
 
 # All that presets of the known families are made of. A list of what is allowed: Keras itself has layers that run what a
 # configuration says (Lambda) or unpickle it (TorchModuleWrapper), and a registered name wins over module and class.
@@ -34,17 +35,21 @@ _LZF, _FIRST_PLUGIN = 32000, 256  # HDF5 filters from this number on are librari
 
 
 def check(folder: Path) -> None:
-    """Raises UserError naming the first file that is not plain data; nothing reads what begins with a dot."""
+    """Raises UserError naming all files that are not plain data; nothing reads what begins with a dot."""
+    found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if any(part.startswith(".") for part in name.parts) or (path.is_dir() and not path.is_symlink()):
             continue
-        found = _reason(path)
-        if found:
-            raise UserError(
-                f"{path} {found}; a preset holds JSON, text, HDF5, safetensors and SentencePiece models, so that "
-                "loading it runs no code: take the file out, or the preset from somewhere else"
-            )
+        reason = _reason(path)
+        if reason:
+            found.append(f"{plain(str(name))} {reason}")
+    if found:
+        raise UserError(
+            f"{folder}/{'; '.join(found)}; a preset holds JSON, text, HDF5, safetensors and SentencePiece models, so "
+            f"that loading it runs no code: take {'the file' if len(found) == 1 else 'these files'} out, download what "
+            "is damaged again, or take the preset from somewhere else"
+        )
 
 
 def _reason(path: Path) -> str | None:
@@ -79,8 +84,8 @@ def _is_pickle(head: bytes) -> bool:
 def _json(path: Path) -> str | None:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
-        return "is no JSON"
+    except (ValueError, RecursionError) as error:
+        return f"is no JSON ({' '.join(str(error).split())[:80]})"
     for reason in map(_object_reason, _mappings(content)):
         if reason:
             return reason
@@ -175,7 +180,7 @@ def _safetensors(path: Path) -> str | None:
         size = int.from_bytes(file.read(8), "little")
         try:
             content = json.loads(file.read(size)) if 2 <= size <= _SAFETENSORS_HEADER else None
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
     return None if isinstance(content, dict) else "is no safetensors file"
 

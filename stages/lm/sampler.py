@@ -1,5 +1,6 @@
 """How the next token is chosen from the logits, in operations that TensorFlow Lite has built in."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,11 @@ class Inputs:
     top_k: tf.Tensor
     top_p: tf.Tensor
     suppressed: Sequence[int] = ()
+
+
+def any_of(ids: tf.Tensor, some: Sequence[int]) -> tf.Tensor:
+    """Whether each id is one of some, bool of the same shape."""
+    return functools.reduce(tf.logical_or, [tf.equal(ids, one) for one in some])
 
 
 def without(logits: tf.Tensor, suppressed: Sequence[int]) -> tf.Tensor:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from stages.errors import UserError
 
+# Beside a preset's own files: its description, and text that its model was not trained on.
+DESCRIPTION, EVALUATION_TEXT, CALIBRATION_TEXT = "model.json", "evaluation.jsonl", "calibration.jsonl"
 ALTERNATIVES = (
-    "author.preset takes a hub name (with a network), a local preset folder, "
+    "author.preset takes a hub name (with a network), a local preset folder or .gguf file, "
     "or artifacts/presets/pydoc_gpt2, which ships with the project (use.author=pydoc_gpt2)"
 )
 

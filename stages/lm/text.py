@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -73,17 +75,36 @@ def drawn(documents: list[str], seed: int) -> list[str]:
     return [documents[i] for i in order]
 
 
-def windows(documents: list[str], bpe: tokenizers.Tokenizer, end: int, length: int, most: int) -> Array:
-    """Non-overlapping windows `[n, length]` of the documents' tokens, each document behind an end-of-text token."""
+@dataclass(frozen=True)
+class Marks:
+    """The ids around texts: `start` stands before each, None where the tokenizer adds none; `end` parts documents."""
+
+    start: int | None
+    end: int
+
+    @classmethod
+    def of(cls, model: Mapping[str, Any]) -> "Marks":
+        """The marks of a model, by its description (model.json)."""
+        return cls(model["start_token_id"] if model["add_start_token"] else None, int(model["end_token_id"]))
+
+
+def windows(documents: list[str], bpe: tokenizers.Tokenizer, marks: Marks, length: int, most: int) -> Array:
+    """Non-overlapping windows `[n, length]` of the documents' tokens, as the model was trained to read them.
+
+    A start token stands before each window. A model without one reads an end token before each document.
+    """
+    fresh = length if marks.start is None else length - 1
     stream: list[int] = []
     for document in documents:
-        stream += [end, *bpe.encode(document).ids]
-        if len(stream) >= most * length:
+        ids = bpe.encode(document).ids
+        stream += [marks.end, *ids] if marks.start is None else [*ids, marks.end]
+        if len(stream) >= most * fresh:
             break
-    count = min(len(stream) // length, most)
+    count = min(len(stream) // fresh, most)
     if count == 0:
         raise UserError(f"the text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)")
-    return np.array(stream[: count * length], np.int32).reshape(count, length)
+    found = np.array(stream[: count * fresh], np.int32).reshape(count, fresh)
+    return found if marks.start is None else np.insert(found, 0, marks.start, axis=1)
 
 
 def beginnings(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, most: int) -> list[str]:

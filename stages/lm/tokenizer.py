@@ -1,45 +1,139 @@
-"""Byte-pair encoding, byte-level or by SentencePiece: vocabulary files, training, and tokens as bytes."""
+"""Byte-pair encoding, of bytes or of characters: a preset's tokenizer, training, and tokens as bytes."""
 
 import functools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers
+from tokenizers import models
 
-from stages.lm import sentencepieces
+from stages.files import read_json
+from stages.lm import patterns, sentencepieces, tokenizer_json
+from stages.lm.patterns import DIGITS, GPT2, LLAMA3, QWEN, SENTENCEPIECE
 
 FOLDER = "assets/tokenizer"  # within a KerasHub preset
+FILE = f"{FOLDER}/tokenizer.json"  # the model's own, which author writes and every later stage reads
 END_OF_TEXT = "<|endoftext|>"
 # KerasHub's GPT-2 tokenizer pads with id 0, whatever stands there: the first token must be nobody's text.
 PADDING = "<|padding|>"
-# How a text is cut into words, within which bytes are merged.
-GPT2, LLAMA3, QWEN, SENTENCEPIECE = "gpt2", "llama3", "qwen", "sentencepiece"
-_LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
-    r"\s+(?!\S)|\s+"
-)
-_PATTERNS = {LLAMA3: _LLAMA3, QWEN: _LLAMA3.replace("{1,3}", "")}
-_SPECIAL = re.compile(r"<\|.*\|>|</?s>|<pad>|<unk>|<mask>")  # tokens that are nobody's text, by their names
+BYTE_LEVEL = (GPT2, DIGITS, LLAMA3, QWEN)
+# Of KerasHub's presets, which do not say it: tokens that are nobody's text, by their names.
+_SPECIAL = re.compile(r"<\|.*\|>|</?s>|<pad>|<unk>|<mask>|<bos>|<eos>")
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A byte-level BPE: token → id, merges in order of rank, ids with a meaning of their own, its pattern of words."""
+    """A BPE: token → id, merges in order of rank, ids with a meaning of their own, and what is done to a text before.
 
-    ids: dict[str, int]
+    `end` ends a text and parts documents; `other_ends` end one too. `words` is a row of patterns.py. `special` are the
+    tokens that are nobody's text (None: by their names), `added` those that stand for themselves wherever a text has
+    them. `unknown` stands for what has no token, once for a run of it if `fuse_unknown`; without one it is dropped.
+    With `byte_fallback` bytes stand for a character that has none.
+    """
+
+    ids: Mapping[str, int]
     merges: Sequence[tuple[str, str]]
     start: int | None
     end: int
     words: str = GPT2
+    other_ends: tuple[int, ...] = ()
+    special: Collection[str] | None = None
+    added: tuple[str, ...] = ()
+    nfc: bool = False
+    prefix: str = "never"
+    unknown: str | None = None
+    fuse_unknown: bool = False
+    byte_fallback: bool = False
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """All ids that end a text."""
+        return (self.end, *self.other_ends)
+
+    @property
+    def byte_level(self) -> bool:
+        """Whether bytes are merged, not characters."""
+        return self.words in BYTE_LEVEL
+
+    @property
+    def unknown_id(self) -> int:
+        """The id of what has no token; -1 where that is dropped."""
+        return -1 if self.unknown is None else self.ids[self.unknown]
 
     @functools.cached_property
     def pieces(self) -> list[bytes]:
         """The bytes that each token id stands for."""
-        return token_bytes(self.ids, self.words)
+        return token_bytes(self.ids, not self.byte_level, self.special, self.added)
+
+
+def read(preset: Path) -> tokenizers.Tokenizer:
+    """The tokenizer of a preset that author wrote; text never becomes a special token, and none is put before it."""
+    return tokenizer_json.load(content_of(preset), str(preset / FILE))
+
+
+def content_of(preset: Path) -> dict[str, Any]:
+    """The tokenizer.json of a preset that author wrote."""
+    return read_json(preset / FILE)
+
+
+def pieces_of(preset: Path) -> list[bytes]:
+    """The bytes that each token id of such a preset stands for."""
+    content = content_of(preset)
+    rules = tokenizer_json.rules(content, str(preset / FILE))
+    return token_bytes(tokenizer_json.ids_of(content), not rules.byte_level, rules.special, rules.added)
+
+
+def vocabulary_of(content: Mapping[str, Any], start: int | None, ends: Sequence[int]) -> Vocabulary:
+    """The BPE of a completed tokenizer.json as a graph does it.
+
+    Raises:
+      NoRule: where a graph cannot do exactly what `tokenizers` does.
+    """
+    rules, model = tokenizer_json.rules(content, FILE), content["model"]
+    reason = no_rule(content, rules)
+    if reason is not None:
+        raise NoRuleError(reason)
+    return Vocabulary(
+        tokenizer_json.ids_of(content), [(a, b) for a, b in model["merges"]], start, ends[0], str(rules.words),
+        tuple(ends[1:]), rules.special, rules.added, rules.nfc, rules.prefix, model["unk_token"], model["fuse_unk"],
+        model["byte_fallback"],
+    )  # fmt: skip
+
+
+class NoRuleError(Exception):
+    """A tokenizer that a graph cannot do exactly; says why."""
+
+
+def no_rule(content: Mapping[str, Any], rules: tokenizer_json.Rules) -> str | None:
+    """Why a graph cannot do a tokenizer; None where it can."""
+    if rules.words is None:
+        return f"the pre_tokenizer is {rules.cut}, for which there is no rule"
+    if rules.flagged:
+        return f"the added token {rules.flagged[0]!r} is more than its bytes (lstrip, rstrip, single_word, normalized)"
+    if rules.added and rules.prefix != "never":
+        return f'"{tokenizer_json.BLANK}" is put before each part between added tokens such as {rules.added[0]!r}'
+    model = content["model"]
+    if model["byte_fallback"] and any(tokenizer_json.byte_token(b) not in model["vocab"] for b in range(256)):
+        return "byte_fallback lacks the tokens of some bytes"
+    if model["ignore_merges"]:
+        apart = _not_merged(content)
+        if apart:
+            return f"ignore_merges takes words whole that no merges make, such as {apart[0]!r}"
+    return None
+
+
+def _not_merged(content: Mapping[str, Any]) -> list[str]:
+    """Tokens of a vocabulary that their own merges do not make."""
+    model = content["model"]
+    bare = tokenizers.Tokenizer(models.BPE(model["vocab"], [(a, b) for a, b in model["merges"]]))
+    added = {t["content"] for t in content["added_tokens"]}
+    tokens = [t for t in model["vocab"] if t not in added]
+    return [t for t, made in zip(tokens, bare.encode_batch(tokens), strict=True) if len(made.ids) != 1]
 
 
 def read_vocabulary(folder: Path, start: int | None, end: int, words: str = GPT2) -> Vocabulary:
@@ -58,22 +152,38 @@ def byte_characters() -> dict[int, str]:
 
 
 def special(vocabulary: Iterable[str]) -> list[str]:
-    """The tokens of a vocabulary that stand for no text."""
+    """The tokens of a KerasHub vocabulary that stand for no text, by their names."""
     return [token for token in vocabulary if _SPECIAL.fullmatch(token)]
 
 
-def token_bytes(vocabulary: dict[str, int], words: str = GPT2) -> list[bytes]:
-    """The bytes that each token id stands for; special tokens stand for none."""
-    if words == SENTENCEPIECE:
-        return sentencepieces.piece_bytes(vocabulary)
-    to_byte = {c: bytes([b]) for b, c in byte_characters().items()}
+def token_bytes(
+    vocabulary: Mapping[str, int],
+    of_characters: bool = False,
+    hidden: Collection[str] | None = None,
+    added: Collection[str] = (),
+) -> list[bytes]:
+    """The bytes that each token id stands for; `hidden` tokens stand for none, `added` ones for what they say."""
+    hidden = set(special(vocabulary)) if hidden is None else set(hidden)
     result = [b""] * (max(vocabulary.values()) + 1)
-    hidden = set(special(vocabulary))
+    one = _characters_bytes if of_characters else _byte_level_bytes
     for token, index in vocabulary.items():
         if token not in hidden:
-            # a token that was added to a vocabulary later is written as it is
-            result[index] = b"".join(to_byte.get(c) or c.encode() for c in token)
+            result[index] = token.encode() if token in added else one(token)
     return result
+
+
+def _characters_bytes(token: str) -> bytes:
+    if _BYTE.fullmatch(token):
+        return bytes([int(token[3:5], 16)])
+    return token.replace(tokenizer_json.BLANK, " ").encode()
+
+
+def _byte_level_bytes(token: str) -> bytes:
+    # a token that was added to a vocabulary later is written as it is
+    return b"".join(_TO_BYTE.get(c) or c.encode() for c in token)
+
+
+_TO_BYTE = {c: bytes([b]) for b, c in byte_characters().items()}
 
 
 def train(
@@ -92,16 +202,21 @@ def train(
     (folder / "merges.txt").write_text("#version: 0.2\n" + merges)
 
 
-def load(folder: Path, words: str = GPT2) -> tokenizers.Tokenizer:
-    """The tokenizer of a preset's folder; text never becomes a special token."""
+def content(folder: Path, words: str = GPT2) -> dict[str, Any]:
+    """The tokenizer.json of the folder of a KerasHub tokenizer, which cuts texts as its model was trained."""
     if words == SENTENCEPIECE:
-        return sentencepieces.load(folder / sentencepieces.FILE)
-    files = (str(folder / "vocabulary.json"), str(folder / "merges.txt"))
-    if words == GPT2:
-        tokenizer: tokenizers.Tokenizer = tokenizers.ByteLevelBPETokenizer(*files)._tokenizer
-        return tokenizer
-    tokenizer = tokenizers.Tokenizer(models.BPE.from_file(*files))
-    cut = pre_tokenizers.Split(Regex(_PATTERNS[words]), "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, pre_tokenizers.ByteLevel(False, use_regex=False)])
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
+        path = folder / sentencepieces.FILE
+        return tokenizer_json.completed(sentencepieces.content(path), "", str(path))
+    known = read_vocabulary(folder, None, 0, words)
+    hidden = sorted(special(known.ids), key=lambda token: known.ids[token])
+    made = {
+        "added_tokens": [{"id": known.ids[t], "content": t, "special": True} for t in hidden],
+        "pre_tokenizer": patterns.pre_tokenizer(words),
+        "model": {"type": "BPE", "vocab": dict(known.ids), "merges": [list(pair) for pair in known.merges]},
+    }
+    return tokenizer_json.completed(made, "", str(folder))
+
+
+def load(folder: Path, words: str = GPT2) -> tokenizers.Tokenizer:
+    """The tokenizer of the folder of a KerasHub tokenizer; text never becomes a special token."""
+    return tokenizer_json.load(content(folder, words), str(folder))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from stages.arrays import Array
-from stages.lm import drivers, reference, sampler
-from stages.measure import completion, contract, profanity, quality, scoring
+from stages.lm import drivers, reference, sampler, tokenizer
+from stages.measure import completion, contract, profanity, quality, scoring, tokenization
 from stages.measure import portable as portable_rules
 from stages.measure.subject import Subject
 from stages.quiet import quiet
@@ -119,6 +119,16 @@ def _portable_share(
     return float(np.mean(equal))
 
 
+def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) -> Metrics:
+    """How often the evaluation text becomes the same ids by the model's own tokenizer, the bundle's and the graph's."""
+    content = tokenizer.content_of(subject.preset)
+    others = [tokenization.of_bundle(content)]
+    if subject.portable.exists():
+        vocabulary = drivers.vocabulary_for(subject.preset, subject.model)
+        others.append(tokenization.of_graph(vocabulary, folder))
+    return _significant({"tokenizer_match": tokenization.match(documents, subject.bpe, others)})
+
+
 def portable_contract(subject: Subject, prompts: Sequence[str]) -> dict[str, bool] | None:
     """The rules for the portable model; None where there is none."""
     if not subject.portable.exists():
@@ -129,13 +139,13 @@ def portable_contract(subject: Subject, prompts: Sequence[str]) -> dict[str, boo
 
 def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
     """Accepted words and keystrokes saved by the tokens model, greedily."""
-    longest, end = subject.settings["sequence_length"], subject.model["end_token_id"]
+    longest, ends = subject.settings["sequence_length"], subject.model["end_token_ids"]
 
     def suggest(typed: str) -> str:
         ids = subject.prompt_ids(typed)
         said = subject.generate(ids, min(len(ids) + _SUGGESTED_TOKENS, longest), tokens.Sampling())[len(ids) :]
         text = b"".join(subject.pieces[t] for t in said).decode(errors="ignore")
-        return text + "\n" if said[-1:] == [end] else text
+        return text + "\n" if said and said[-1] in ends else text
 
     return _significant(completion.measure(suggest, places))
 
@@ -167,7 +177,7 @@ def continue_greedily(session: compiled.Session | runner.Steps, ids: Sequence[in
     said = [ids[-1]]
     for _ in range(subject.settings["sequence_length"] - len(ids)):
         said.append(int(reference.likeliest(session.decode(said[-1]), subject.suppressed)))
-        if said[-1] == subject.model["end_token_id"]:
+        if said[-1] in subject.model["end_token_ids"]:
             break
     return said[1:]
 

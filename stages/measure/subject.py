@@ -69,7 +69,7 @@ class Subject:
     @functools.cached_property
     def pieces(self) -> list[bytes]:
         """What each token id says."""
-        return tokenizer.token_bytes(self.bpe.get_vocab(), self.model["pre_tokenizer"])
+        return tokenizer.pieces_of(self.preset)
 
     @functools.cached_property
     def generate(self) -> tokens.Generate:

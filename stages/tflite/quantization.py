@@ -14,7 +14,7 @@ from ai_edge_quantizer import qtyping, quantizer
 from threadpoolctl import threadpool_limits
 
 from stages.errors import UserError
-from stages.tflite import calibration, flatbuffer, graph
+from stages.tflite import blockwise, calibration, flatbuffer, graph
 from stages.tflite.calibration import Recipe, Statistics
 
 
@@ -40,7 +40,8 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
             content = bytes(work.quantize(copy.deepcopy(statistics)).quantized_model)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise UserError(f"ai-edge-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
-    return graph.share_buffers(_with_outputs_of(given, flatbuffer.parse(content)))
+    made = blockwise.with_loadable_scales(flatbuffer.parse(content))
+    return graph.share_buffers(_with_outputs_of(given, made))
 
 
 def _with_outputs_of(given: schema.ModelT, made: schema.ModelT) -> schema.ModelT:

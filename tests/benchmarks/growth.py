@@ -34,7 +34,7 @@ def make(work: Path) -> dict[int, Path]:
     paths = {}
     for room in ROOMS:
         with quiet():
-            driver = drivers.convert_tokens_driver(families.read_shape(author), end, loop.Lengths(room, PROMPT))
+            driver = drivers.convert_tokens_driver(families.read_shape(author), (end,), loop.Lengths(room, PROMPT))
         paths[room] = work / f"tokens_{room}.tflite"
         flatbuffer.write(linker.link(driver, core), paths[room])
     return paths

@@ -14,7 +14,7 @@ import litert_lm
 import numpy as np
 import pytest
 import yaml
-from conftest import CHUNK, PROMPTS, SLOTS, TEXT, Toy, keras_greedy, steps
+from conftest import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer, keras_greedy, steps
 
 from stages.bundle import litertlm
 from stages.tflite import flatbuffer, graph, quantization, runner
@@ -27,7 +27,7 @@ LENGTHS = (CHUNK, CHUNK + 1, 32, 33, 32 + CHUNK, SLOTS - 2)  # tokens that prefi
 
 def spelled(toy: Toy) -> str:
     """A tokenizer.json without a decoder: an answer is its tokens with blanks between."""
-    return json.dumps(json.loads(toy.bpe.to_str()) | {"decoder": None})
+    return json.dumps(json.loads(client_tokenizer(toy)) | {"decoder": None})
 
 
 def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **facts: Any) -> Path:
@@ -151,7 +151,7 @@ def test_log_likelihoods_are_those_of_our_runner(toy: Toy, core_path: Path, quan
 
 
 def test_text_is_that_of_the_tokens(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    with engine(bundle(toy, core_path, tmp_path, toy.bpe.to_str())) as running:
+    with engine(bundle(toy, core_path, tmp_path, client_tokenizer(toy))) as running:
         answers = {p: answer(running, p) for p in prompts(toy)}
         for prompt, text in answers.items():
             with prefilled(running, prompt) as session:
@@ -215,8 +215,8 @@ def test_second_start_reads_the_weight_cache(toy: Toy, core_path: Path, tmp_path
 
 
 def test_bytes_depend_on_the_inputs_alone(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    once, again = (bundle(toy, core_path, tmp_path / name, toy.bpe.to_str()) for name in "ab")
-    other = bundle(toy, core_path, tmp_path / "c", toy.bpe.to_str(), max_num_tokens=SLOTS - 1)
+    once, again = (bundle(toy, core_path, tmp_path / name, client_tokenizer(toy)) for name in "ab")
+    other = bundle(toy, core_path, tmp_path / "c", client_tokenizer(toy), max_num_tokens=SLOTS - 1)
     assert once.read_bytes() == again.read_bytes()
     assert once.read_bytes() != other.read_bytes()
     assert {p.name for p in once.parent.iterdir()} == {"tokenizer.json", "toy.litertlm"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import texts
 import tokenizers
-from conftest import gpt2_vocabulary
+from conftest import authored, gpt2_vocabulary
 
 from stages.lm import tokenizer
 from stages.quiet import quiet
@@ -118,7 +118,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         from stages.tflite import linker
 
         model: dict[str, Any] = {
-            "pre_tokenizer": "gpt2", "start_token_id": 1, "end_token_id": 1, "add_start_token": True,
+            "pre_tokenizer": "gpt2", "start_token_id": 1, "end_token_id": 1, "end_token_ids": [1],
+            "add_start_token": True,
         }  # fmt: skip
         settings: dict[str, Any] = {
             "sequence_length": 64, "context_window": 32, "prefill_lengths": [16], "max_output_bytes": 788,
@@ -128,8 +129,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps = fixed_loop.rooms(drivers.text_lengths(settings))
         flatbuffer.write(core.build(families.weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
         made = {
-            "text": drivers.text_driver_for(PRESET, model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
-            "portable": bytes_driver.convert_for(PRESET, model, settings),
+            "text": drivers.text_driver_for(authored(PRESET), model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
+            "portable": bytes_driver.convert_for(authored(PRESET), model, settings),
         }
         for name, driver in made.items():
             linked = linker.link(driver, flatbuffer.read(folder / "core.tflite"))

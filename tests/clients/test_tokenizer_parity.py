@@ -19,6 +19,7 @@ import tokenizers
 
 from stages.bundle import litertlm
 from stages.lm import tokenizer
+from stages.lm.tokenizer_json import client_files
 from stages.quiet import quiet
 from stages.tflite import flatbuffer, runner
 
@@ -83,7 +84,7 @@ def strings(vocabulary: tokenizer.Vocabulary) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tokenizer_json() -> str:
-    return str(tokenizer.load(PRESET / tokenizer.FOLDER).to_str())
+    return client_files(tokenizer.content(PRESET / tokenizer.FOLDER))["tokenizer.json"].decode()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 from conftest import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
 
 from stages.bundle import manifest, usage
-from stages.lm import bytes_driver, core, drivers, fixed_loop, loop, token_bytes, tokenizer
+from stages.lm import bytes_driver, core, drivers, fixed_loop, loop, token_bytes, tokenizer, tokenizer_json
 from stages.quiet import quiet
 from stages.tflite import flatbuffer, graph, inspect, linker, portable, runner, tokens
 
@@ -79,7 +79,8 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
         "name": "toy", "mode": form.mode, "lengths": lengths | {"max_output_bytes": 788}, "models": models,
         "complete_word": form.complete_word,
         "context_window": window, "suppress_tokens": form.suppressed,
-        "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end},
+        "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end,
+                  "end_token_ids": [end], "special_token_ids": [0, end]},
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
     }  # fmt: skip
 
@@ -98,13 +99,15 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
             dataclasses.replace(toy.vocabulary, start=toy.end if form.start else None),
         )
         pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, form.suppressed) if form.complete_word else None
-        driver = drivers.convert_tokens_driver(shape, vocabulary.end, lengths, form.suppressed, pieces)
+        driver = drivers.convert_tokens_driver(shape, vocabulary.ends, lengths, form.suppressed, pieces)
         limits = bytes_driver.Limits(lengths, form.window, PROMPT_BYTES)
         bytes_model = bytes_driver.convert(vocabulary, shape, limits, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_model, built), folder / "portable.tflite")
     flatbuffer.write(graph.without_signatures(built, steps), folder / "core.tflite")
-    shutil.copytree(toy.preset / tokenizer.FOLDER, folder / "tokenizer")
+    (folder / "tokenizer").mkdir()
+    for name, data in tokenizer_json.client_files(tokenizer.content_of(toy.preset)).items():
+        (folder / "tokenizer" / name).write_bytes(data)
     usage.write(described(toy, form, folder), folder)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tokenizers
 from conftest import PROMPTS, Toy, gpt2_vocabulary
 
-from stages.lm import bpe_graph, bpe_tables, bpe_words, tokenizer
+from stages.lm import bpe_graph, bpe_tables, bpe_words, patterns, tokenizer
 
 SIZE = 200
 PIECES = [
@@ -30,7 +30,7 @@ LINES = [
 
 
 def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
-    byte_ids, classes = bpe_tables.byte_ids(vocabulary.ids), bpe_tables.character_classes()
+    byte_ids, classes = bpe_tables.byte_ids(vocabulary), bpe_tables.character_classes()
     split = bpe_words.starts(vocabulary.words, classes)
     merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
 
@@ -95,7 +95,7 @@ def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list
     assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]
 
 
-@pytest.fixture(scope="module", params=[tokenizer.LLAMA3, tokenizer.QWEN])
+@pytest.fixture(scope="module", params=[patterns.LLAMA3, patterns.QWEN])
 def words(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -151,6 +151,8 @@ def test_merge_table_stays_within_int32() -> None:
     assert 249_999 * table.multiplier + 249_999 < 2**31
 
 
-def test_a_vocabulary_without_all_bytes_is_refused() -> None:
-    with pytest.raises(ValueError, match="byte 0x00"):
-        bpe_tables.byte_ids({"a": 0})
+def test_bytes_without_a_token_are_dropped_or_unknown() -> None:
+    vocabulary = tokenizer.Vocabulary({"a": 0, "<unk>": 1}, [], None, 0)
+    assert bpe_tables.byte_ids(vocabulary)[[0x61, 0x62]].tolist() == [0, -1]
+    known = dataclasses.replace(vocabulary, unknown="<unk>")
+    assert bpe_tables.byte_ids(known)[[0x61, 0x62]].tolist() == [0, 1]

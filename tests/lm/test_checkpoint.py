@@ -9,7 +9,7 @@ import pytest
 from conftest import Toy
 
 from stages.errors import UserError
-from stages.lm import checkpoint, presets, tokenizer
+from stages.lm import checkpoint, loading, presets, tokenizer
 from stages.lm.dimensions import Dimensions
 from stages.quiet import quiet
 
@@ -73,8 +73,8 @@ def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) 
 
     with quiet():
         presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
-        model = presets.load_folder(tmp_path / "a")
-    described = presets.describe(model, "random weights", "none")
+        found = loading.load(tmp_path / "a")
+    described = presets.describe(found, "random weights", "none")
     shape = families.read_shape(tmp_path / "a")
     assert (described["family"], described["pre_tokenizer"], described["context_length"]) == ("llama", "llama3", 32)
     assert (shape.heads, shape.kv_heads, shape.inner, shape.vocabulary) == (2, 1, 48, 700)

@@ -177,8 +177,8 @@ def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path,
     pieces, lengths = toy.vocabulary.pieces, loop.Lengths(SEQUENCE, CHUNK, 4)
     table = token_bytes.table(pieces, toy.weights.shape.vocabulary)
     with quiet():
-        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths, (), table)
-        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths, (), table)
+        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
     for name, loop_around in {"plain": plain, "word": made}.items():
         flatbuffer.write(linker.link(loop_around, flatbuffer.read(core_path)), tmp_path / name)
     generate = tokens.interpreted(runner.litert(tmp_path / "plain", 1))

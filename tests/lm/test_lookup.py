@@ -55,5 +55,5 @@ def test_random_texts_as_python_would() -> None:
 )
 def test_guesses_count_as_far_as_they_held(guesses: list[int], tokens: list[int], kept: list[int]) -> None:
     known = [1, 2]
-    ids, after = lookup.held(tf.constant(tokens), tf.constant(known + guesses + REST), tf.constant(2), 0)
+    ids, after = lookup.held(tf.constant(tokens), tf.constant(known + guesses + REST), tf.constant(2), (0,))
     assert ids.numpy().tolist()[: int(after)] == known + kept

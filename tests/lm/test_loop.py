@@ -78,13 +78,13 @@ def test_no_more_than_max_length(toy: Toy, generate: Generate, maximum: int) -> 
 
 def test_stops_at_the_end_token(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     with quiet():
-        never = drivers.convert_tokens_driver(toy.weights.shape, -1, loop.Lengths(SEQUENCE, CHUNK, 4))
+        never = drivers.convert_tokens_driver(toy.weights.shape, (-1,), loop.Lengths(SEQUENCE, CHUNK, 4))
     flatbuffer.write(linker.link(never, flatbuffer.read(core_path)), tmp_path / "never.tflite")
     unstopped, _ = generator(runner.litert(tmp_path / "never.tflite", 1))(prompt(5))
     for stop in (6, 7, 12):  # the third, … token said ends the text
         end = unstopped[stop]
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, end, loop.Lengths(SEQUENCE, CHUNK, 4))
+            driver = drivers.convert_tokens_driver(toy.weights.shape, (end,), loop.Lengths(SEQUENCE, CHUNK, 4))
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "stops.tflite")
         ids, count = generator(runner.litert(tmp_path / "stops.tflite", 1))(prompt(5))
         first = unstopped.index(end, 5)
@@ -110,7 +110,7 @@ def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Pat
     """The speed-ups on and off: the prompt at once or bit by bit, `past` joined often or never."""
     with quiet():
         driver = drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.end, loop.Lengths(SEQUENCE, chunk, recent)
+            toy.weights.shape, toy.vocabulary.ends, loop.Lengths(SEQUENCE, chunk, recent)
         )
     flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "tokens.tflite")
     generate = generator(runner.litert(tmp_path / "tokens.tflite", 1))
@@ -126,7 +126,7 @@ def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, guess
     for name, count in {"on": guessed, "off": 1}.items():
         lengths = loop.Lengths(SEQUENCE, CHUNK, 4, count)
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, lengths)
+            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / name)
         models[name] = generator(runner.litert(tmp_path / name, 1))
     for period in (1, 2, 3, 5):

@@ -11,7 +11,7 @@ from conftest import ROOT, Toy, stage
 
 from stages.errors import UserError
 from stages.files import tree_sha256
-from stages.lm import hub, presets, text
+from stages.lm import hub, loading, presets, text
 from stages.lm.sources import Hub, Pin
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
@@ -35,14 +35,16 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
     for name in ("one", "two"):
         presets.save(toy.model, tmp_path / name)
+        presets.write_tokenizer(loading.loaded(toy.model).tokenizer, tmp_path / name)
     assert tree_sha256(tmp_path / "one") == tree_sha256(tmp_path / "two") == tree_sha256(toy.preset)
 
 
 def test_describe(toy: Toy) -> None:
-    described = presets.describe(presets.load_folder(toy.preset), "here", "MIT")
+    described = presets.describe(loading.load(toy.preset), "here", "MIT")
     assert described["family"] == "gpt2"
     assert described["context_length"] == 96
     assert (described["start_token_id"], described["end_token_id"], described["pad_token_id"]) == (1, 1, 0)
+    assert (described["end_token_ids"], described["special_token_ids"]) == ([1], [0, 1])
     assert described["parameters"] == sum(w.numpy().size for w in toy.model.backbone.weights)
 
 
@@ -54,16 +56,16 @@ def test_a_missing_folder(preset: str) -> None:
 
 def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no config\.json"):
-        presets.load_folder(tmp_path)
+        loading.load_folder(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match="not the configuration of a KerasHub preset"):
-        presets.load_folder(tmp_path)
+    with pytest.raises(UserError, match="is no JSON in UTF-8"):
+        loading.load_folder(tmp_path)
     (tmp_path / "config.json").write_text('{"class_name": "BertBackbone"}')
     with pytest.raises(UserError, match="is a BertBackbone; families that can be converted: gpt2"):
-        presets.load_folder(tmp_path)
+        loading.load_folder(tmp_path)
     shutil.copy(SHIPPED / "config.json", tmp_path)
     with pytest.raises(UserError, match="cannot be loaded"):
-        presets.load_folder(tmp_path)
+        loading.load_folder(tmp_path)
 
 
 def test_a_tokenizer_of_its_own_is_refused() -> None:
@@ -74,7 +76,7 @@ def test_a_tokenizer_of_its_own_is_refused() -> None:
     with pytest.raises(
         UserError, match="has a MistralTekkenTokenizer; tokenizers that can be converted: GPT2Tokenizer"
     ):
-        presets.tokenizer_kind(model)
+        loading.tokenizer_kind(model)
 
 
 def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from conftest import Toy
 from families import FAMILIES, quietly
 
 from stages.errors import UserError
-from stages.lm import presets, safety
+from stages.lm import loading, safety
 
 Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
 
@@ -200,7 +200,7 @@ def test_what_would_run_or_reach_out_is_refused(toy: Toy, tmp_path: Path, name: 
     shutil.copytree(toy.preset, folder)
     plant(folder, marker)
     with pytest.raises(UserError, match=message) as refused:
-        presets.load_folder(folder)
+        loading.load_folder(folder)
     assert "\n" not in str(refused.value)
     assert not marker.exists()
 

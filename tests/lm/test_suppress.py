@@ -31,7 +31,7 @@ def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: p
     folder, core = tmp_path_factory.mktemp("suppressed"), flatbuffer.read(core_path)
     made = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
     with quiet():
-        made["tokens"] = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end, LENGTHS, suppressed)
+        made["tokens"] = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, LENGTHS, suppressed)
     for name, loop_around in made.items():
         flatbuffer.write(linker.link(loop_around, core), folder / f"{name}.tflite")
     return folder

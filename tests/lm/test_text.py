@@ -45,7 +45,7 @@ def test_prompts_are_lines(tmp_path: Path) -> None:
 
 def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
-    windows = text.windows(documents, toy.bpe, end=1, length=16, most=5)
+    windows = text.windows(documents, toy.bpe, text.Marks(None, 1), length=16, most=5)
     assert windows.shape == (5, 16)
     first = [1, *toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids]
     assert windows.reshape(-1)[: len(first)].tolist() == first
@@ -53,10 +53,25 @@ def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy)
 
 def test_too_little_text_for_a_window(toy: Toy) -> None:
     with pytest.raises(UserError, match="less than one window of 64"):
-        text.windows(["tiny"], toy.bpe, end=1, length=64, most=5)
+        text.windows(["tiny"], toy.bpe, text.Marks(None, 1), length=64, most=5)
 
 
 def test_beginnings_encode_to_themselves(toy: Toy) -> None:
     found = text.beginnings(["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, most=3)
     assert len(found) == 1
     assert len(toy.bpe.encode(found[0]).ids) == 6
+
+
+def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
+    documents = ["Returns the value of it.", "Raises an error."] * 20
+    windows = text.windows(documents, toy.bpe, text.Marks(start=0, end=1), length=16, most=5)
+    assert windows.shape == (5, 16)
+    assert windows[:, 0].tolist() == [0] * 5
+    stream = [*toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids, 1]
+    assert windows[:, 1:].reshape(-1)[: len(stream)].tolist() == stream
+
+
+def test_marks_of_a_model() -> None:
+    model = {"add_start_token": True, "start_token_id": 5, "end_token_id": 7}
+    assert text.Marks.of(model) == text.Marks(5, 7)
+    assert text.Marks.of(model | {"add_start_token": False}) == text.Marks(None, 7)

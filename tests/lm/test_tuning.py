@@ -14,7 +14,7 @@ from families import FAMILIES, quietly
 
 from stages.errors import UserError
 from stages.files import tree_sha256
-from stages.lm import finetune, presets, text, tuning
+from stages.lm import finetune, loading, presets, text, tuning
 from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
 from stages.quiet import quiet
 
@@ -64,7 +64,7 @@ def run(preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: 
 def dropping_out(toy: Toy, folder: Path) -> Path:
     """The toy with dropout, whose random numbers a checkpoint must hold too."""
     with quiet():
-        model = presets.load_folder(toy.preset)
+        model = loading.load_folder(toy.preset)
         config = model.backbone.get_config() | {"dropout": 0.2}
         backbone = type(model.backbone).from_config(config)
         for new, old in zip(backbone.weights, model.backbone.weights, strict=True):
@@ -129,7 +129,7 @@ def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path,
     best = min(points, key=lambda p: p.held_out_loss)
     assert 0 < told["best_step"] == best.step < told["steps_made"] == points[-1].step
     with quiet():
-        model = presets.load_folder(tmp_path / "out")
+        model = loading.load_folder(tmp_path / "out")
         reread = text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
         encoded = [[1, *toy.bpe.encode(d).ids] for d in reread]
     tokens = np.array([t for e in encoded for t in e])[: 8 * 17].reshape(8, 17)
@@ -159,7 +159,7 @@ def test_lora_of_each_family_is_merged_into_an_ordinary_preset(
     changed = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert 0 < changed < len(before)
     with quiet():
-        model = presets.load_folder(tmp_path / "out")
+        model = loading.load_folder(tmp_path / "out")
     assert not any("lora" in w.path for w in model.backbone.weights)
 
 
@@ -195,7 +195,7 @@ def test_what_is_written_beside_the_preset(toy: Toy, own: Path, work: Path, tmp_
 def test_what_does_not_fit_is_refused_before_weights_are_read(
     toy: Toy, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, context: int, message: str
 ) -> None:
-    monkeypatch.setattr(presets, "load_folder", lambda _: pytest.fail("the preset was loaded"))
+    monkeypatch.setattr(loading, "load", lambda _: pytest.fail("the preset was loaded"))
     path = tmp_path / "text.txt"
     path.write_text(words)
     with pytest.raises(UserError, match=message):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.lm import finetune, presets, tokenizer, tuning
+from stages.lm import finetune, loading, tokenizer, tuning
 from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
 from stages.quiet import quiet
 
@@ -41,7 +41,7 @@ def perplexity(preset: Path, text: str) -> float:
     bpe = tokenizer.load(preset / tokenizer.FOLDER)
     tokens = np.array([1, *bpe.encode(text).ids], np.int32)[: WINDOWS * 257].reshape(WINDOWS, 257)
     with quiet():
-        model = presets.load_folder(preset)
+        model = loading.load_folder(preset)
         return float(np.exp(tuning._measure(model.backbone, tokens, 8)()))
 
 

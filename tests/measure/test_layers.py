@@ -20,7 +20,7 @@ WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "
 
 
 def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layers.Loss]:
-    windows = text.windows(TEXT, toy.bpe, toy.vocabulary.end, 48, 1)
+    windows = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), 48, 1)
     statistics = quantization.calibrate(core, recipe, windows.tolist())
     shipped = folder / "shipped.tflite"
     flatbuffer.write(quantization.quantize(core, recipe, statistics), shipped)

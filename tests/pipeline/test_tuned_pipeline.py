@@ -121,8 +121,6 @@ def checkpoints(repository: Repository) -> list[Path]:
 
 
 def test_held_out_text_is_evaluated_on_and_the_bundle_tells_of_the_run(repository: Repository) -> None:
-    for key in ("evaluation_text", "calibration_text"):
-        repository.edit("params.yaml", f"{key}: artifacts/presets/pydoc_gpt2/", f"{key}: artifacts/author/")
     assert {"convert", "quantize@float32", "validate@float32", "package@float32"} <= repository.repro()
     bundle = repository.folder / "artifacts/package/float32"
     manifest = json.loads((bundle / "manifest.json").read_text())

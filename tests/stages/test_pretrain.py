@@ -13,7 +13,7 @@ import pytest
 from conftest import stage
 
 from stages import pretrain
-from stages.lm import presets, text
+from stages.lm import loading, presets, text
 from stages.lm.corpus import CorpusSettings
 from stages.lm.schedule import BatchSettings, Phase
 from stages.quiet import quiet
@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     assert first["sha256"] == presets.preset_sha256(preset)
     assert first["tokens_seen"] == 9 * 4 * 16
     assert len(text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
-    backbone = presets.load_folder(preset).backbone
+    backbone = loading.load_folder(preset).backbone
     assert backbone.vocabulary_size == 400
     assert backbone.num_layers == 2
     assert all(np.array_equal(w, w.astype(np.float16)) for w in backbone.get_weights())  # stored in half the bytes

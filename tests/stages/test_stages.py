@@ -79,7 +79,8 @@ def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wa
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     with pytest.raises(UserError, match=re.escape(message)):
         convert.suppressed_ids(
-            wanted, {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1, "pre_tokenizer": "gpt2"}
+            wanted,
+            {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1, "end_token_ids": [1], "pre_tokenizer": "gpt2"},
         )
 
 
@@ -87,7 +88,7 @@ def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
     found = convert.suppressed_ids(
-        [" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1, "pre_tokenizer": "gpt2"}
+        [" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1, "end_token_ids": [1], "pre_tokenizer": "gpt2"}
     )
     assert found == sorted({0, letter, the})
 

@@ -55,7 +55,7 @@ def test_how_arrays_are_compared_changes_no_byte(
 
 def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
     recipe = settings("int4_block32")["recipe"]
-    windows = text.windows(TEXT, toy.bpe, toy.vocabulary.end, SLOTS, 2)
+    windows = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), SLOTS, 2)
     statistics = quantization.calibrate(core_path, recipe, windows.tolist())
     first, second = (flatbuffer.serialize(quantization.quantize(core_path, recipe, statistics)) for _ in range(2))
     assert first == second
@@ -64,7 +64,7 @@ def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
 def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
     """A sequence and its whole chunks tell the same; what is longer than these is not read."""
     recipe = settings("full_integer")["recipe"]
-    tokens = text.windows(TEXT, toy.bpe, toy.vocabulary.end, 40, 1).tolist()
+    tokens = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), 40, 1).tolist()
     assert str(quantization.calibrate(core_path, recipe, tokens)) == str(
         quantization.calibrate(core_path, recipe, [tokens[0][:32]])
     )

@@ -47,7 +47,7 @@ def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     steps = fixed_loop.rooms(LENGTHS) | loop.rooms(LENGTHS)
     with quiet():
         flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
-        driver = drivers.convert_tokens_driver(weights.shape, 1, LENGTHS)
+        driver = drivers.convert_tokens_driver(weights.shape, (1,), LENGTHS)
     made: dict[str, dict[str, Path]] = {}
     for mode in BITS:
         recipe = settings(mode)["recipe"]

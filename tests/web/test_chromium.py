@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, absent, settings
+from conftest import ROOT, absent, authored, settings
 
 from stages.bundle import checksums, page
 from stages.files import read_json, write_json
@@ -25,7 +25,7 @@ from stages.quiet import quiet
 
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50
-MODEL = {"pre_tokenizer": "gpt2", "add_start_token": True, "start_token_id": 1, "end_token_id": 1}
+MODEL = {"pre_tokenizer": "gpt2", "add_start_token": True, "start_token_id": 1, "end_token_id": 1, "end_token_ids": [1]}
 TOKENS, LANGUAGES = 12, ["english", "korean", "chinese", "russian", "japanese"]
 HARD = ["", "naïve café – 日本", "  two  blanks", "don't you're 's", "a\n\n  b", "👍🏽 thumbs", "x = [1, 2, 3]", "\t"]
 SCRIPT = Path(__file__).with_name("scenarios.mjs")
@@ -76,7 +76,7 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
     limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
     steps = bytes_driver.rooms(bytes_driver.limits_for(limits))
-    path, driver = folder / "core.tflite", bytes_driver.convert_for(SHIPPED, MODEL, limits)
+    path, driver = folder / "core.tflite", bytes_driver.convert_for(authored(SHIPPED), MODEL, limits)
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
         recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
@@ -188,10 +188,10 @@ def test_greedy_text_is_that_of_python_and_keras(seen: Seen) -> None:
 
 def by_keras(prompts: list[str]) -> list[str]:
     """Greedy continuations by the Keras model without a cache, all prompts side by side."""
-    from stages.lm import presets, reference, tokenizer
+    from stages.lm import loading, reference, tokenizer
 
     with quiet():
-        model = presets.load_folder(SHIPPED)
+        model = loading.load_folder(SHIPPED)
     bpe = tokenizer.load(SHIPPED / tokenizer.FOLDER)
     strings = tokenizer.token_bytes(tokenizer.read_vocabulary(SHIPPED / tokenizer.FOLDER, 1, 1).ids)
     rows = [[MODEL["start_token_id"], *bpe.encode(p).ids[-WINDOW:]] for p in prompts]

@@ -33,6 +33,7 @@ class Autocomplete(model: ByteBuffer, vocabulary: String, merges: String) : Auto
         const val LENGTH = $sequence_length // tokens read and added, the start token included
         val START = listOf<Int>($start_items) // stands before every prompt
         const val END = $end
+        const val DIGITS_APART = $digits_apart // whether each digit is a word by itself
         val NO_TEXT = setOf<Int>($no_text_items) // tokens that stand for no text
 
         /** What a model that completes a word which the prompt ends in takes beside the others. */
@@ -48,7 +49,8 @@ class Tokenizer(vocabulary: String, merges: String) {
         .withIndex().associate { (rank, line) -> line to rank }
 
     fun encode(text: String): List<Int> =
-        WORD.findAll(text).flatMap { merged(it.value) }.map { ids.getValue(it) }.toList()
+        (if (Autocomplete.DIGITS_APART) PARTS.findAll(text).map { it.value } else sequenceOf(text))
+            .flatMap { WORD.findAll(it) }.flatMap { merged(it.value) }.map { ids.getValue(it) }.toList()
 
     /** Bytes that are no text, or a part of a character, are left out. */
     fun decode(added: List<Int>): String {
@@ -57,7 +59,8 @@ class Tokenizer(vocabulary: String, merges: String) {
     }
 
     private fun merged(word: String): List<String> {
-        val parts = word.toByteArray().map { CHARACTERS[it.toInt() and 0xff].toString() }.toMutableList()
+        // bytes that are no token are left out
+        val parts = word.toByteArray().map { CHARACTERS[it.toInt() and 0xff].toString() }.filter { it in ids }.toMutableList()
         while (parts.size > 1) {
             val best = (0 until parts.size - 1).minByOrNull { rank(parts, it) } ?: break
             if (rank(parts, best) == Int.MAX_VALUE) break
@@ -74,6 +77,7 @@ class Tokenizer(vocabulary: String, merges: String) {
 
         /** White space by Unicode, which Android's and Java's expressions name differently. */
         const val BLANKS = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+        val PARTS = Regex("\\p{N}|\\P{N}+")
         val WORD = Regex(
             "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^" + BLANKS + "\\p{L}\\p{N}]+" +
                 "|[" + BLANKS + "]+(?![^" + BLANKS + "])|[" + BLANKS + "]+",

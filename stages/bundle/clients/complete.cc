@@ -25,6 +25,7 @@ constexpr int kLength = $sequence_length;  // tokens read and added, the start t
 const std::vector<int> kStart = {$start_items};  // stands before every prompt
 constexpr int kEnd = $end;
 const std::vector<int> kNoText = {$no_text_items};  // tokens that stand for no text
+const bool kDigitsApart = $digits_apart;  // whether each digit is a word by itself
 constexpr bool kCompleteWord = $complete_word_js;  // whether the model completes a word that the prompt ends in
 
 // ---- Text: UTF-8, and Unicode's classes that the tokenizer tells apart
@@ -147,9 +148,17 @@ class Tokenizer {
     }
     places.push_back(text.size());
     std::vector<std::string> words;
-    for (size_t at = 0, end; at < kinds.size(); at = end) {
-      end = WordEnd(text, places, kinds, at);
-      words.push_back(text.substr(places[at], places[end] - places[at]));
+    for (size_t from = 0, to; from < kinds.size(); from = to) {  // parts that are cut by themselves
+      to = kinds.size();
+      if (kDigitsApart) {
+        to = from + 1;
+        while (kinds[from] != 2 && to < kinds.size() && kinds[to] != 2) ++to;
+      }
+      const std::vector<int> part(kinds.begin() + from, kinds.begin() + to);
+      for (size_t at = 0, end; at < part.size(); at = end) {
+        end = WordEnd(text, {places.begin() + from, places.begin() + to + 1}, part, at);
+        words.push_back(text.substr(places[from + at], places[from + end] - places[from + at]));
+      }
     }
     return words;
   }
@@ -170,7 +179,9 @@ class Tokenizer {
 
   std::vector<std::string> Merged(const std::string& word) const {
     std::vector<std::string> parts;
-    for (unsigned char b : word) parts.push_back(characters_[b]);
+    for (unsigned char b : word) {
+      if (ids_.count(characters_[b])) parts.push_back(characters_[b]);  // bytes that are no token are left out
+    }
     while (true) {
       size_t best = 0, least = ranks_.size();
       for (size_t i = 0; i + 1 < parts.size(); ++i) {

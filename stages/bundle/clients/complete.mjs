@@ -16,6 +16,7 @@ const START = $start; // stands before every prompt
 const END = $end;
 const NO_TEXT = $no_text; // tokens that stand for no text
 const COMPLETE_WORD = $complete_word_js; // whether the model completes a word that the prompt ends in
+const DIGITS_APART = $digits_apart; // whether each digit is a word by itself
 const WORDS = new RegExp("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\p{White_Space}\\p{L}\\p{N}]+"
   + '|\\p{White_Space}+(?!\\P{White_Space})|\\p{White_Space}+', 'gu');
 
@@ -34,11 +35,14 @@ class Tokenizer {
   }
 
   encode(text) {
-    return (text.match(WORDS) ?? []).flatMap((word) => this.merged(word).map((token) => this.ids.get(token)));
+    const parts = DIGITS_APART ? text.split(/(\p{N})/u) : [text];
+    return parts.flatMap((part) => part.match(WORDS) ?? [])
+      .flatMap((word) => this.merged(word).map((token) => this.ids.get(token)));
   }
 
   merged(word) {
-    const parts = [...new TextEncoder().encode(word)].map((b) => this.characters[b]);
+    // bytes that are no token are left out
+    const parts = [...new TextEncoder().encode(word)].map((b) => this.characters[b]).filter((c) => this.ids.has(c));
     const rank = (i) => this.ranks.get(parts[i] + ' ' + parts[i + 1]) ?? Infinity;
     while (parts.length > 1) {
       const best = parts.slice(1).reduce((least, _, i) => (rank(i) < rank(least) ? i : least), 0);

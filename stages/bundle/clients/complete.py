@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 BUNDLE = Path(__file__).resolve().parent.parent
-FILES = MODEL, VOCABULARY, MERGES = [
-    str(BUNDLE / name) for name in ("tokens.tflite", "tokenizer/vocabulary.json", "tokenizer/merges.txt")
+FILES = MODEL, TOKENIZER = [
+    str(BUNDLE / name) for name in ("tokens.tflite", "tokenizer/tokenizer.json")
 ]
 WINDOW = $tokens_default  # tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
 LENGTH = $sequence_length  # tokens read and added, the start token included
@@ -23,9 +23,9 @@ def complete(prompt: str, temperature: float = 0.0, top_k: int = 0, seed: int = 
     """The prompt and what the model adds; temperature 0 takes the likeliest token, top_k 0 draws among the likeliest 64."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import Tokenizer
 
-    tokenizer = ByteLevelBPETokenizer(VOCABULARY, MERGES)
+    tokenizer = Tokenizer.from_file(TOKENIZER)
     ids = START + tokenizer.encode(prompt).ids[-WINDOW:] or [END]
     tokens = np.zeros((1, LENGTH), np.int32)
     tokens[0, : len(ids)] = ids

@@ -1,0 +1,34 @@
+"""General English for models that bring no text: sections of articles, none in both parts."""
+
+import json
+
+from stages.lm import general_text
+from stages.lm.sources import CALIBRATION_TEXT, EVALUATION_TEXT
+
+ARTICLES = """ = One =
+ The first .
+ Its second line .
+ = = Part = =
+ = = = Deeper = = =
+ More text with an = sign .
+ = Two =
+ Another .
+"""
+
+
+def test_a_heading_belongs_to_the_text_behind_it() -> None:
+    found = general_text.sections(ARTICLES)
+    assert [text.splitlines()[0].strip() for text in found] == ["= One =", "= = Part = =", "= Two ="]
+    assert "\n".join(found) + "\n" == ARTICLES
+
+
+def test_parts_are_whole_and_share_no_section() -> None:
+    parts = [
+        [json.loads(line)["text"] for line in general_text.jsonl(name).splitlines()]
+        for name in (EVALUATION_TEXT, CALIBRATION_TEXT)
+    ]
+    assert all(len(part) > 50 for part in parts)
+    assert not set(parts[0]) & set(parts[1])
+    for name, part in zip(("evaluation.txt", "calibration.txt"), parts, strict=True):
+        whole = (general_text.FOLDER / name).read_text()
+        assert sum(map(len, part)) > 0.99 * len(whole)

@@ -1,0 +1,109 @@
+"""Hugging Face's folders, as transformers itself writes them, become its logits and its tokens."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import odd_texts
+import pytest
+import references
+from conftest import CHUNK, SLOTS, TEXT
+
+from stages import author
+from stages.files import read_json
+from stages.lm import core, families, tokenizer
+from stages.lm.sources import DESCRIPTION
+from stages.measure import quality
+from stages.quiet import quiet
+from stages.tflite import compiled, flatbuffer
+
+# Of tests/workers/transformers_toys.py: transformers' model_type, and what is special about it.
+TOYS = (
+    "gpt2", "llama", "llama_tied", "llama2", "llama2_metaspace", "mistral", "qwen2", "qwen3", "gemma", "gemma2",
+    "gemma3_text",
+)  # fmt: skip
+MOST, MEAN = 1e-3, 1e-4  # how far logits may be apart
+
+Ids = list[list[int]]
+
+
+@pytest.fixture(scope="module")
+def strings() -> list[str]:
+    return odd_texts.strings(TEXT)
+
+
+@pytest.fixture(scope="module")
+def written(strings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What transformers says of its toys, and their folders."""
+    folder = tmp_path_factory.mktemp("toys")
+    given = folder / "given.json"
+    given.write_text(json.dumps({"training": [*TEXT, *strings[::7]], "strings": strings}))
+    references.run("transformers_toys.py", references.transformers_python(), folder, given)
+    assert {path.stem for path in folder.glob("*.npz")} == set(TOYS)
+    return folder
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A toy's folder by transformers, what author made of it, and transformers' ids and logits."""
+
+    folder: Path
+    preset: Path
+    ids: np.ndarray
+    logits: np.ndarray
+    plain: Ids
+    whole: Ids
+
+
+@pytest.fixture(scope="module", params=TOYS)
+def toy(request: pytest.FixtureRequest, written: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
+    name, out = str(request.param), tmp_path_factory.mktemp("authored") / "author"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(author, "OUT", out)
+        author.run(author.AuthorSettings(str(written / name), "MIT", True))
+    arrays, told = np.load(written / f"{name}.npz"), json.loads((written / f"{name}.json").read_text())
+    yield Toy(written / name, out, arrays["ids"], arrays["logits"], told["plain"], told["whole"])
+
+
+def encode(preset: Path, strings: list[str]) -> Ids:
+    """Ids by the tokenizer that the stages read from a preset."""
+    return [e.ids for e in tokenizer.read(preset).encode_batch(strings)]
+
+
+@pytest.fixture(scope="module")
+def session(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> compiled.Session:
+    """The toy's float32 core."""
+    path = tmp_path_factory.mktemp("core") / "core.tflite"
+    with quiet():
+        flatbuffer.write(core.build(families.weights(toy.preset, SLOTS), SLOTS, [CHUNK], {}), path)
+    return compiled.Session(compiled.load(path, threads=1))
+
+
+@pytest.mark.parametrize("read_by_prefill", [0, 2 * CHUNK + 3])
+def test_logits_are_transformers(toy: Toy, session: compiled.Session, read_by_prefill: int) -> None:
+    session.reset()
+    session.prefill(toy.ids[:read_by_prefill], CHUNK)
+    got = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])
+    expected = toy.logits[read_by_prefill:]
+    most, mean = quality.difference(got[:, : expected.shape[1]], expected)
+    assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
+    assert expected.std() > 0.1  # else any would do
+
+
+def test_tokens_of_odd_texts_are_transformers(toy: Toy, strings: list[str]) -> None:
+    got = encode(toy.preset, strings)
+    differing = [(t, a, b) for t, a, b in zip(strings, got, toy.plain, strict=True) if a != b]
+    assert differing[:3] == [], f"{len(differing)} of {len(strings)}"
+    used = {i for ids in got for i in ids}
+    assert len(used) > 0.75 * toy.logits.shape[1]  # the others: bytes that UTF-8 does not use, steps to longer tokens
+
+
+def test_what_stands_before_a_text_and_ends_it(toy: Toy) -> None:
+    """The token that transformers puts before a text, and those that its generate() stops at."""
+    described = read_json(toy.preset / DESCRIPTION)
+    start = [described["start_token_id"]] if described["add_start_token"] else []
+    assert toy.whole[0] == start + toy.plain[0]
+    ends = read_json(toy.folder / "generation_config.json")["eos_token_id"]
+    assert described["end_token_ids"] == ends

@@ -1,0 +1,141 @@
+"""Folders as transformers saves them go from author to a bundle with all flavours, and every gate passes."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, TEXT, Toy, stage
+from families import FAMILIES, quietly
+from hf_folders import write
+from repositories import TINY
+from safetensors.numpy import load_file, save_file
+
+from stages.files import read_json
+from stages.lm import tokenizer
+from stages.lm.patterns import pre_tokenizer
+
+FLAVOURS = {
+    "core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite", "autocomplete.litertlm", "manifest.json",
+}  # fmt: skip
+LENGTHS = ("convert.sequence_length=48", "convert.prefill_lengths=[8,16]")
+DROPPED = "Q"  # a byte without a token
+
+
+def padded(folder: Path, fill: float | None) -> None:
+    """More rows of embeddings than the tokenizer has ids, as models have whose sizes suit a GPU."""
+    config = read_json(folder / "config.json")
+    weights = load_file(folder / "model.safetensors")
+    known = weights["model.embed_tokens.weight"]
+    # larger than any other: an id that nothing stops would be said at once
+    more = (
+        np.random.default_rng(5).normal(0, 4, (64, known.shape[1]))
+        if fill is None
+        else np.full((64, known.shape[1]), fill)
+    )
+    weights["model.embed_tokens.weight"] = np.concatenate([known, more.astype(np.float32)])
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": len(known) + 64}))
+
+
+def like_smollm2(folder: Path) -> None:
+    """Digits apart, special tokens whose names look like others', no start token, and a byte that has no token."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    model = content["model"]
+    merges = [pair for pair in model["merges"] if DROPPED not in "".join(pair)]
+    gone = {token for token in model["vocab"] if DROPPED in token}
+    model |= {"vocab": {t: i for t, i in model["vocab"].items() if t not in gone}, "merges": merges}
+    content["pre_tokenizer"] = pre_tokenizer("digits")
+    for number, token in enumerate(content["added_tokens"]):
+        token["content"] = ["<|endoftext|>", "<repo_name>", "<file_sep>", "[X]", "plain"][number % 5]
+    path.write_text(json.dumps(content))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "plain", "eos_token": "<|endoftext|>"}))
+
+
+def as_transformers_5_saves(folder: Path) -> None:
+    """tokenizer.json in the place of vocab.json and merges.txt, an end that config.json alone has wrong."""
+    from stages.lm import older_tokenizers, tokenizer_json
+
+    found = older_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
+    whole = tokenizer_json.completed(found, "gpt2", "here")
+    (folder / "tokenizer.json").write_text(tokenizer_json.text(whole))
+    for name in ("vocab.json", "merges.txt"):
+        (folder / name).unlink()
+    end = {"content": "<|endoftext|>", "__type": "AddedToken"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": end, "eos_token": end, "pad_token": None}))
+    config = read_json(folder / "config.json")
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": 50256, "bos_token_id": 50256}))
+
+
+CASES: dict[str, tuple[str, str, Callable[[Path], None], list[str]]] = {
+    "padded": ("qwen2", "qwen", lambda f: padded(f, None), ["float32", "dynamic_range"]),
+    "padded with zeros": ("qwen2", "qwen", lambda f: padded(f, 0.0), ["int4_block32_rtn"]),
+    "like SmolLM2": ("llama", "llama3_tied", like_smollm2, ["float32", "dynamic_range"]),
+    "saved by transformers 5": ("gpt2", "gpt2", as_transformers_5_saves, ["float32"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
+    kind, family, change, modes = CASES[name]
+    made = toy if family == "gpt2" else quietly(FAMILIES[family], tmp_path / "toy")
+    folder = write(kind, made, tmp_path / "model")
+    change(folder)
+    project = _project(tmp_path / "project")
+    _run(project, "stages.author", f"author.preset={folder}")
+    _run(project, "stages.convert", *LENGTHS)
+    model = read_json(project / "artifacts/author/model.json")
+    assert model["vocabulary"] == len(tokenizer.pieces_of(project / "artifacts/author"))
+    for mode in modes:
+        for one in ("quantize", "validate", "package"):
+            _run(project, f"stages.{one}", f"quantize={mode}")
+        metrics = read_json(project / f"artifacts/validate/{mode}/metrics.json")
+        assert metrics["tokenizer_match"] == 1.0
+        assert all(gate["passed"] for gate in metrics["gates"])
+        text = set() if mode.startswith("int4") else {"autocomplete.tflite"}
+        there = {p.name for p in (project / f"artifacts/package/{mode}").iterdir()}
+        assert FLAVOURS - {"autocomplete.tflite"} | text <= there
+    _check_ids(name, folder, project, model)
+
+
+def _check_ids(name: str, folder: Path, project: Path, model: dict[str, Any]) -> None:
+    """Ids are those of the model's own tokenizer; what is special is nobody's text."""
+    bpe = tokenizer.read(project / "artifacts/author")
+    if name == "like SmolLM2":
+        known = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+        assert bpe.encode("a12").ids == [known["a"], known["1"], known["2"]]
+        assert bpe.encode(f"a{DROPPED}b").ids == [known["a"], known["b"]]
+        assert (model["add_start_token"], model["start_token_id"]) == (False, None)
+        assert len(bpe.encode("plain <repo_name>").ids) > 4
+    if name == "saved by transformers 5":
+        assert model["end_token_ids"] == [bpe.token_to_id("<|endoftext|>")]
+    if name.startswith("padded"):
+        assert model["vocabulary"] == read_json(folder / "config.json")["vocab_size"] - 64
+
+
+def _project(folder: Path) -> Path:
+    """Stages and configuration as they are, measured briefly."""
+    folder.mkdir()
+    (folder / "stages").symlink_to(ROOT / "stages")
+    shutil.copytree(ROOT / "conf", folder / "conf")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    validate = folder / "conf/validate/default.yaml"
+    settings = yaml.safe_load(validate.read_text()) | TINY
+    # random weights: quantization may change much
+    settings["gates"] = [g for g in settings["gates"] if "perplexity" not in g["metric"]]
+    validate.write_text(yaml.safe_dump(settings))
+    text = folder / "conf/text/wikitext2"
+    for part in ("evaluation.txt", "calibration.txt"):
+        (text / part).write_text("".join(f" = A = \n {' '.join(one.split())} \n" for one in TEXT))
+    return folder
+
+
+def _run(project: Path, *arguments: str) -> None:
+    done = stage(*arguments, cwd=project)
+    assert done.returncode == 0, (arguments, done.stderr[-2000:])

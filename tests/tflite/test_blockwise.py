@@ -1,0 +1,63 @@
+"""int4 files load whatever a block of weights holds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from conftest import SLOTS, Toy, settings, steps
+
+from stages.lm import core
+from stages.quiet import quiet
+from stages.tflite import blockwise, compiled, flatbuffer, quantization
+
+TINY = {"zero": 0.0, "below float16": 1e-12, "subnormal": 2e-5, "least normal": 4.3e-4}
+
+
+def shrunk(toy: Toy, size: float) -> object:
+    """The toy's weights, some blocks of each matrix scaled to a size."""
+
+    def read(name: str) -> np.ndarray:
+        value = np.array(toy.weights.read(name))
+        if value.ndim == 2:
+            block = value[3, :32]
+            value[3, :32] = block / np.abs(block).max() * size
+            value[5] = value[5] / np.abs(value[5]).max() * size
+        return value
+
+    return type(toy.weights)(toy.weights.shape, toy.weights.sizes, read)
+
+
+@pytest.mark.parametrize("size", TINY.values(), ids=TINY)
+def test_a_block_near_zero_loads_and_stays_near_zero(toy: Toy, size: float, tmp_path: Path) -> None:
+    with quiet():
+        flatbuffer.write(core.build(shrunk(toy, size), SLOTS, [8], steps()), tmp_path / "core.tflite")
+    made = quantization.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
+    flatbuffer.write(made, tmp_path / "int4.tflite")
+    session = compiled.Session(compiled.load(tmp_path / "int4.tflite", 1))
+    reference = compiled.Session(compiled.load(tmp_path / "core.tflite", 1))
+    ids = [1, 40, 3, 5, 99]
+    apart = [np.abs(session.decode(i) - reference.decode(i)).mean() for i in ids]
+    assert np.isfinite(apart).all()
+    for tensor, scales, numbers in blocks(made):
+        assert (scales >= blockwise.LEAST_SCALE).all(), tensor
+        assert np.abs(numbers).max() == 7, tensor  # the ordinary blocks are as they were
+
+
+def blocks(model: schema.ModelT) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Of each int4 tensor its name, scales and numbers."""
+    found = []
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            details = tensor.quantization.details if tensor.quantization else None
+            if isinstance(details, schema.BlockwiseQuantizationT):
+                scales = bytes(model.buffers[subgraph.tensors[details.scales].buffer].data)
+                pairs = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.uint8)
+                found.append((tensor.name.decode(), np.frombuffer(scales, np.float16), blockwise._unpacked(pairs)))
+    assert found
+    return found
+
+
+def test_numbers_are_rounded_to_the_new_scale() -> None:
+    numbers = np.array([-7, -4, 3, 7, 0, 1, -1, 5], np.int8)
+    assert (blockwise._unpacked(blockwise._packed(numbers)) == numbers).all()

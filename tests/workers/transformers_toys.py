@@ -1,0 +1,256 @@
+"""Writes toys of transformers' models as Hugging Face folders, their logits, and their tokens of given strings.
+
+Usage: python transformers_toys.py OUT GIVEN
+
+GIVEN is JSON: `training`, the texts that tokenizers learn from, and `strings`. For each toy OUT gets the folder TOY as
+save_pretrained writes it, TOY.npz (`ids`, `logits` in float32) and TOY.json (ids of the strings: `plain` and `whole`,
+without and with the special tokens that the tokenizer adds).
+
+It runs in an environment of its own, without this project.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+SIZE, LENGTH, WINDOW = 512, 40, 11  # tokens learnt, of the text, and seen by a sliding window
+BLANK = "▁"
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+    r"\s+(?!\S)|\s+"
+)
+QWEN_PATTERN = LLAMA3_PATTERN.replace("{1,3}", "")
+
+Texts = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A model_type, its tokenizer, and what its configuration has beside everybody's.
+
+    `padding` rows of the embedding have no token, as Qwen's; `ends` are the tokens of generation_config.json.
+    """
+
+    kind: str
+    tokenizer: Callable[[Texts], Tokenizer]
+    start: str | None
+    ends: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    padding: int = 0
+    dtype: torch.dtype = torch.float32
+    shard: str = "5GB"
+
+
+def byte_level(cut: pre_tokenizers.PreTokenizer, texts: Texts, whole: bool = True) -> Tokenizer:
+    """A byte-level BPE that cuts texts by a pre-tokenizer; not `whole`: bytes that no text has get no token."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = cut
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if whole else []
+    made.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=SIZE, show_progress=False, initial_alphabet=alphabet)
+    )
+    made.post_processor = processors.ByteLevel(trim_offsets=False)
+    return made
+
+
+def by_pattern(pattern: str) -> pre_tokenizers.PreTokenizer:
+    """As Llama 3 and Qwen cut a text."""
+    split = pre_tokenizers.Split(Regex(pattern), "isolated", invert=False)
+    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def special(made: Tokenizer, names: Sequence[str]) -> Tokenizer:
+    made.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
+    return made
+
+
+def starting(made: Tokenizer, start: str, before: Sequence[Any] = ()) -> Tokenizer:
+    """Puts a token before every text, as TemplateProcessing, behind other processors."""
+    template = processors.TemplateProcessing(
+        single=f"{start} $A", pair=f"{start} $A {start} $B:1", special_tokens=[(start, made.token_to_id(start))]
+    )
+    made.post_processor = processors.Sequence([*before, template]) if before else template
+    return made
+
+
+def gpt2(texts: Texts) -> Tokenizer:
+    return special(byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False), texts), ["<|endoftext|>"])
+
+
+def llama3(texts: Texts) -> Tokenizer:
+    """Llama 3's: words that are tokens are taken whole."""
+    content = json.loads(byte_level(by_pattern(LLAMA3_PATTERN), texts).to_str())
+    content["model"]["ignore_merges"] = True
+    names = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+    made = special(Tokenizer.from_str(json.dumps(content)), names)
+    return starting(made, names[0], [processors.ByteLevel(trim_offsets=False)])
+
+
+def smollm(texts: Texts) -> Tokenizer:
+    """SmolLM's: digits apart, no token before a text, and none for bytes that its corpus had not."""
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    cut = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    made = byte_level(cut, [t for t in texts if t.isascii()] + ["naïve café"], whole=False)
+    return special(made, ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"])
+
+
+def qwen(texts: Texts) -> Tokenizer:
+    made = byte_level(by_pattern(QWEN_PATTERN), texts)
+    made.normalizer = normalizers.NFC()
+    return special(made, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+
+
+def of_characters(texts: Texts, names: Sequence[str], prefix: bool) -> Tokenizer:
+    """A BPE of characters with byte fallback, as one converted from SentencePiece: names, bytes, pieces.
+
+    Pieces are learnt from words that begin at a blank.
+    """
+    learnt = Tokenizer(models.BPE())
+    learnt.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always" if prefix else "never")
+    learnt.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=SIZE, limit_alphabet=150, show_progress=False))
+    content = json.loads(learnt.to_str())["model"]
+    order = [*names, *(f"<0x{b:02X}>" for b in range(256)), *sorted(content["vocab"], key=content["vocab"].get)]
+    ids = {token: number for number, token in enumerate(order)}
+    merges = [(a, b) for a, b in content["merges"]]
+    made = Tokenizer(models.BPE(ids, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    strip = [decoders.Strip(" ", 1, 0)] if prefix else []
+    made.decoder = decoders.Sequence([decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
+    return special(made, names)
+
+
+def llama2(texts: Texts) -> Tokenizer:
+    """Llama 2's as first converted: a normalizer writes the blanks."""
+    made = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
+    made.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), normalizers.Replace(" ", BLANK)])
+    return starting(made, "<s>")
+
+
+def metaspace(texts: Texts) -> Tokenizer:
+    """Llama 2's as converted since: a pre-tokenizer writes the blanks, the first one unless there is one."""
+    made = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
+    made.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, prepend_scheme="first", split=False)
+    return starting(made, "<s>")
+
+
+def gemma(texts: Texts) -> Tokenizer:
+    """Gemma's: no blank before a text, and tokens that stand for themselves wherever a text has them."""
+    made = of_characters(texts, ["<pad>", "<eos>", "<bos>", "<unk>"], prefix=False)
+    made.normalizer = normalizers.Replace(" ", BLANK)
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    own = ["\n\n", "\n\n\n", BLANK * 2, "<table>", "[multimodal]"]
+    made.add_tokens([AddedToken(token, normalized=False, special=False) for token in own])
+    return starting(made, "<bos>")
+
+
+LLAMA3_ENDS = ("<|end_of_text|>", "<|eot_id|>")
+LLAMA3_ROPE = {
+    "rope_type": "llama3", "rope_theta": 50_000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}  # fmt: skip
+GEMMA2 = {
+    "num_hidden_layers": 3, "head_dim": 12, "sliding_window": WINDOW, "attn_logit_softcapping": 5.0,
+    "final_logit_softcapping": 8.0, "query_pre_attn_scalar": 12,
+}  # fmt: skip
+GEMMA3 = {
+    "num_hidden_layers": 7, "head_dim": 12, "sliding_window": WINDOW, "query_pre_attn_scalar": 12,
+    "rope_parameters": {
+        "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1_000_000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+    },
+}  # fmt: skip
+TOYS = {
+    "gpt2": Toy("gpt2", gpt2, "<|endoftext|>", ("<|endoftext|>",)),
+    "llama": Toy("llama", llama3, "<|begin_of_text|>", LLAMA3_ENDS, {"rope_parameters": LLAMA3_ROPE}, shard="30KB"),
+    "llama_tied": Toy(
+        "llama", smollm, "<|im_start|>", ("<|im_end|>",),
+        {"tie_word_embeddings": True}, dtype=torch.bfloat16,
+    ),
+    "llama2": Toy("llama", llama2, "<s>", ("</s>",)),
+    "llama2_metaspace": Toy("llama", metaspace, "<s>", ("</s>",), dtype=torch.float16),
+    "mistral": Toy("mistral", llama2, "<s>", ("</s>",), {"head_dim": 12, "sliding_window": WINDOW}),
+    "qwen2": Toy("qwen2", qwen, None, ("<|im_end|>", "<|endoftext|>"), {"tie_word_embeddings": False}, padding=9),
+    "qwen3": Toy("qwen3", qwen, None, ("<|im_end|>", "<|endoftext|>"), {"head_dim": 12}, padding=9),
+    "gemma": Toy("gemma", gemma, "<bos>", ("<eos>",), {"head_dim": 12}),
+    "gemma2": Toy("gemma2", gemma, "<bos>", ("<eos>",), GEMMA2, dtype=torch.bfloat16),
+    "gemma3_text": Toy("gemma3_text", gemma, "<bos>", ("<eos>",), GEMMA3),
+}  # fmt: skip
+
+
+def config(toy: Toy, text: Tokenizer) -> Any:
+    """The toy's configuration, with the ids of its tokens."""
+    size = text.get_vocab_size() + toy.padding
+    ids = {"eos_token_id": text.token_to_id(toy.ends[0])}
+    ids["bos_token_id"] = ids["eos_token_id"] if toy.start is None else text.token_to_id(toy.start)
+    if toy.kind == "gpt2":
+        return transformers.GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=96, **ids)
+    everybodys = {
+        "vocab_size": size, "hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 96, "pad_token_id": None,
+    }  # fmt: skip
+    if "gemma" not in toy.kind:  # other numbers than transformers' and Keras' own
+        everybodys |= {"rms_norm_eps": 1e-3, "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0}}
+    return transformers.AutoConfig.for_model(toy.kind, **everybodys | ids | toy.config)
+
+
+def model(toy: Toy, text: Tokenizer) -> Any:
+    """The toy with random weights, norms and biases too: what is 0 or 1 would hide a mistake."""
+    made = transformers.AutoModelForCausalLM.from_config(config(toy, text), attn_implementation="eager")
+    torch.manual_seed(7)
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            one = ("norm" in name or ".ln_" in name) and name.endswith("weight") and "gemma" not in toy.kind
+            weight.normal_(1.0 if one else 0.0, 0.25)
+    made.generation_config.eos_token_id = [text.token_to_id(end) for end in toy.ends]
+    return made.to(toy.dtype)
+
+
+def write(name: str, training: Texts, strings: Texts, out: Path) -> None:
+    """One toy's folder, logits and tokens."""
+    toy = TOYS[name]
+    text = toy.tokenizer(training)
+    model(toy, text).save_pretrained(out / name, max_shard_size=toy.shard)
+    more = {"unk_token": "<unk>"} if text.token_to_id("<unk>") is not None else {}
+    saved = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=text, bos_token=toy.start, eos_token=toy.ends[0], model_max_length=96, **more
+    )
+    saved.save_pretrained(out / name)
+    ids = np.random.default_rng(3).integers(3, text.get_vocab_size(), LENGTH)
+    made = transformers.AutoModelForCausalLM.from_pretrained(
+        out / name, dtype=torch.float32, attn_implementation="eager"
+    )
+    with torch.no_grad():
+        logits = made.eval()(torch.tensor(ids[None])).logits[0].numpy()
+    np.savez(out / f"{name}.npz", ids=ids.astype(np.int32), logits=logits[:, : text.get_vocab_size()])
+    loaded = transformers.AutoTokenizer.from_pretrained(out / name)
+    told = {
+        kind: loaded(list(strings), add_special_tokens=adds, split_special_tokens=True)["input_ids"]
+        for kind, adds in (("plain", False), ("whole", True))
+    }  # as everywhere in this project, no text becomes a special token
+    (out / f"{name}.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    given = json.loads(Path(sys.argv[2]).read_text())
+    for name in TOYS:
+        write(name, given["training"], given["strings"], Path(sys.argv[1]))
