@@ -91,7 +91,8 @@ def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Pa
     assert complaint("one", "two")
     if language != "JavaScript":  # Node hands on what is no UTF-8 as U+FFFD
         assert "not UTF-8" in complaint(b"a\xff")
-    for name in ("tokens.tflite", "tokenizer/merges.txt"):
+    tokenizer = "tokenizer/tokenizer.json" if language == "Python" else "tokenizer/merges.txt"
+    for name in ("tokens.tflite", tokenizer):
         (folder / name).rename(folder / "elsewhere")
         assert name in complaint("a")
         (folder / "elsewhere").rename(folder / name)

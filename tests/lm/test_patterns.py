@@ -1,0 +1,173 @@
+"""Each way in which a tokenizer.json may say how it cuts texts is known by its name, and no other."""
+
+import functools
+import json
+from typing import Any
+
+import odd_texts
+import pytest
+import tokenizers
+from conftest import TEXT
+from tokenizers import pre_tokenizers
+
+from stages.lm import bpe_words, patterns, tokenizer
+from stages.lm.patterns import DIGITS, GPT2, LLAMA3, QWEN
+
+Step = dict[str, Any]
+Steps = tuple[str, ...]
+FORMS = [(row.name, steps) for row in patterns.PATTERNS for steps in row.steps]
+NAMES = [row.name for row in patterns.PATTERNS]
+YOUNG = ["\U00011de0\U00011de1", "1\U00016ff4", "a\U00011de0!", " \U00016ff4\U00016ff5 "]
+
+
+def words(**changes: Any) -> Step:
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True} | changes
+
+
+def split(regex: str, **changes: Any) -> Step:
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False} | changes
+
+
+def digits(**changes: Any) -> Step:
+    return {"type": "Digits", "individual_digits": True} | changes
+
+
+def sequence(*steps: Step) -> Step:
+    return {"type": "Sequence", "pretokenizers": list(steps)}
+
+
+def written(steps: Steps) -> list[Step]:
+    """Steps in their short form as `tokenizers` writes them."""
+    known = {"words": words(), "bytes": words(use_regex=False), "digits": digits()}
+    return [known[step] if step in known else split(step) for step in steps]
+
+
+def name_of(part: Step | None) -> str | None:
+    return patterns.name_of(patterns.flat(part, "pretokenizers"))
+
+
+def library(part: Step) -> pre_tokenizers.PreTokenizer:
+    """What `tokenizers` makes of a part of tokenizer.json."""
+    bare = json.loads(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str())
+    return tokenizers.Tokenizer.from_str(json.dumps(bare | {"pre_tokenizer": part})).pre_tokenizer
+
+
+@functools.cache
+def texts() -> list[str]:
+    return [*odd_texts.strings(TEXT)[::3], "a  1 b 23", "1234 I'LL don'ſa", "!hi\n\n x\n", *YOUNG]
+
+
+def cuts(part: Step) -> list[list[str]]:
+    made = library(part)
+    return [[word for word, _ in made.pre_tokenize_str(text)] for text in texts()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_is_found_again_from_what_is_written(name: str) -> None:
+    assert name_of(patterns.pre_tokenizer(name)) == name
+    assert name_of(json.loads(library(patterns.pre_tokenizer(name)).__getstate__())) == name
+
+
+@pytest.mark.parametrize(("name", "steps"), FORMS)
+def test_a_row_is_found_from_each_of_its_forms(name: str, steps: Steps) -> None:
+    first, *others = made = written(steps)
+    assert name_of(sequence(*made)) == name
+    assert name_of(sequence(sequence(first), sequence(sequence(), *others))) == name
+    assert name_of(json.loads(library(sequence(*made)).__getstate__())) == name
+    if not others:
+        assert name_of(first) == name
+
+
+def test_forms_are_each_of_one_row() -> None:
+    every = [steps for _, steps in FORMS]
+    assert len(set(every)) == len(every) and len(set(NAMES)) == len(NAMES)
+
+
+@pytest.mark.parametrize(("name", "steps"), FORMS)
+def test_all_forms_of_a_row_cut_alike(name: str, steps: Steps) -> None:
+    expected = cuts(patterns.pre_tokenizer(name))
+    got = cuts(sequence(*written(steps)))
+    assert [(t, a, b) for t, a, b in zip(texts(), got, expected, strict=True) if a != b][:3] == []
+
+
+def test_rows_cut_otherwise_than_each_other() -> None:
+    every = [cuts(patterns.pre_tokenizer(name)) for name in NAMES]
+    assert all(a != b for i, a in enumerate(every) for b in every[:i])
+
+
+def test_known_patterns_cut_as_their_models_do() -> None:
+    """By the words of OpenAI's, Meta's and Alibaba's own patterns."""
+    text = "I'LL don't x1234 !a\n\n  b"
+    given = {
+        GPT2: ["I", "'", "LL", " don", "'t", " x", "1234", " !", "a", "\n\n ", " b"],
+        DIGITS: ["I", "'", "LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n ", " b"],
+        LLAMA3: ["I", "'LL", " don", "'t", " x", "123", "4", " !", "a", "\n\n", " ", " b"],
+        QWEN: ["I", "'LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n", " ", " b"],
+    }
+    plain = str.maketrans({"Ġ": " ", "Ċ": "\n"})
+    for name, expected in given.items():
+        made = library(patterns.pre_tokenizer(name)).pre_tokenize_str(text)
+        assert [word.translate(plain) for word, _ in made] == expected, name
+
+
+def test_every_row_is_known_to_graphs() -> None:
+    assert set(NAMES) == set(bpe_words.KNOWN) == set(tokenizer.BYTE_LEVEL)
+    assert set(patterns.OF_MODEL_TYPES.values()) <= set(NAMES)
+
+
+_GPT2, _LLAMA3, _QWEN = (next(p.steps[-1][0] for p in patterns.PATTERNS if p.name == n) for n in (GPT2, LLAMA3, QWEN))
+BYTES = words(use_regex=False)
+STRANGE = {
+    "nothing": None,
+    "an empty sequence": sequence(),
+    "a prefix": words(add_prefix_space=True),
+    "a prefix by default": {"type": "ByteLevel", "use_regex": True},
+    "bytes alone": BYTES,
+    "twice": sequence(words(), words()),
+    "another order": sequence(words(), digits()),
+    "runs of digits": sequence(digits(individual_digits=False), words()),
+    "digits by default": sequence({"type": "Digits"}, words()),
+    "digits alone": digits(),
+    "no bytes behind": split(_LLAMA3),
+    "words behind": sequence(split(_LLAMA3), words()),
+    "a prefix behind": sequence(split(_LLAMA3), words(use_regex=False, add_prefix_space=True)),
+    "removed": sequence(split(_LLAMA3, behavior="Removed"), BYTES),
+    "merged": sequence(split(_LLAMA3, behavior="MergedWithNext"), BYTES),
+    "inverted": sequence(split(_LLAMA3, invert=True), BYTES),
+    "removed and inverted": sequence(split(_LLAMA3, behavior="Removed", invert=True), BYTES),
+    "a string": sequence(split(_LLAMA3, pattern={"String": _LLAMA3}), BYTES),
+    "a bare pattern": sequence(split(_LLAMA3, pattern=_LLAMA3), BYTES),
+    "two digits": sequence(split(_LLAMA3.replace("{1,3}", "{1,2}")), BYTES),
+    "another group": sequence(split(_QWEN.replace("(?i:", "(?:")), BYTES),
+    "a blank more": sequence(split(f"{_GPT2} "), BYTES),
+    "two splits": sequence(split(_GPT2), split(_GPT2), BYTES),
+    "white space": {"type": "Whitespace"},
+    "white space before": sequence({"type": "WhitespaceSplit"}, words()),
+    "metaspace": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True},
+    "a kind of nothing": sequence({"type": "Punctuation", "behavior": "Isolated"}, words()),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_has_no_row_has_no_name(name: str) -> None:
+    part = STRANGE[name]
+    assert name_of(part) is None
+    assert patterns.described(patterns.flat(part, "pretokenizers"))
+
+
+def test_descriptions_say_the_steps_in_order() -> None:
+    described = [
+        patterns.described(patterns.flat(part, "pretokenizers"))
+        for part in (None, sequence(digits(), words()), sequence(split("a|b"), BYTES), {"type": "Whitespace"})
+    ]
+    assert described[:3] == ["none", "digits + words", "a|b + bytes"]
+    assert described[3].startswith("Whitespace")
+    assert len(patterns.described([{"type": "Foo", "more": "x" * 999}])) < 200
+
+
+def test_sequences_unfold_in_order_at_any_depth() -> None:
+    a, b, c = ({"type": name} for name in "abc")
+    assert patterns.flat(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [a, b, c]
+    assert patterns.flat({"type": "Sequence", "normalizers": [a, b]}, "normalizers") == [a, b]
+    with pytest.raises(KeyError):
+        patterns.flat({"type": "Sequence", "normalizers": [a, b]}, "pretokenizers")
