@@ -66,16 +66,52 @@ def trie(added: Mapping[bytes, int]) -> Trie:
 
 def taken(given: Elements, known: Trie) -> Elements:
     """The text with each added token in the place of its bytes."""
-    found, size = _longest(given, known)
+    found, size = _longest(given, known, None)
     begins, inner = _leftmost(found, size)
-    kept = tf.logical_and(tf.range(found.shape[0]) < given.length, tf.logical_not(inner))
+    return _replaced(given, found, begins, inner)
+
+
+def taken_words(given: Elements, starts: tf.Tensor, known: Trie) -> tuple[Elements, tf.Tensor]:
+    """The text with each word that is a token, whatever its merges are, in the place of its bytes.
+
+    Args:
+      given: the text.
+      starts: bool `[N]`, where words begin.
+      known: the tokens.
+
+    Returns:
+      The text; bool `[N]`, where words begin in it.
+    """
+    place, count = tf.range(starts.shape[0]), starts.shape[0]
+    found, size = _longest(given, known, starts)
+    word = tf.cumsum(tf.cast(starts, tf.int32))
+    ends = tf.math.unsorted_segment_max(tf.where(given.is_byte, place + 1, 0), word, count + 1)
+    begins = tf.logical_and(tf.logical_and(starts, found >= 0), tf.equal(place + size, tf.gather(ends, word)))
+    whole = tf.math.unsorted_segment_max(tf.cast(begins, tf.int32), word, count + 1)
+    inner = tf.logical_and(given.is_byte, tf.logical_and(tf.gather(whole, word) > 0, tf.logical_not(starts)))
+    kept = _kept(given, inner)
+    moved_starts = moved(tf.cast(starts, tf.int32), places_of(kept)) > 0
+    return _replaced(given, found, begins, inner), moved_starts
+
+
+def _kept(given: Elements, inner: tf.Tensor) -> tf.Tensor:
+    """The places that stay, bool `[N]`, where those inside a token go."""
+    return tf.logical_and(tf.range(inner.shape[0]) < given.length, tf.logical_not(inner))
+
+
+def _replaced(given: Elements, found: tf.Tensor, begins: tf.Tensor, inner: tf.Tensor) -> Elements:
+    """The text with what was found where it begins, and without the places inside it."""
+    kept = _kept(given, inner)
     places = places_of(kept)
     token = moved(tf.where(begins, found, given.token) + 1, places) - 1
     return Elements(moved(tf.where(begins, 0, given.text), places), token, tf.reduce_sum(tf.cast(kept, tf.int32)))
 
 
-def _longest(given: Elements, known: Trie) -> tuple[tf.Tensor, tf.Tensor]:
-    """At each place the longest token that begins there, -1 where none does, and how many bytes it has."""
+def _longest(given: Elements, known: Trie, starts: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """At each place the longest token that begins there, -1 where none does, and how many bytes it has.
+
+    With `starts`, bool `[N]`, none goes on where another word begins.
+    """
 
     def step(ahead: tf.Tensor, state: tf.Tensor, found: tf.Tensor, size: tf.Tensor, read: tf.Tensor) -> list[tf.Tensor]:
         rank = tf.where(ahead >= 0, ranks(state, tf.maximum(ahead, 0), known.steps), NO_MERGE)
@@ -83,10 +119,21 @@ def _longest(given: Elements, known: Trie) -> tuple[tf.Tensor, tf.Tensor]:
         state = tf.where(alive, lookup(known.steps.merged, tf.where(alive, rank, 0)), _DEAD)
         ended = lookup(known.tokens, state)
         there = ended >= 0
-        return [shift(ahead, -1, -1), state, tf.where(there, ended, found), tf.where(there, read, size), read + 1]
+        return [following(ahead, read), state, tf.where(there, ended, found), tf.where(there, read, size), read + 1]
 
+    count = given.text.shape[0]
     text = tf.where(given.is_byte, given.text, -1)
-    none, root = tf.fill([text.shape[0]], -1), tf.fill([text.shape[0]], _ROOT)
+    word = tf.zeros([count], tf.int32) if starts is None else tf.cumsum(tf.cast(starts, tf.int32))
+
+    def following(ahead: tf.Tensor, read: tf.Tensor) -> tf.Tensor:
+        """The next byte of each place, -1 behind its word."""
+        ahead = shift(ahead, -1, -1)
+        if starts is None:
+            return ahead
+        there = tf.gather(word, tf.minimum(tf.range(count) + read, count - 1))
+        return tf.where(tf.equal(there, word), ahead, -1)
+
+    none, root = tf.fill([count], -1), tf.fill([count], _ROOT)
     begun = [text, root, none, tf.zeros_like(text), tf.constant(1)]
     _, _, found, size, _ = tf.while_loop(lambda _, state, *rest: tf.reduce_any(state != _DEAD), step, begun)
     return found, size

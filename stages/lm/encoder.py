@@ -32,7 +32,7 @@ def _of_bytes(vocabulary: Vocabulary) -> Encode:
     """A byte-level BPE."""
     split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes(vocabulary.words))
     byte_ids, merges = bpe_tables.byte_ids(vocabulary), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
-    added = _trie(vocabulary)
+    added, whole = _trie(vocabulary), _whole_words(vocabulary)
     unknown = vocabulary.unknown_id if vocabulary.fuse_unknown else None
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -42,6 +42,8 @@ def _of_bytes(vocabulary: Vocabulary) -> Encode:
         given = added_graph.elements(text, length)
         given = given if added is None else added_graph.taken(given, added)
         starts = split(given.text, given.is_byte)
+        if whole is not None:
+            given, starts = added_graph.taken_words(given, starts, whole)
         ids = tf.where(given.is_byte, tf.gather(byte_ids, given.text), given.token)
         return bpe_graph.merge(_fused(Symbols(ids, _words(starts, given.token >= 0)), unknown), merges)
 
@@ -120,6 +122,13 @@ def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
 def _crosses(vocabulary: Vocabulary) -> bool:
     """Whether some merge joins a character to a "▁" behind it: words cannot be cut there then."""
     return any(BLANK in (left + right).lstrip(BLANK) for left, right in vocabulary.merges)
+
+
+def _whole_words(vocabulary: Vocabulary) -> added_graph.Trie | None:
+    """The tokens that a word is whatever its merges make of it; None where there are none."""
+    pieces = vocabulary.pieces
+    found = {pieces[vocabulary.ids[token]]: vocabulary.ids[token] for token in vocabulary.whole_words}
+    return added_graph.trie(found) if found else None
 
 
 def _trie(vocabulary: Vocabulary) -> added_graph.Trie | None:

@@ -33,7 +33,8 @@ class Vocabulary:
     `end` ends a text and parts documents; `other_ends` end one too. `words` is a row of patterns.py. `special` are the
     tokens that are nobody's text (None: by their names), `added` those that stand for themselves wherever a text has
     them. `unknown` stands for what has no token, once for a run of it if `fuse_unknown`; without one it is dropped.
-    With `byte_fallback` bytes stand for a character that has none.
+    With `byte_fallback` bytes stand for a character that has none. `whole_words` are tokens that their merges do not
+    make, and that a word is all the same.
     """
 
     ids: Mapping[str, int]
@@ -49,6 +50,7 @@ class Vocabulary:
     unknown: str | None = None
     fuse_unknown: bool = False
     byte_fallback: bool = False
+    whole_words: tuple[str, ...] = ()
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -101,7 +103,7 @@ def vocabulary_of(content: Mapping[str, Any], start: int | None, ends: Sequence[
     return Vocabulary(
         tokenizer_json.ids_of(content), [(a, b) for a, b in model["merges"]], start, ends[0], str(rules.words),
         tuple(ends[1:]), rules.special, rules.added, rules.nfc, rules.prefix, model["unk_token"], model["fuse_unk"],
-        model["byte_fallback"],
+        model["byte_fallback"], tuple(_not_merged(content)) if model["ignore_merges"] else (),
     )  # fmt: skip
 
 
@@ -120,10 +122,8 @@ def no_rule(content: Mapping[str, Any], rules: tokenizer_json.Rules) -> str | No
     model = content["model"]
     if model["byte_fallback"] and any(tokenizer_json.byte_token(b) not in model["vocab"] for b in range(256)):
         return "byte_fallback lacks the tokens of some bytes"
-    if model["ignore_merges"]:
-        apart = _not_merged(content)
-        if apart:
-            return f"ignore_merges takes words whole that no merges make, such as {apart[0]!r}"
+    if model["ignore_merges"] and not rules.byte_level and _not_merged(content):
+        return f"ignore_merges takes words whole that no merges make, such as {_not_merged(content)[0]!r}"
     return None
 
 
