@@ -27,6 +27,7 @@ class LayersSettings:
     mode: str
     evaluation_text: str
     windows: int
+    at_most_parameters: int | None
 
     def __post_init__(self) -> None:
         """Refuses a report about nothing."""
@@ -40,10 +41,17 @@ def run(settings: LayersSettings) -> None:
     from stages.measure import layers
     from stages.tflite import quantization
 
+    most, model = settings.at_most_parameters, read_json(AUTHOR / "model.json")
+    if most is not None and model["parameters"] > most:
+        print(
+            f"{settings.mode}: no report of products: the model has {model['parameters']} parameters, more than "
+            f"layers.at_most_parameters ({most}, conf/layers/); each would be quantized and measured alone"
+        )
+        _write(settings.mode, [])
+        return
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
     noted = read_json(QUANTIZE / settings.mode / "recipe.json")
     documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    model = read_json(AUTHOR / "model.json")
     bpe, marks = tokenizer.read(AUTHOR), text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     statistics = None
@@ -54,10 +62,17 @@ def run(settings: LayersSettings) -> None:
         statistics = quantization.calibrate(cores[0], noted["recipe"], sequences.tolist())
     windows = text.windows(documents, bpe, marks, length, settings.windows)
     found = layers.losses(cores, noted["recipe"], statistics, windows)
-    with replacing(OUT / settings.mode) as folder:
-        write_bytes(folder / "layers.csv", layers.comma_separated(found).encode())
-        plot(settings.mode, found, folder / "layers.png")
+    _write(settings.mode, found)
     show(settings.mode, found)
+
+
+def _write(mode: str, found: Sequence["Loss"]) -> None:
+    """layers.csv and layers.png of a mode."""
+    from stages.measure import layers
+
+    with replacing(OUT / mode) as folder:
+        write_bytes(folder / "layers.csv", layers.comma_separated(found).encode())
+        plot(mode, found, folder / "layers.png")
 
 
 def plot(mode: str, found: Sequence["Loss"], path: Path) -> None:

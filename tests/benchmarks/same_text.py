@@ -299,7 +299,7 @@ def note_memory(pid: int, peaks: list[float]) -> None:
             if not total:  # it has ended, and nobody has asked for its status yet
                 return
             peaks.append(total / 2**20)
-            time.sleep(0.2)
+            time.sleep(0.5)
 
 
 def by_python(client: Path, told: tuple[Sequence[str], Sequence[Mapping[str, int]]]) -> None:
