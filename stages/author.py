@@ -52,7 +52,11 @@ class AuthorSettings:
 def run(settings: AuthorSettings) -> None:
     """Preset anywhere, or random weights → artifacts/author, and text to measure it on → artifacts/text."""
     with quiet():
+        import tensorflow as tf
+
         from stages.lm import hub, loading, presets
+
+        tf.config.list_physical_devices()  # says here that there is no GPU, not beside the bar of weights
     source: dict[str, Any] = {"source": "random weights"}
     found = None
     if settings.preset is not None:

@@ -78,12 +78,25 @@ def test_a_row_is_found_from_each_of_its_forms(name: str, steps: Steps) -> None:
         assert name_of(first) == name
 
 
+def test_bytes_without_a_word_about_words_cut_by_gpt2s() -> None:
+    """So `tokenizers` reads files from before the key."""
+    told = {key: value for key, value in words().items() if key != "use_regex"}
+    assert name_of(told) == GPT2
+    assert cuts(told) == cuts(words())
+
+
 def test_forms_are_each_of_one_row() -> None:
     every = [steps for _, steps in FORMS]
     assert len(set(every)) == len(every) and len(set(NAMES)) == len(NAMES)
 
 
-@pytest.mark.parametrize(("name", "steps"), FORMS)
+def not_yet(name: str, steps: Steps) -> Any:
+    """A form that is known to cut otherwise than its row: \\p{N} knows fewer digits than the pre-tokenizer Digits."""
+    mark = pytest.mark.xfail(strict=True, reason="a mistake that is known")
+    return pytest.param(name, steps, marks=mark if name == DIGITS and steps[0] == r"\p{N}" else ())
+
+
+@pytest.mark.parametrize(("name", "steps"), [not_yet(*form) for form in FORMS])
 def test_all_forms_of_a_row_cut_alike(name: str, steps: Steps) -> None:
     expected = cuts(patterns.pre_tokenizer(name))
     got = cuts(sequence(*written(steps)))
@@ -97,14 +110,14 @@ def test_rows_cut_otherwise_than_each_other() -> None:
 
 def test_known_patterns_cut_as_their_models_do() -> None:
     """By the words of OpenAI's, Meta's and Alibaba's own patterns."""
-    text = "I'LL don't x1234 !a\n\n  b"
+    text = "I'LL don't x1234 !a\n\n  b\r\rc"
     given = {
-        GPT2: ["I", "'", "LL", " don", "'t", " x", "1234", " !", "a", "\n\n ", " b"],
-        DIGITS: ["I", "'", "LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n ", " b"],
-        LLAMA3: ["I", "'LL", " don", "'t", " x", "123", "4", " !", "a", "\n\n", " ", " b"],
-        QWEN: ["I", "'LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n", " ", " b"],
+        GPT2: ["I", "'", "LL", " don", "'t", " x", "1234", " !", "a", "\n\n ", " b", "\r", "\r", "c"],
+        DIGITS: ["I", "'", "LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n ", " b", "\r", "\r", "c"],
+        LLAMA3: ["I", "'LL", " don", "'t", " x", "123", "4", " !", "a", "\n\n", " ", " b", "\r\r", "c"],
+        QWEN: ["I", "'LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n", " ", " b", "\r\r", "c"],
     }
-    plain = str.maketrans({"Ġ": " ", "Ċ": "\n"})
+    plain = str.maketrans({"Ġ": " ", "Ċ": "\n", "č": "\r"})
     for name, expected in given.items():
         made = library(patterns.pre_tokenizer(name)).pre_tokenize_str(text)
         assert [word.translate(plain) for word, _ in made] == expected, name
@@ -144,7 +157,8 @@ STRANGE = {
     "white space": {"type": "Whitespace"},
     "white space before": sequence({"type": "WhitespaceSplit"}, words()),
     "metaspace": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True},
-    "a kind of nothing": sequence({"type": "Punctuation", "behavior": "Isolated"}, words()),
+    "a pattern of another kind": sequence(split(_LLAMA3, type="Cut"), BYTES),
+    "a sign more": sequence({"type": "Punctuation", "behavior": "Isolated"}, words()),
 }
 
 

@@ -169,7 +169,7 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "Unigram": (content(model=model(type="Unigram")), r"model\.type is Unigram"),
     "no type": (content(model={"vocab": VOCAB}), r"model\.type is"),
     "no vocabulary": (content(model={"type": "BPE", "merges": []}), r"model\.vocab"),
-    "an empty vocabulary": (content(model=model(vocab={})), r"model\.vocab"),
+    "an empty vocabulary": (content(model=model(vocab={})), r"model\.vocab is"),
     "a list as vocabulary": (content(model=model(vocab=["a"])), r"model\.vocab"),
     "a fraction as id": (content(model=model(vocab=VOCAB | {"a": 0.0})), r"model\.vocab"),
     "true as id": (content(model=model(vocab=VOCAB | {"b": True})), r"model\.vocab"),
@@ -182,8 +182,8 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "one token": (content(model=model(merges=["a"])), r"model\.merges"),
     "a number as merge": (content(model=model(merges=[5])), r"model\.merges"),
     "numbers in a merge": (content(model=model(merges=[["a", 1]])), r"model\.merges"),
-    "an unknown left": (content(model=model(merges=[["c", "b"]])), r"model\.merges"),
-    "an unknown right": (content(model=model(merges=[["a", "c"]])), r"model\.merges"),
+    "an unknown left": (content(model=model(merges=[["Ġa", "b"]])), r"model\.merges"),
+    "an unknown right": (content(model=model(vocab=VOCAB | {"aĠ": 9, "aĠc": 10}, merges=["aĠ c"])), r"model\.merges"),
     "an unknown whole": (content(model=model(merges=[["b", "a"]])), r"model\.merges"),
     "a merge twice": (content(model=model(merges=["a b", "a b"])), r"model\.merges"),
     "dropout": (content(model=model(dropout=0.1)), r"model\.dropout"),
@@ -200,12 +200,14 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "an added token without id": (content(added_tokens=[{"content": "<x>"}]), "added_tokens"),
     "an added token's id as a string": (content(added_tokens=[added("<x>") | {"id": "9"}]), "added_tokens"),
     "an added token's id below 0": (content(added_tokens=[added("<x>", -1)]), "added_tokens"),
-    "an added token's id true": (content(added_tokens=[added("<x>") | {"id": True}]), "added_tokens"),
+    "an added token's id true": (
+        content(added_tokens=[added("<x>") | {"id": True}], model={"vocab": {"a": 0}, "merges": []}), "added_tokens"
+    ),
     "an added token with another's id": (content(added_tokens=[added("<x>", 1)]), "added_tokens"),
     "an added token with a second id": (content(added_tokens=[added("ab", 9)]), "added_tokens"),
     "two added tokens of one id": (content(added_tokens=[added("<x>"), added("<y>")]), "added_tokens"),
     "an added token twice": (content(added_tokens=[added("<x>"), added("<x>", 10)]), "added_tokens"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -445,7 +447,12 @@ CLIENTS: dict[str, Callable[[], Content]] = {
 }
 
 
-@pytest.mark.parametrize("name", CLIENTS)
+NOT_YET = pytest.mark.xfail(strict=True, reason="a mistake that is known")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=NOT_YET if n in ("special tokens last", "holes") else ()) for n in CLIENTS]
+)
 def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: str) -> None:
     made = CLIENTS[name]()
     given, ids = strings(), tokenizer_json.ids_of(made)

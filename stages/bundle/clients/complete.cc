@@ -75,6 +75,12 @@ std::string WithoutInvalid(const std::string& bytes) {
   return text;
 }
 
+std::string Read(const std::filesystem::path& path) {
+  std::stringstream content;
+  content << Opened(path).rdbuf();
+  return content.str();
+}
+
 // ---- Byte-level byte-pair encoding as GPT-2 has it
 
 class Tokenizer {
@@ -230,7 +236,7 @@ std::string Complete(const std::filesystem::path& bundle, const std::string& pro
   std::vector<int32_t> tokens = kStart;
   tokens.insert(tokens.end(), ids.end() - std::min<ptrdiff_t>(ids.size(), kWindow), ids.end());
   if (tokens.empty()) tokens.push_back(kEnd);
-  Read(bundle / "tokens.tflite");  // says so where it is missing
+  Opened(bundle / "tokens.tflite");  // says so where it is missing
   const std::vector<int> said = Said(Model((bundle / "tokens.tflite").string()), tokens);
   // The prompt's last tokens may have become others, its text has not.
   return prompt + tokenizer.Text(said).substr(tokenizer.Text(tokens).size());

@@ -68,7 +68,7 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   const ids = [...START, ...tokenizer.encode(prompt).slice(-WINDOW)];
   if (!ids.length) ids.push(END);
   const { loadAndCompile, Tensor } = await litert();
-  const model = await loadAndCompile(new Uint8Array(file), { accelerator: 'wasm' });
+  const model = await loadAndCompile(file, { accelerator: 'wasm' });
   const integer = (number) => new Tensor(Int32Array.of(number), []);
   const real = (number) => new Tensor(Float32Array.of(number), []);
   const tokens = Int32Array.from({ length: LENGTH }, (_, i) => ids[i] ?? END);

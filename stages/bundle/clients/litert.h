@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -14,12 +13,10 @@ namespace {
 
 [[noreturn]] void Fail(const std::string& message) { throw std::runtime_error(message); }
 
-std::string Read(const std::filesystem::path& path) {
+std::ifstream Opened(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) Fail(path.string() + " is missing; usage/ belongs inside the bundle, and what is built of it into usage/");
-  std::stringstream content;
-  content << file.rdbuf();
-  return content.str();
+  return file;
 }
 
 }  // namespace

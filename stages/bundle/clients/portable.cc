@@ -12,7 +12,7 @@ constexpr size_t kRoom = $portable_prompt_bytes;  // bytes of the prompt that ar
 constexpr int kTokens = $sequence_length;  // added at most
 
 std::string Complete(const std::filesystem::path& bundle, const std::string& prompt) {
-  Read(bundle / "portable.tflite");  // says so where it is missing
+  Opened(bundle / "portable.tflite");  // says so where it is missing
   size_t first = prompt.size() > kRoom ? prompt.size() - kRoom : 0;
   while (first < prompt.size() && (prompt[first] & 0xc0) == 0x80) ++first;  // the rest of a character that was cut
   const auto length = static_cast<int32_t>(prompt.size() - first);

@@ -19,7 +19,7 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   let text = new TextEncoder().encode(prompt).slice(-ROOM);
   while ((text[0] & 0xc0) === 0x80) text = text.slice(1); // the rest of a character that was cut
   const { loadAndCompile, Tensor } = await litert();
-  const model = await loadAndCompile(new Uint8Array(file), { accelerator: 'wasm' });
+  const model = await loadAndCompile(file, { accelerator: 'wasm' });
   const integer = (number) => new Tensor(Int32Array.of(number), []);
   const real = (number) => new Tensor(Float32Array.of(number), []);
   const padded = new Uint8Array(ROOM);
