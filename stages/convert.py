@@ -156,10 +156,10 @@ def run(settings: ConvertSettings) -> None:
 
 def no_graph() -> str | None:
     """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
-    from stages.lm import tokenizer, tokenizer_json
+    from stages.lm import graph_rules, tokenizer, tokenizer_json
 
     content = tokenizer.content_of(AUTHOR)
-    return tokenizer.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
+    return graph_rules.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:

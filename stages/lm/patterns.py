@@ -33,7 +33,7 @@ PATTERNS = (
     # GPT-2, OPT, GPT-NeoX and Pythia (which adds NFC and tokens of blanks)
     Pattern(GPT2, (("words",), (_GPT2, "bytes"))),
     # SmolLM, SmolLM2, StarCoder, StarCoder 2, Refact, Command R
-    Pattern(DIGITS, (("digits", "words"), ("digits", _GPT2, "bytes"), (r"\p{N}", _GPT2, "bytes"))),
+    Pattern(DIGITS, (("digits", "words"), ("digits", _GPT2, "bytes"))),
     Pattern(LLAMA3, ((_LLAMA3, "bytes"),)),
     Pattern(QWEN, ((_QWEN, "bytes"),)),
 )

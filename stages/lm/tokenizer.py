@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import models
 
 from stages.files import read_json
-from stages.lm import patterns, sentencepieces, tokenizer_json
+from stages.lm import graph_rules, patterns, sentencepieces, tokenizer_json
 from stages.lm.patterns import DIGITS, GPT2, LLAMA3, QWEN, SENTENCEPIECE
 
 FOLDER = "assets/tokenizer"  # within a KerasHub preset
@@ -97,13 +96,13 @@ def vocabulary_of(content: Mapping[str, Any], start: int | None, ends: Sequence[
       NoRule: where a graph cannot do exactly what `tokenizers` does.
     """
     rules, model = tokenizer_json.rules(content, FILE), content["model"]
-    reason = no_rule(content, rules)
+    reason = graph_rules.no_rule(content, rules)
     if reason is not None:
         raise NoRuleError(reason)
     return Vocabulary(
         tokenizer_json.ids_of(content), [(a, b) for a, b in model["merges"]], start, ends[0], str(rules.words),
         tuple(ends[1:]), rules.special, rules.added, rules.nfc, rules.prefix, model["unk_token"], model["fuse_unk"],
-        model["byte_fallback"], tuple(_not_merged(content)) if model["ignore_merges"] else (),
+        model["byte_fallback"], tuple(_whole_words(content)),
     )  # fmt: skip
 
 
@@ -111,29 +110,11 @@ class NoRuleError(Exception):
     """A tokenizer that a graph cannot do exactly; says why."""
 
 
-def no_rule(content: Mapping[str, Any], rules: tokenizer_json.Rules) -> str | None:
-    """Why a graph cannot do a tokenizer; None where it can."""
-    if rules.words is None:
-        return f"the pre_tokenizer is {rules.cut}, for which there is no rule"
-    if rules.flagged:
-        return f"the added token {rules.flagged[0]!r} is more than its bytes (lstrip, rstrip, single_word, normalized)"
-    if rules.added and rules.prefix != "never":
-        return f'"{tokenizer_json.BLANK}" is put before each part between added tokens such as {rules.added[0]!r}'
-    model = content["model"]
-    if model["byte_fallback"] and any(tokenizer_json.byte_token(b) not in model["vocab"] for b in range(256)):
-        return "byte_fallback lacks the tokens of some bytes"
-    if model["ignore_merges"] and not rules.byte_level and _not_merged(content):
-        return f"ignore_merges takes words whole that no merges make, such as {_not_merged(content)[0]!r}"
-    return None
-
-
-def _not_merged(content: Mapping[str, Any]) -> list[str]:
-    """Tokens of a vocabulary that their own merges do not make."""
-    model = content["model"]
-    bare = tokenizers.Tokenizer(models.BPE(model["vocab"], [(a, b) for a, b in model["merges"]]))
-    added = {t["content"] for t in content["added_tokens"]}
-    tokens = [t for t in model["vocab"] if t not in added]
-    return [t for t, made in zip(tokens, bare.encode_batch(tokens), strict=True) if len(made.ids) != 1]
+def _whole_words(content: Mapping[str, Any]) -> list[str]:
+    """Tokens that a word is whatever its merges make of it: what bytes say, none of other signs."""
+    if not content["model"]["ignore_merges"]:
+        return []
+    return [token for token in graph_rules.not_merged(content) if all(sign in _TO_BYTE for sign in token)]
 
 
 def read_vocabulary(folder: Path, start: int | None, end: int, words: str = GPT2) -> Vocabulary:

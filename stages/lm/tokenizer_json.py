@@ -185,10 +185,12 @@ def text(content: Mapping[str, Any]) -> str:
 
 
 def for_clients(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A tokenizer.json that also in an app never makes a special token of a text: those are plain entries there."""
-    special = {t["content"]: t["id"] for t in content["added_tokens"] if t["special"]}
+    """A tokenizer.json that also in an app never makes a special token of a text: those are plain entries there.
+
+    The vocabulary has the added tokens too, as `tokenizers` numbers those anew that it does not find there.
+    """
     others = [t for t in content["added_tokens"] if not t["special"]]
-    vocabulary = dict(sorted((content["model"]["vocab"] | special).items(), key=lambda item: item[1]))
+    vocabulary = dict(sorted(ids_of(content).items(), key=lambda item: item[1]))
     model = dict(content["model"]) | {"vocab": vocabulary}
     return dict(content) | {"added_tokens": others, "post_processor": None, "model": model}
 

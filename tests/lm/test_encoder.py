@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -272,12 +272,6 @@ def differing(call: Call, known: tokenizers.Tokenizer, given: Sequence[str]) -> 
     return [(t, [known.id_to_token(i) for i in a], [known.id_to_token(i) for i in b]) for t, a, b in pairs if a != b]
 
 
-def not_yet(names: Iterable[str], *failing: str) -> list[Any]:
-    """Names of cases; those that are known to fail are to be taken out of the list when they do not any more."""
-    mark = pytest.mark.xfail(strict=True, reason="a mistake that is known")
-    return [pytest.param(name, marks=mark) if name in failing else name for name in names]
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_ids_are_those_of_tokenizers(name: str) -> None:
     wrong = differing(litert(name), kind(name).known, texts(name))
@@ -298,7 +292,7 @@ def test_texts_try_what_a_kind_has(name: str) -> None:
     assert len(used) > 0.4 * len(ids)
 
 
-@pytest.mark.parametrize("name", not_yet(KINDS, "gemma"))
+@pytest.mark.parametrize("name", KINDS)
 def test_apps_make_the_same_ids(name: str) -> None:
     given, of = texts(name), kind(name)
     assert in_apps(of.content, given) == [made.ids for made in of.known.encode_batch(given)]
@@ -490,11 +484,33 @@ def test_added_tokens_are_not_merged(made: Callable[..., Content]) -> None:
     assert [len(found) for found in agreed(plain, given)[:4]] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_merges_in_any_order(seed: int) -> None:
+    """Whatever rank merges have, and however many make one token: SentencePiece's are like that."""
+    rng, content = random.Random(seed), small()
+    known, pairs = ["a", "b", "c"], set[tuple[str, str]]()
+    while len(pairs) < 14:
+        pair = rng.choice(known), rng.choice(known)
+        if len("".join(pair)) < 6:
+            pairs.add(pair)
+            known.append("".join(pair))
+    content = extended(content, *rng.sample(sorted(pairs), len(pairs)))
+    every = ["".join(signs) for size in range(7) for signs in itertools.product("abc", repeat=size)]
+    agreed(content, [*every, *("".join(rng.choices("abc ", k=40)) for _ in range(300))])
+
+
 @pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL)
 def test_words_end_before_and_behind_an_added_token(cut: str) -> None:
     content = small("a ", " a", "  ", "1 ", "'s", "s ", "\n\n", "!\n", added=own("<x>"), cut=cut)
     parts = ["<x>", " ", "  ", "a", "1", "'s", "\n", "!", "<x"]
     agreed(content, ["".join(some) for some in itertools.product(parts, repeat=4)][::29])
+
+
+@pytest.mark.parametrize("cut", [patterns.LLAMA3, patterns.QWEN])
+def test_line_ends_go_with_signs_or_with_white_space(cut: str) -> None:
+    content = small("!\n", "\n ", " \n", "\n\n", "\r\n", "\n!", "!!", " x", "\nx", "!x", "  ", "\n1", cut=cut)
+    lines = ["".join(some) for some in itertools.product("!\n \rx1", repeat=6)]
+    agreed(content, [*lines[::47], *(line for line in lines if line[0] == "!" and "\n \n" in line)])
 
 
 def test_special_tokens_in_a_text_stay_text() -> None:
@@ -520,6 +536,13 @@ def test_a_nul_is_a_character_and_tokens_and_ends_are_none() -> None:
     content = small_characters("ab\0", own("<x>"))
     ids = agreed(content, ["a\0b", "\0", "\0<x>\0a", "<x>", "ab", ""])
     assert ids[1:4] == [[content["model"]["vocab"]["\0"]], [*ids[1], *ids[3], *ids[1], *ids[4][:1]], [ids[3][0]]]
+
+
+def test_nothing_is_merged_with_what_is_behind_the_end() -> None:
+    content = small("!!", "1!")
+    assert content["model"]["vocab"]["!"] == 0  # as are the places behind
+    ids = agreed(content, ["!", "!!", "!!!", "1", "1!"])
+    assert [len(found) for found in ids] == [1, 1, 2, 1, 2]
 
 
 def test_ids_with_holes_are_those_of_the_file() -> None:
@@ -628,7 +651,13 @@ CORNERS: dict[str, tuple[Callable[[], Content], list[str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", not_yet(CORNERS, *CORNERS))
+# In the graph a text is normalized before its tokens are sought, in `tokenizers` behind those that are not normalized.
+NORMALIZED = pytest.mark.xfail(strict=True, reason="a mark that composes with the end of an added token before it")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=NORMALIZED if n == "a mark behind a token" else ()) for n in CORNERS]
+)
 def test_corners_are_done_exactly_or_refused(name: str) -> None:
     content, given = CORNERS[name][0](), CORNERS[name][1]
     try:

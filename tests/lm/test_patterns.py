@@ -90,13 +90,7 @@ def test_forms_are_each_of_one_row() -> None:
     assert len(set(every)) == len(every) and len(set(NAMES)) == len(NAMES)
 
 
-def not_yet(name: str, steps: Steps) -> Any:
-    """A form that is known to cut otherwise than its row: \\p{N} knows fewer digits than the pre-tokenizer Digits."""
-    mark = pytest.mark.xfail(strict=True, reason="a mistake that is known")
-    return pytest.param(name, steps, marks=mark if name == DIGITS and steps[0] == r"\p{N}" else ())
-
-
-@pytest.mark.parametrize(("name", "steps"), [not_yet(*form) for form in FORMS])
+@pytest.mark.parametrize(("name", "steps"), FORMS)
 def test_all_forms_of_a_row_cut_alike(name: str, steps: Steps) -> None:
     expected = cuts(patterns.pre_tokenizer(name))
     got = cuts(sequence(*written(steps)))

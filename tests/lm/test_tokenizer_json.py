@@ -447,12 +447,7 @@ CLIENTS: dict[str, Callable[[], Content]] = {
 }
 
 
-NOT_YET = pytest.mark.xfail(strict=True, reason="a mistake that is known")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=NOT_YET if n in ("special tokens last", "holes") else ()) for n in CLIENTS]
-)
+@pytest.mark.parametrize("name", CLIENTS)
 def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: str) -> None:
     made = CLIENTS[name]()
     given, ids = strings(), tokenizer_json.ids_of(made)
