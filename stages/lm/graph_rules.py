@@ -68,13 +68,10 @@ def _of_whole_words(content: Mapping[str, Any], rules: Rules) -> Iterator[str]:
     if content["model"]["unk_token"] is not None:
         yield "ignore_merges beside an unknown token"
     cut = tokenizer_json.load(content).pre_tokenizer
-    words = [
-        t["content"]
-        for t in content["added_tokens"]
-        if cut is not None and len(cut.pre_tokenize_str(t["content"])) == 1
-    ]
+    special = [t["content"] for t in content["added_tokens"] if t["special"]]
+    words = [name for name in special if cut is not None and len(cut.pre_tokenize_str(name)) == 1]
     if words:
-        yield f"ignore_merges where the added token {words[0]!r} is a word"
+        yield f"ignore_merges where the special token {words[0]!r} is a word"
 
 
 def not_merged(content: Mapping[str, Any]) -> list[str]:
