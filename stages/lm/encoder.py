@@ -36,11 +36,12 @@ def _of_bytes(vocabulary: Vocabulary) -> Encode:
     unknown = vocabulary.unknown_id if vocabulary.fuse_unknown else None
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        text = tf.where(tf.range(text.shape[0]) < length, text, 0)
-        if vocabulary.nfc:
-            text, length = nfc_graph.normalized(text, length)
         given = added_graph.elements(text, length)
+        if vocabulary.nfc and vocabulary.late:
+            given = _normalized(given)
         given = given if added is None else added_graph.taken(given, added)
+        if vocabulary.nfc and not vocabulary.late:
+            given = _normalized(given)
         starts = split(given.text, given.is_byte)
         if whole is not None:
             given, starts = added_graph.taken_words(given, starts, whole)
@@ -122,6 +123,14 @@ def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
 def _crosses(vocabulary: Vocabulary) -> bool:
     """Whether some merge joins a character to a "▁" behind it: words cannot be cut there then."""
     return any(BLANK in (left + right).lstrip(BLANK) for left, right in vocabulary.merges)
+
+
+def _normalized(given: added_graph.Elements) -> added_graph.Elements:
+    """The text between tokens in Normalization Form C; nothing is composed with a token."""
+    # numbers behind all bytes are part of no character: they stay where they are
+    text = tf.where(given.token >= 0, given.token + 256, given.text)
+    text, length = nfc_graph.normalized(text, given.length)
+    return added_graph.Elements(tf.where(text >= 256, 0, text), tf.where(text >= 256, text - 256, -1), length)
 
 
 def _whole_words(vocabulary: Vocabulary) -> added_graph.Trie | None:

@@ -98,7 +98,7 @@ def read(metadata: Metadata) -> Tokenizer:
         for token in tokens.of(_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
     content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None}
-    tokenizer_json.load(content | parts, f"{metadata.path}: tokenizer.ggml")
+    tokenizer_json.opened(content | parts, f"{metadata.path}: tokenizer.ggml")
     starts = metadata.get("tokenizer.ggml.add_bos_token", bool, starts)
     start = tokens.id_of("tokenizer.ggml.bos_token_id") if starts else None
     padding = metadata.get("tokenizer.ggml.padding_token_id", int, None)

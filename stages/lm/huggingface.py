@@ -59,7 +59,7 @@ def _tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> di
         )
     completed = tokenizer_json.completed(found, model_type, str(path))
     tokenizer_json.rules(completed, str(path))
-    tokenizer_json.load(completed, str(path))
+    tokenizer_json.opened(completed, str(path))
     return completed
 
 

@@ -44,6 +44,7 @@ class Vocabulary:
     other_ends: tuple[int, ...] = ()
     special: Collection[str] | None = None
     added: tuple[str, ...] = ()
+    late: bool = False
     nfc: bool = False
     prefix: str = "never"
     unknown: str | None = None
@@ -101,8 +102,8 @@ def vocabulary_of(content: Mapping[str, Any], start: int | None, ends: Sequence[
         raise NoRuleError(reason)
     return Vocabulary(
         tokenizer_json.ids_of(content), [(a, b) for a, b in model["merges"]], start, ends[0], str(rules.words),
-        tuple(ends[1:]), rules.special, rules.added, rules.nfc, rules.prefix, model["unk_token"], model["fuse_unk"],
-        model["byte_fallback"], tuple(_whole_words(content)),
+        tuple(ends[1:]), rules.special, rules.added, rules.late, rules.nfc, rules.prefix, model["unk_token"],
+        model["fuse_unk"], model["byte_fallback"], tuple(_whole_words(content)),
     )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ class Rules:
 
     `words` names the row of patterns.py, or SENTENCEPIECE, None where there is no row for it (`cut` describes it).
     `prefix` says when "▁" is put before a text: "always", "missing" (unless one is there) or "never".
-    `added` are the tokens that stand for themselves wherever a text has them, `special` those that are nobody's text.
+    `added` are the tokens that stand for themselves wherever a text has them, in the normalized text where `late`, and
+    `special` those that are nobody's text.
     """
 
     byte_level: bool
@@ -33,6 +34,7 @@ class Rules:
     nfc: bool
     prefix: str
     added: tuple[str, ...]
+    late: bool
     special: frozenset[str]
     flagged: tuple[str, ...]
 
@@ -97,7 +99,8 @@ def rules(content: Mapping[str, Any], place: str) -> Rules:
     added = [token for token in content["added_tokens"] if not token["special"]]
     special = {token["content"] for token in content["added_tokens"] if token["special"]}
     flagged = tuple(t["content"] for t in added if _is_flagged(t, byte_level))
-    told = tuple(t["content"] for t in added), frozenset(special | _unsaid(content)), flagged
+    late = any(t["normalized"] for t in added)  # sought in the normalized text; graph_rules refuses a mixture
+    told = tuple(t["content"] for t in added), late, frozenset(special | _unsaid(content)), flagged
     if byte_level:
         if blanks or prefix != "never":
             raise UserError(
@@ -168,6 +171,24 @@ def load(content: Mapping[str, Any], place: str = "tokenizer.json") -> tokenizer
         made = _loaded(bare | {"model": dict(content["model"]) | {"vocab": ids_of(content)}}, place)
     made.encode_special_tokens = True
     return made
+
+
+def opened(content: Mapping[str, Any], place: str) -> None:
+    """Loads a completed tokenizer.json and looks that no text becomes one of its special tokens, here or in an app.
+
+    Raises:
+      UserError: where it cannot be loaded, or merges or whole words make a special token of a text.
+    """
+    load(content, place)
+    ids, unknown = ids_of(content), content["model"]["unk_token"]
+    app = _loaded(for_clients(content), place)
+    special = [t["content"] for t in content["added_tokens"] if t["special"] and t["content"] != unknown]
+    for name, found in zip(special, app.encode_batch(special), strict=True):
+        if ids[name] in found.ids:
+            raise UserError(
+                f"{place}: a text becomes the special token {shown(name)}; allowed: special tokens that neither merges "
+                "nor ignore_merges make of a text"
+            )
 
 
 def _loaded(content: Mapping[str, Any], place: str) -> tokenizers.Tokenizer:

@@ -652,12 +652,7 @@ CORNERS: dict[str, tuple[Callable[[], Content], list[str]]] = {
 
 
 # In the graph a text is normalized before its tokens are sought, in `tokenizers` behind those that are not normalized.
-NORMALIZED = pytest.mark.xfail(strict=True, reason="a mark that composes with the end of an added token before it")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=NORMALIZED if n == "a mark behind a token" else ()) for n in CORNERS]
-)
+@pytest.mark.parametrize("name", list(CORNERS))
 def test_corners_are_done_exactly_or_refused(name: str) -> None:
     content, given = CORNERS[name][0](), CORNERS[name][1]
     try:

@@ -33,11 +33,12 @@ async function open(browser, url, { screens, before, script = () => {}, ready = 
   return user;
 }
 
-/** Notes what the page asks of its worker, and how many questions are with it at once. */
+/** Notes what the page asks of its worker, how many questions are with it at once, and whether it is timed (`pacing`). */
 function watch() {
   window.asked = [];
   window.most = 0;
   window.busy = false;
+  window.pacing = false;
   const open = new Map();
   const count = (worker, more) => {
     open.set(worker, (open.get(worker) ?? 0) + more);
@@ -48,7 +49,10 @@ function watch() {
   window.Worker = class extends Original {
     constructor(...args) {
       super(...args);
-      this.addEventListener('message', ({ data }) => data.type === 'ask' && count(this, -1));
+      this.addEventListener('message', ({ data }) => {
+        if (data.type === 'ask') count(this, -1);
+        if (data.type === 'pace') window.pacing = false;
+      });
     }
 
     postMessage(message, ...rest) {
@@ -56,6 +60,7 @@ function watch() {
         window.asked.push(message);
         count(this, 1);
       }
+      if (message.type === 'pace') window.pacing = true;
       super.postMessage(message, ...rest);
     }
   };
