@@ -6,16 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import config, live
-from stages.errors import UserError
-from stages.files import replacing, write_bytes, write_json
-from stages.lm.dimensions import Dimensions
-from stages.lm.schedule import TuningSettings
-from stages.lm.sources import CALIBRATION_TEXT, DESCRIPTION, EVALUATION_TEXT, Hub, Pin
-from stages.quiet import quiet
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import replacing, write_bytes, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
+from autocomplete.presets.dimensions import Dimensions
+from autocomplete.presets.settings import DESCRIPTION, Hub, Pin
+from autocomplete.train import live
+from autocomplete.train.settings import TuningSettings
 
 if TYPE_CHECKING:
-    from stages.lm.loading import Loaded
+    from autocomplete.presets.loading import Loaded
 
 OUT = Path("artifacts/author")
 TEXT = "text"  # beside it, so that another text makes no stage run that reads the model alone
@@ -54,7 +56,7 @@ def run(settings: AuthorSettings) -> None:
     with quiet():
         import tensorflow as tf
 
-        from stages.lm import hub, loading, presets
+        from autocomplete.presets import hub, loading, presets
 
         tf.config.list_physical_devices()  # says here that there is no GPU, not beside the bar of weights
     source: dict[str, Any] = {"source": "random weights"}
@@ -84,7 +86,7 @@ def run(settings: AuthorSettings) -> None:
 def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> dict[str, Any]:
     """Writes the preset, tuned, to a folder; returns what its description says of that."""
     with quiet():
-        from stages.lm import finetune
+        from autocomplete.train import finetune
     assert settings.tuning is not None
     with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as watch:
         told = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, watch)
@@ -92,7 +94,7 @@ def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> 
 
 
 def _random(settings: AuthorSettings) -> "Loaded":
-    from stages.lm import loading, random_model
+    from autocomplete.presets import loading, random_model
 
     assert settings.random is not None
     with tempfile.TemporaryDirectory() as scratch, quiet():
@@ -101,7 +103,7 @@ def _random(settings: AuthorSettings) -> "Loaded":
 
 def write_texts(preset: Path | None, folder: Path) -> None:
     """Text to measure on and to calibrate with: the preset's own, or general English of which no model here is made."""
-    from stages.lm import general_text
+    from autocomplete.data import general_text
 
     for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
         own = preset / name if preset is not None and preset.is_dir() else None

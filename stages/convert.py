@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stages import config
-from stages.errors import UserError
-from stages.files import read_json, replacing, write_json
-from stages.processes import pool
-from stages.quiet import quiet
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, replacing, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.common.processes import pool
 
 AUTHOR = Path("artifacts/author")
 OUT = Path("artifacts/convert")
@@ -50,9 +50,11 @@ class ConvertSettings:
         _require(self.sequence_length >= 2, "sequence_length", self.sequence_length, "at least 2")
         half = self.sequence_length // 2
         _require(
-            self.context_window is None or 1 <= self.context_window <= half, "context_window", self.context_window,
+            self.context_window is None or 1 <= self.context_window <= half,
+            "context_window",
+            self.context_window,
             f"1 to {half}, half of sequence_length, so that as much is written as is read (null means {half})",
-        )  # fmt: skip
+        )
         _require(self.sampler in SAMPLERS, "sampler", self.sampler, ", ".join(SAMPLERS))
         _require(self.top_k >= 1, "top_k", self.top_k, "at least 1")
         _require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0, at most 1")
@@ -91,11 +93,19 @@ class Lengths:
 def resolve(settings: ConvertSettings, context: int) -> Lengths:
     """Fills in what depends on the model's context length; raises UserError where the two contradict."""
     cache = min(context, _LONGEST_DEFAULT_CACHE) if settings.cache_length is None else settings.cache_length
-    _require(settings.sequence_length <= context, "sequence_length", settings.sequence_length,
-             f"2 to {context}, the model's context length")  # fmt: skip
+    _require(
+        settings.sequence_length <= context,
+        "sequence_length",
+        settings.sequence_length,
+        f"2 to {context}, the model's context length",
+    )
     _require(2 <= cache <= context, "cache_length", cache, f"2 to {context}, the model's context length")
-    _require(settings.sequence_length <= cache, "sequence_length", settings.sequence_length,
-             f"2 to {cache}, the KV cache's slots; raise convert.cache_length (to at most {context})")  # fmt: skip
+    _require(
+        settings.sequence_length <= cache,
+        "sequence_length",
+        settings.sequence_length,
+        f"2 to {cache}, the KV cache's slots; raise convert.cache_length (to at most {context})",
+    )
     window = settings.sequence_length // 2 if settings.context_window is None else settings.context_window
     fitting = [n for n in settings.prefill_lengths if n <= cache]
     _require(bool(fitting), "prefill_lengths", settings.prefill_lengths, f"at least one of 2 to {cache} (cache_length)")
@@ -109,7 +119,7 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
 
     A string is the one token that it is encoded to: " word" with the blank before it is another one than "word".
     """
-    from stages.lm import tokenizer, tokenizer_json
+    from autocomplete.tokenizer import tokenizer, tokenizer_json
 
     content = tokenizer.content_of(AUTHOR)
     bpe, known = tokenizer_json.load(content), set(tokenizer_json.ids_of(content).values())
@@ -156,7 +166,7 @@ def run(settings: ConvertSettings) -> None:
 
 def no_graph() -> str | None:
     """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
-    from stages.lm import graph_rules, tokenizer, tokenizer_json
+    from autocomplete.tokenizer import graph_rules, tokenizer, tokenizer_json
 
     content = tokenizer.content_of(AUTHOR)
     return graph_rules.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
@@ -164,12 +174,13 @@ def no_graph() -> str | None:
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:
     """Writes core.tflite, and the drivers in a process beside it, as they need no weights; returns how many layers."""
-    from stages.lm import core, drivers, families, fixed_loop, loop
-    from stages.tflite import flatbuffer
+    from autocomplete.graph import core, drivers, fixed_loop, growing_loop
+    from autocomplete.model import families
+    from autocomplete.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
     # the bytes driver's loop is one of these two
-    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | loop.rooms(drivers.tokens_lengths(settings))
+    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | growing_loop.rooms(drivers.tokens_lengths(settings))
     with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
         written = beside.submit(_write_drivers, folder, model, settings, text)
         weights = families.weights(AUTHOR, slots)
@@ -180,9 +191,9 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any],
 
 def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any], text: bool) -> None:
     """Writes tokens_driver.tflite and, where a graph can do the tokenizer, those of text and bytes."""
-    from stages.lm import bytes_driver, drivers
-    from stages.lm.sampler import Sampler
-    from stages.tflite import flatbuffer
+    from autocomplete.graph import bytes_driver, drivers
+    from autocomplete.graph.sampler import Sampler
+    from autocomplete.tflite import flatbuffer
 
     flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
     if text:

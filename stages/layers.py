@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import config
-from stages.errors import UserError
-from stages.files import read_json, replacing, write_bytes
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, replacing, write_bytes
 
 if TYPE_CHECKING:
-    from stages.measure.layers import Loss
+    from autocomplete.evaluate.layer_report import Loss
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/layers")
@@ -37,9 +37,10 @@ class LayersSettings:
 
 def run(settings: LayersSettings) -> None:
     """Artifacts of author, convert and quantize → layers.csv and layers.png of one mode."""
-    from stages.lm import text, tokenizer
-    from stages.measure import layers
-    from stages.tflite import quantization
+    from autocomplete.data import evaluation_text
+    from autocomplete.evaluate import layer_report
+    from autocomplete.quantize import recipes
+    from autocomplete.tokenizer import tokenizer
 
     most, model = settings.at_most_parameters, read_json(AUTHOR / "model.json")
     if most is not None and model["parameters"] > most:
@@ -51,27 +52,27 @@ def run(settings: LayersSettings) -> None:
         return
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
     noted = read_json(QUANTIZE / settings.mode / "recipe.json")
-    documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    bpe, marks = tokenizer.read(AUTHOR), text.Marks.of(model)
+    documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
+    bpe, marks = tokenizer.read(AUTHOR), evaluation_text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     statistics = None
-    if quantization.needs_calibration(noted["recipe"]):
+    if recipes.needs_calibration(noted["recipe"]):
         chosen = noted["calibration"]
-        drawn = text.calibration(noted["calibration_text"], chosen["seed"])
-        sequences = text.windows(drawn, bpe, marks, length, chosen["sequences"])
-        statistics = quantization.calibrate(cores[0], noted["recipe"], sequences.tolist())
-    windows = text.windows(documents, bpe, marks, length, settings.windows)
-    found = layers.losses(cores, noted["recipe"], statistics, windows)
+        drawn = evaluation_text.calibration(noted["calibration_text"], chosen["seed"])
+        sequences = evaluation_text.windows(drawn, bpe, marks, length, chosen["sequences"])
+        statistics = recipes.calibrate(cores[0], noted["recipe"], sequences.tolist())
+    windows = evaluation_text.windows(documents, bpe, marks, length, settings.windows)
+    found = layer_report.losses(cores, noted["recipe"], statistics, windows)
     _write(settings.mode, found)
     show(settings.mode, found)
 
 
 def _write(mode: str, found: Sequence["Loss"]) -> None:
     """layers.csv and layers.png of a mode."""
-    from stages.measure import layers
+    from autocomplete.evaluate import layer_report
 
     with replacing(OUT / mode) as folder:
-        write_bytes(folder / "layers.csv", layers.comma_separated(found).encode())
+        write_bytes(folder / "layers.csv", layer_report.comma_separated(found).encode())
         plot(mode, found, folder / "layers.png")
 
 

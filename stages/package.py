@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import config
-from stages.errors import UserError
-from stages.files import read_json, replacing, write_bytes
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, replacing, write_bytes
 
 if TYPE_CHECKING:
-    from stages.bundle import manifest
+    from autocomplete.bundle import manifest
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 VALIDATE, OUT = Path("artifacts/validate"), Path("artifacts/package")
@@ -31,14 +31,17 @@ class PackageSettings:
 
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
-    from stages.bundle import card, manifest, usage
+    from autocomplete.bundle import card, manifest, usage
 
     shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
     facts = manifest.Facts(
-        read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json"), read_json(shipped / "recipe.json"),
-        read_json(validated / "metrics.json"), read_json(validated / "performance.json"),
+        read_json(AUTHOR / "model.json"),
+        read_json(CONVERT / "convert.json"),
+        read_json(shipped / "recipe.json"),
+        read_json(validated / "metrics.json"),
+        read_json(validated / "performance.json"),
         read_json(validated / "targets.json"),
-    )  # fmt: skip
+    )
     _refuse_failed(settings, facts.metrics["gates"])
     with replacing(OUT / settings.mode) as folder:
         _add_tokenizer(folder)
@@ -68,8 +71,8 @@ def _refuse_failed(settings: PackageSettings, gates: Sequence[Mapping[str, Any]]
 
 def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[str, Any]:
     """The .tflite files, and what is made of them; returns what each takes, gives and needs."""
-    from stages.bundle import android
-    from stages.tflite import inspect
+    from autocomplete.bundle import android
+    from autocomplete.tflite import inspect
 
     models = sorted(shipped.glob("*.tflite"))
     for path in models:
@@ -84,7 +87,7 @@ def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[st
 
 def _add_page(content: Mapping[str, Any], folder: Path) -> None:
     """web/: the page that runs portable.tflite; left out, with a line, where npm is not there to bring its runtime."""
-    from stages.bundle import page
+    from autocomplete.page import page
 
     if page.available():
         page.write(content, folder)
@@ -94,7 +97,7 @@ def _add_page(content: Mapping[str, Any], folder: Path) -> None:
 
 def _add_tokenizer(folder: Path) -> None:
     """tokenizer/: what apps with a tokenizer of their own read."""
-    from stages.lm import tokenizer, tokenizer_json
+    from autocomplete.tokenizer import tokenizer, tokenizer_json
 
     for name, data in tokenizer_json.client_files(tokenizer.content_of(AUTHOR)).items():
         write_bytes(folder / "tokenizer" / name, data)
@@ -102,7 +105,7 @@ def _add_tokenizer(folder: Path) -> None:
 
 def _add_litert_lm(folder: Path, facts: "manifest.Facts") -> None:
     """autocomplete.litertlm: core, tokenizer and what LiteRT-LM must know beside them."""
-    from stages.bundle import litertlm, manifest
+    from autocomplete.bundle import litertlm, manifest
 
     told = litertlm.Facts(**manifest.litert_lm(facts.model, facts.conversion))
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)

@@ -12,14 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages import config
-from stages.files import read_json, replacing, tree_sha256, write_json
-from stages.lm import corpus, sources, wheels
-from stages.lm.corpus import Corpus, CorpusSettings
-from stages.lm.schedule import BatchSettings, Phase
-from stages.measure import ngram
-from stages.progress import step, training_progress
-from stages.quiet import quiet
+from autocomplete.common import config
+from autocomplete.common.files import read_json, replacing, tree_sha256, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.common.progress import step, training_progress
+from autocomplete.data import corpus, wheels
+from autocomplete.data.corpus import Corpus, CorpusSettings
+from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
+from autocomplete.presets.settings import DESCRIPTION
+from autocomplete.train import ngram_baseline
+from autocomplete.train.settings import BatchSettings, Phase
 
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 WORK = Path("artifacts/pretrain")
@@ -56,7 +58,8 @@ def run(settings: PretrainSettings) -> None:
     with quiet():
         import keras
 
-        from stages.lm import tokenizer, training
+        from autocomplete.tokenizer import tokenizer
+        from autocomplete.train import training
     tokenizer.train(text.train, settings.vocabulary_size, WORK / "tokenizer")
     bpe = tokenizer.load(WORK / "tokenizer")
     end = bpe.get_vocab()[tokenizer.END_OF_TEXT]
@@ -69,7 +72,7 @@ def run(settings: PretrainSettings) -> None:
     model = _trained(settings, names, stream)
     lengths = [len(b) for b in tokenizer.token_bytes(bpe.get_vocab())]
     bits = training.bits_per_byte(model.backbone, held_out.tokens, lengths, settings.training.context)
-    baseline = ngram.bits_per_byte(stream.tokens, held_out.tokens, lengths)
+    baseline = ngram_baseline.bits_per_byte(stream.tokens, held_out.tokens, lengths)
     measured = {"evaluation_bits_per_byte": round(bits, 4), "five_gram_bits_per_byte": round(baseline, 4)}
     _write(model, text, settings, measured | {"phase": names[-1].end})
 
@@ -122,9 +125,10 @@ def _trained(settings: PretrainSettings, names: Sequence[_Names], stream: Any) -
 
 def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any]:
     """How many phases have ended, here or before the preset was written, and the model behind them."""
-    from stages.lm import loading, training
+    from autocomplete.presets import keras_preset
+    from autocomplete.train import training
 
-    description = PRESET / sources.DESCRIPTION
+    description = PRESET / DESCRIPTION
     shipped = read_json(description).get("phase") if description.exists() else None
     for done, phase in reversed(list(enumerate(settings.phases.values(), start=1))):
         end = names[done - 1].end
@@ -135,14 +139,14 @@ def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any
         if kept.exists():
             training.restore(kept, model.backbone.weights)
         else:
-            model.backbone.set_weights(loading.load_folder(PRESET).backbone.get_weights())
+            model.backbone.set_weights(keras_preset.load(PRESET).backbone.get_weights())
         return done, model
     return 0, None
 
 
 def _phase(settings: PretrainSettings, index: int, names: _Names, stream: Any, before: Any) -> Any:
     """Trains one phase; its end, rounded to what float16 holds, is kept and returned in float32."""
-    from stages.lm import training
+    from autocomplete.train import training
 
     name, phase = list(settings.phases.items())[index]
     model = _new_model(settings, phase.layers, settings.precision)
@@ -165,23 +169,29 @@ def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
     files = [str(WORK / "tokenizer" / name) for name in ("vocabulary.json", "merges.txt")]
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
     backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=settings.vocabulary_size, num_layers=layers, num_heads=settings.heads,
-        hidden_dim=settings.hidden, intermediate_dim=4 * settings.hidden, dropout=0.0,
-        max_sequence_length=settings.training.context, dtype=precision, name="backbone",
-    )  # fmt: skip
+        vocabulary_size=settings.vocabulary_size,
+        num_layers=layers,
+        num_heads=settings.heads,
+        hidden_dim=settings.hidden,
+        intermediate_dim=4 * settings.hidden,
+        dropout=0.0,
+        max_sequence_length=settings.training.context,
+        dtype=precision,
+        name="backbone",
+    )
     preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=settings.training.context)
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
 def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[str, float | str]) -> None:
-    from stages.lm import presets
+    from autocomplete.presets import presets
 
     with replacing(PRESET) as folder:
         presets.save(model, folder)
         presets.store_as_float16(folder)
-        (folder / sources.EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
+        (folder / EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
         calibration = text.train[: settings.calibration_documents]  # in the order of hashes: any part is a sample
-        (folder / sources.CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
+        (folder / CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
         steps = sum(phase.steps for phase in settings.phases.values())
         description = {
             "license": "that of the texts: PSF-2.0, Apache-2.0, BSD and MIT for the most part",
@@ -197,7 +207,7 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[
             "parameters": presets.parameter_count(model),
             "sha256": presets.preset_sha256(folder),
         }
-        write_json(folder / sources.DESCRIPTION, description)
+        write_json(folder / DESCRIPTION, description)
     print(f"{PRESET}: {description}")
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import config
-from stages.errors import UserError
-from stages.files import read_json, replacing, write_json
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
@@ -63,7 +63,7 @@ def run(settings: QuantizeSettings) -> None:
     recipe = read_recipe(settings.recipe, "recipe")
     text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
 
-    from stages.tflite import flatbuffer, graph, linker
+    from autocomplete.tflite import edit, flatbuffer, linker
 
     paths = {n: CONVERT / f"{n}_driver.tflite" for n in ("tokens", "text", "bytes")}
     drivers = {n: flatbuffer.read(p) for n, p in paths.items() if p.exists()}
@@ -74,7 +74,7 @@ def run(settings: QuantizeSettings) -> None:
         (folder / PARTS).mkdir()
         flatbuffer.write(core, folder / PARTS / "core.tflite")
         called = {name for driver in drivers.values() for name in linker.called_by(driver)}
-        shipped = graph.without_signatures(core, called)
+        shipped = edit.without_signatures(core, called)
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
         if "bytes" in drivers:
@@ -95,24 +95,24 @@ def _cores(
     settings: QuantizeSettings, recipe: Recipe, text_recipe: Recipe | None
 ) -> tuple["schema.ModelT", "schema.ModelT", Recipe]:
     """The core, the core for the text model, and the recipe with what `further` added to it."""
-    from stages.tflite import quantization
+    from autocomplete.quantize import recipes
 
     path, further = CONVERT / "core.tflite", settings.further
     # the first recipe that must be calibrated; the other shares its statistics
-    recipes = [[*recipe, *(further.recipe if further else [])], text_recipe or []]
-    asking = [r for r in recipes if quantization.needs_calibration(r)]
+    both = [[*recipe, *(further.recipe if further else [])], text_recipe or []]
+    asking = [r for r in both if recipes.needs_calibration(r)]
     sequences = _sequences(settings) if asking or further else []
-    statistics = quantization.calibrate(path, asking[0], sequences) if asking else None
+    statistics = recipes.calibrate(path, asking[0], sequences) if asking else None
     if further:
-        from stages.measure import sensitivity
+        from autocomplete.quantize import sensitivity
 
         trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIED])
         recipe, chosen = sensitivity.recipe_within(trial, further.recipe, further.size)
         for part in chosen:
             print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
-    core = quantization.quantize(path, recipe, statistics)
+    core = recipes.quantize(path, recipe, statistics)
     own = text_recipe is not None and settings.text
-    return core, quantization.quantize(path, text_recipe or [], statistics) if own else core, recipe
+    return core, recipes.quantize(path, text_recipe or [], statistics) if own else core, recipe
 
 
 def read_recipe(given: Any, key: str) -> Recipe:
@@ -131,7 +131,8 @@ def read_recipe(given: Any, key: str) -> Recipe:
 
 def _sequences(settings: QuantizeSettings) -> list[list[int]]:
     """Token sequences for calibration, as long as the KV cache, drawn from calibration_text by the seed."""
-    from stages.lm import text, tokenizer
+    from autocomplete.data import evaluation_text
+    from autocomplete.tokenizer import tokenizer
 
     chosen = settings.calibration
     if chosen is None:
@@ -139,11 +140,11 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
             f"conf/quantize/{settings.mode}.yaml"
         )
-    documents = text.calibration(settings.calibration_text, chosen.seed)
+    documents = evaluation_text.calibration(settings.calibration_text, chosen.seed)
     model = read_json(AUTHOR / "model.json")
-    bpe, marks = tokenizer.read(AUTHOR), text.Marks.of(model)
+    bpe, marks = tokenizer.read(AUTHOR), evaluation_text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
-    found: list[list[int]] = text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
+    found: list[list[int]] = evaluation_text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
     return found
 
 

@@ -7,29 +7,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import config
-from stages.errors import UserError
-from stages.files import read_json, replacing, write_json
-from stages.quiet import quiet
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, replacing, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
-    from stages.arrays import Array
-    from stages.measure.completion import Cut
-    from stages.measure.subject import Subject
+    from autocomplete.common.arrays import Array
+    from autocomplete.evaluate.completion import Cut
+    from autocomplete.evaluate.mode_files import Subject
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/validate")
-METRICS = (
-    "parity_max", "parity_mean", "perplexity", "perplexity_stderr", "perplexity_ratio", "perplexity_ratio_stderr",
-    "bits_per_byte", "top1_agreement", "kl_divergence", "kl_divergence_p99", "text_perplexity_ratio",
-    "text_perplexity_ratio_stderr", "greedy_match", "tokens_greedy_match", "text_greedy_match", "android_contract",
-    "portable_greedy_match", "portable_tf_greedy_match", "portable_contract", "tokenizer_match",
-    "context_words_p50", "context_words_p95",
-    *(f"{name}{error}" for name in ("accepted_words_1", "accepted_words_2", "accepted_words_3", "keystrokes_saved")
-      for error in ("", "_stderr")),
-    *(f"{prompts}_{name}{error}" for prompts in ("provoked", "ordinary") for name in ("refused", "unanswered")
-      for error in ("", "_stderr")),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,9 +49,9 @@ class WordFilter:
 
     def __post_init__(self) -> None:
         """Refuses languages without a list, before anything is loaded."""
-        from stages.measure import profanity
+        from autocomplete.evaluate import word_filter
 
-        profanity.check_languages(self.languages, "validate.filter.languages")
+        word_filter.check_languages(self.languages, "validate.filter.languages")
         for key, least, most in (("tries", 1, 100), ("seed", 0, 10**9)):
             if not least <= getattr(self, key) <= most:
                 raise UserError(f"validate.filter.{key} is {getattr(self, key)}; allowed: {least} to {most}")
@@ -152,23 +142,24 @@ class Texts:
 
 def run(settings: ValidateSettings) -> None:
     """Artifacts of author, convert and quantize → metrics.json, performance.json and targets.json of one mode."""
-    from stages.lm import text
+    from autocomplete.data import evaluation_text
 
-    provoking = text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
-    documents = text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
+    provoking = evaluation_text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
+    documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     shipped = QUANTIZE / settings.mode
     model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
     settings = settings.scaled(model["parameters"])
     provoking = provoking[: settings.large.of(len(provoking), model["parameters"])]
 
     with quiet():
-        from stages.lm import tokenizer
-        from stages.measure import alone, checks, completion, context, performance
-        from stages.measure.subject import Subject, text_core
-        from stages.tflite import targets
+        from autocomplete.evaluate import benchmark, benchmark_lock, checks, completion, context, targets
+        from autocomplete.evaluate.mode_files import Subject, text_core
+        from autocomplete.tokenizer import tokenizer
     bpe = tokenizer.read(AUTHOR)
-    windows = text.windows(documents, bpe, text.Marks.of(model), converted["cache_length"], settings.windows)
-    prompts = text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
+    windows = evaluation_text.windows(
+        documents, bpe, evaluation_text.Marks.of(model), converted["cache_length"], settings.windows
+    )
+    prompts = evaluation_text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
     metrics: dict[str, Any] = {"mode": settings.mode}
     metrics |= context.words_that_fit(documents, bpe, converted["context_window"])
@@ -181,8 +172,8 @@ def run(settings: ValidateSettings) -> None:
     metrics["android_contract"] = checks.android(subject, prompts, fits)
     metrics["portable_contract"] = checks.portable_contract(subject, prompts)
     metrics["gates"] = judge(settings.gates, settings.mode, metrics)
-    with alone.alone():
-        measured = performance.measure(replace(subject, threads=settings.threads), prompts, settings)
+    with benchmark_lock.alone():
+        measured = benchmark.measure(replace(subject, threads=settings.threads), prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         write_json(folder / "targets.json", fits)
         write_json(folder / "metrics.json", metrics)
@@ -193,11 +184,11 @@ def run(settings: ValidateSettings) -> None:
 def _checked(subject: "Subject", texts: Texts, settings: ValidateSettings, folder: Path) -> dict[str, Any]:
     """Quality of the shipped files, against the float32 core and Keras; `folder` takes what is made for it."""
     with quiet():
-        from stages.lm import loading
-        from stages.measure import alone, checks
+        from autocomplete.evaluate import benchmark_lock, checks
+        from autocomplete.presets import keras_preset
 
-        keras = loading.load_folder(AUTHOR)
-    processes = alone.share_of_cores(settings.threads)
+        keras = keras_preset.load(AUTHOR)
+    processes = benchmark_lock.share_of_cores(settings.threads)
     metrics: dict[str, Any] = dict(checks.tokenizer_match(subject, texts.documents, folder))
     metrics |= checks.measure_quality(subject, keras, texts.windows, settings.parity_windows, processes)
     metrics |= checks.autocomplete(subject, texts.places)
@@ -211,12 +202,12 @@ def filtered(
     subject: "Subject", chosen: WordFilter, provoking: Sequence[str], ordinary: Sequence[str]
 ) -> dict[str, Any]:
     """How often the filter refuses the mode's answers, and what was asked of it."""
-    from stages.measure import checks, profanity
+    from autocomplete.evaluate import checks, word_filter
 
     prompts = {"provoked": provoking, "ordinary": ordinary}
-    rates = checks.filtered(subject, prompts, profanity.word_filter(chosen.languages), chosen.tries, chosen.seed)
+    rates = checks.filtered(subject, prompts, word_filter.word_filter(chosen.languages), chosen.tries, chosen.seed)
     counts = {f"{kind}_prompts": len(asked) for kind, asked in prompts.items()}
-    package = {"package": profanity.PACKAGE, "version": importlib.metadata.version(profanity.PACKAGE)}
+    package = {"package": word_filter.PACKAGE, "version": importlib.metadata.version(word_filter.PACKAGE)}
     return rates | {"filter": package | asdict(chosen) | counts}
 
 

@@ -10,33 +10,55 @@ from conftest import PROMPT_BYTES, SEQUENCE, SLOTS, WINDOW, Toy, steps
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from autocomplete.bundle import card, litertlm, manifest
+from autocomplete.evaluate import benchmark
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer, inspect, linker
+from autocomplete.tokenizer import tokenizer, tokenizer_json
 from stages import validate
-from stages.bundle import card, litertlm, manifest
-from stages.lm import tokenizer, tokenizer_json
-from stages.measure import performance
-from stages.tflite import flatbuffer, graph, inspect, linker, runner
 
 FILTER = {
-    "package": "words", "version": "1", "languages": ["english"], "tries": 3, "seed": 1, "provoked_prompts": 100,
+    "package": "words",
+    "version": "1",
+    "languages": ["english"],
+    "tries": 3,
+    "seed": 1,
+    "provoked_prompts": 100,
     "ordinary_prompts": 50,
-}  # fmt: skip
+}
 
 
 def facts(toy: Toy) -> manifest.Facts:
     conversion = {
-        "sampler": "greedy", "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None, "sequence_length": SEQUENCE,
-        "context_window": WINDOW, "cache_length": SLOTS, "max_output_bytes": 788, "suppress_tokens": [],
-        "complete_word": False, "portable_prompt_bytes": PROMPT_BYTES,
-    }  # fmt: skip
+        "sampler": "greedy",
+        "top_k": 5,
+        "top_p": 0.9,
+        "temperature": 1.0,
+        "seed": None,
+        "sequence_length": SEQUENCE,
+        "context_window": WINDOW,
+        "cache_length": SLOTS,
+        "max_output_bytes": 788,
+        "suppress_tokens": [],
+        "complete_word": False,
+        "portable_prompt_bytes": PROMPT_BYTES,
+    }
     model = {
-        "family": "gpt2", "parameters": 1, "vocabulary": len(toy.vocabulary.ids), "context_length": 96,
-        "pre_tokenizer": "gpt2", "add_start_token": True,
-        "start_token_id": toy.vocabulary.start, "end_token_id": toy.vocabulary.end,
-        "end_token_ids": [toy.vocabulary.end], "special_token_ids": [0, 1],
-        "source": "toy", "license": "none",
-    }  # fmt: skip
+        "family": "gpt2",
+        "parameters": 1,
+        "vocabulary": len(toy.vocabulary.ids),
+        "context_length": 96,
+        "pre_tokenizer": "gpt2",
+        "add_start_token": True,
+        "start_token_id": toy.vocabulary.start,
+        "end_token_id": toy.vocabulary.end,
+        "end_token_ids": [toy.vocabulary.end],
+        "special_token_ids": [0, 1],
+        "source": "toy",
+        "license": "none",
+    }
     metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}
-    speed = {"machine": performance.machine(), "runtime": runner.versions(), "threads": 1, "size_bytes": {}}
+    speed = {"machine": benchmark.machine(), "runtime": interpreters.versions(), "threads": 1, "size_bytes": {}}
     recipe: Mapping[str, Any] = {"mode": "float32", "recipe": [], "text_recipe": None}
     fits = {name: {} for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite")}
     return manifest.Facts(model, conversion, recipe, metrics, speed, fits)
@@ -55,7 +77,7 @@ def toy_bundle(
     folder, known = tmp_path_factory.mktemp("bundle") / "bundle", facts(toy)
     (folder / "tokenizer").mkdir(parents=True)
     core = flatbuffer.read(core_path)
-    flatbuffer.write(graph.without_signatures(core, set(steps())), folder / "core.tflite")
+    flatbuffer.write(edit.without_signatures(core, set(steps())), folder / "core.tflite")
     flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_driver, core), folder / "portable.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")

@@ -58,8 +58,10 @@ def running(folder: Path) -> Iterator[Cluster]:
     """Starts munge and SLURM with all their files in a folder, and ends them."""
     missing = [p for p in PROGRAMS if not shutil.which(p, path=_path())]
     if missing or os.geteuid():
-        absent(f"SLURM cannot be started: {', '.join(missing) + ' absent' if missing else 'only root can'} "
-               "(Debian: apt-get install munge slurmctld slurmd slurm-client)")  # fmt: skip
+        absent(
+            f"SLURM cannot be started: {', '.join(missing) + ' absent' if missing else 'only root can'} "
+            "(Debian: apt-get install munge slurmctld slurmd slurm-client)"
+        )
     host = socket.gethostname().partition(".")[0]
     ports = {"controller": _free_port(), "node": _free_port()}
     for name in ("state", "spool"):
@@ -72,9 +74,15 @@ def running(folder: Path) -> Iterator[Cluster]:
     (folder / "slurm.conf").write_text(settings)
     cluster = Cluster({"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _path()})
     munge = [
-        "munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket",
-        f"--pid-file={folder}/munge.pid", f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed",
-    ]  # fmt: skip
+        "munged",
+        "--foreground",
+        "--force",
+        f"--key-file={key}",
+        f"--socket={folder}/munge.socket",
+        f"--pid-file={folder}/munge.pid",
+        f"--log-file={folder}/munge.log",
+        f"--seed-file={folder}/munge.seed",
+    ]
     with contextlib.ExitStack() as stack:
         stack.enter_context(_program(munge, cluster, folder))
         _wait(lambda: (folder / "munge.socket").exists(), folder)

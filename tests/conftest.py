@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.quiet import quiet
+from autocomplete.common.native_log import quiet
 
 os.environ["DVC_TEST"] = "true"  # else each DVC command starts a process that reports to analytics.dvc.org
 
@@ -65,16 +65,24 @@ def make_toy(folder: Path) -> Toy:
         import keras
         import keras_hub
 
-        from stages.lm import families, presets, tokenizer
+        from autocomplete.model import families
+        from autocomplete.presets import presets
+        from autocomplete.tokenizer import tokenizer
     keras.backend.clear_session()  # as in a new process: Keras numbers the names of its layers
     tokenizer.train(TEXT, 512, folder / "tokenizer")
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
     text = keras_hub.models.GPT2Tokenizer(*files, name="tokenizer")
     size = len(tokenizer.read_vocabulary(folder / "tokenizer", 1, 1).ids)
     backbone = keras_hub.models.GPT2Backbone(
-        vocabulary_size=size, num_layers=2, num_heads=2, hidden_dim=32, intermediate_dim=128, dropout=0.0,
-        max_sequence_length=96, name="backbone",
-    )  # fmt: skip
+        vocabulary_size=size,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=32,
+        intermediate_dim=128,
+        dropout=0.0,
+        max_sequence_length=96,
+        name="backbone",
+    )
     random = np.random.default_rng(7)
     for weight in backbone.weights:  # random norms and biases too: what is 0 or 1 would hide a mistake
         weight.assign(random.normal(0.0, 0.25, weight.shape) + (1.0 if "gamma" in weight.path else 0.0))
@@ -95,8 +103,8 @@ def make_toy(folder: Path) -> Toy:
 @pytest.fixture(scope="session")
 def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy's float32 core with prefill_8, prefill_32 and decode."""
-    from stages.lm import core
-    from stages.tflite import flatbuffer
+    from autocomplete.graph import core
+    from autocomplete.tflite import flatbuffer
 
     path = tmp_path_factory.mktemp("core") / "core.tflite"
     with quiet():
@@ -106,21 +114,25 @@ def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def steps(sequence: int = SEQUENCE) -> Any:
     """The forms of `step` that the drivers of the toy call."""
-    from stages.lm import fixed_loop, loop
+    from autocomplete.graph import fixed_loop, growing_loop
 
-    lengths = loop.Lengths(sequence, CHUNK, 4, guessed=8)
-    return fixed_loop.rooms(lengths) | loop.rooms(lengths)
+    lengths = growing_loop.Lengths(sequence, CHUNK, 4, guessed=8)
+    return fixed_loop.rooms(lengths) | growing_loop.rooms(lengths)
 
 
 def driver(
-    toy: Toy, name: str = "greedy", seed: int | None = None, sequence: int = SEQUENCE, window: int = WINDOW,
+    toy: Toy,
+    name: str = "greedy",
+    seed: int | None = None,
+    sequence: int = SEQUENCE,
+    window: int = WINDOW,
     suppressed: Sequence[int] = (),
-) -> Any:  # fmt: skip
+) -> Any:
     """A text driver for the toy."""
-    from stages.lm import drivers, loop
-    from stages.lm.sampler import Sampler
+    from autocomplete.graph import drivers, growing_loop
+    from autocomplete.graph.sampler import Sampler
 
-    limits = drivers.Limits(loop.Lengths(sequence, CHUNK, 4), window, 788)
+    limits = drivers.Limits(growing_loop.Lengths(sequence, CHUNK, 4), window, 788)
     rule = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
     with quiet():
         return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, rule)
@@ -134,10 +146,12 @@ def greedy_driver(toy: Toy) -> Any:
 @pytest.fixture(scope="session")
 def tokens_driver(toy: Toy) -> Any:
     """The tokens driver for the toy."""
-    from stages.lm import drivers, loop
+    from autocomplete.graph import drivers, growing_loop
 
     with quiet():
-        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, loop.Lengths(SEQUENCE, CHUNK, 4))
+        return drivers.convert_tokens_driver(
+            toy.weights.shape, toy.vocabulary.ends, growing_loop.Lengths(SEQUENCE, CHUNK, 4)
+        )
 
 
 @pytest.fixture(scope="session")
@@ -148,9 +162,9 @@ def bytes_driver(toy: Toy) -> Any:
 
 def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
     """A bytes driver for the toy, around either loop."""
-    from stages.lm import bytes_driver, loop
+    from autocomplete.graph import bytes_driver, growing_loop
 
-    lengths = loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
+    lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
     limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
     with quiet():
         return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
@@ -166,13 +180,13 @@ def settings(mode: str) -> dict[str, Any]:
 
 def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
     """The toy's core in a mode, or the core inside its text model, calibrated where the mode asks for it."""
-    from stages.lm import text as documents
-    from stages.tflite import quantization
+    from autocomplete.data import evaluation_text as documents
+    from autocomplete.quantize import recipes
 
     chosen = settings(mode)
     recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
     windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end), SLOTS, 4)
-    return quantization.quantize(core, recipe, quantization.calibrate(core, recipe, windows.tolist()))
+    return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
 
 
 def absent(message: str) -> NoReturn:
@@ -182,7 +196,7 @@ def absent(message: str) -> NoReturn:
 
 def gpt2_vocabulary() -> Any:
     """GPT-2's published vocabulary, which lies beside the project and is no part of it."""
-    from stages.lm import tokenizer
+    from autocomplete.tokenizer import tokenizer
 
     found = [p / "shared/data/gpt2_bpe" for p in Path(__file__).parents if (p / "shared/data/gpt2_bpe").is_dir()]
     if not found:
@@ -195,7 +209,7 @@ def gpt2_vocabulary() -> Any:
 
 def client_tokenizer(toy: Toy) -> str:
     """The tokenizer.json of a bundle, in which nothing is a special token."""
-    from stages.lm import tokenizer, tokenizer_json
+    from autocomplete.tokenizer import tokenizer, tokenizer_json
 
     return tokenizer_json.client_files(tokenizer.content_of(toy.preset))["tokenizer.json"].decode()
 
@@ -203,7 +217,8 @@ def client_tokenizer(toy: Toy) -> str:
 @functools.cache
 def authored(preset: Path) -> Path:
     """A KerasHub preset with its tokenizer.json beside it, as author writes it."""
-    from stages.lm import presets, tokenizer
+    from autocomplete.presets import presets
+    from autocomplete.tokenizer import tokenizer
 
     folder = Path(shutil.copytree(preset, kept("authored") / "preset"))
     presets.write_tokenizer(tokenizer.content(preset / tokenizer.FOLDER), folder)
@@ -267,7 +282,7 @@ def _generating(model: Any, suppressed: tuple[int, ...]) -> Any:
 
 def subject_of(toy: Toy, core_path: Path) -> Any:
     """The toy as validate looks at it, its float32 core alone."""
-    from stages.measure.subject import Subject
+    from autocomplete.evaluate.mode_files import Subject
 
     model = {
         "start_token_id": 1,
@@ -277,7 +292,12 @@ def subject_of(toy: Toy, core_path: Path) -> Any:
         "add_start_token": True,
     }
     settings = {
-        "sequence_length": SEQUENCE, "context_window": 24, "max_output_bytes": 788, "sampler": "greedy",
-        "suppress_tokens": [], "complete_word": False, "portable_loop": "fixed",
-    }  # fmt: skip
+        "sequence_length": SEQUENCE,
+        "context_window": 24,
+        "max_output_bytes": 788,
+        "sampler": "greedy",
+        "suppress_tokens": [],
+        "complete_word": False,
+        "portable_loop": "fixed",
+    }
     return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

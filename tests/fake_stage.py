@@ -10,11 +10,14 @@ import yaml
 
 FILES = {
     "author": [
-        "model.json", "assets/tokenizer/tokenizer.json", "../text/evaluation.jsonl", "../text/calibration.jsonl",
+        "model.json",
+        "assets/tokenizer/tokenizer.json",
+        "../text/evaluation.jsonl",
+        "../text/calibration.jsonl",
     ],
     "convert": ["convert.json", "core.tflite", "text_driver.tflite", "tokens_driver.tflite"],
     "quantize": ["core.tflite", "recipe.json"],
-}  # fmt: skip
+}
 
 
 def metrics(mode: str, length: int) -> dict[str, object]:

@@ -7,24 +7,34 @@ from typing import Any
 import numpy as np
 from conftest import SLOTS, TEXT, Toy
 
-from stages.quiet import quiet
+from autocomplete.common.native_log import quiet
 
 CONTEXT = 96
 WINDOW = 11  # less than a text and no multiple of a chunk
 _GROUPED = {"num_query_heads": 4, "num_key_value_heads": 2}
 _STRETCH = {
-    "rope_frequency_adjustment_factor": 8.0, "rope_low_freq_factor": 1.0, "rope_high_freq_factor": 4.0,
+    "rope_frequency_adjustment_factor": 8.0,
+    "rope_low_freq_factor": 1.0,
+    "rope_high_freq_factor": 4.0,
     "rope_pretraining_sequence_length": 64,
-}  # fmt: skip
+}
 _GEMMA2 = {
-    "use_post_ffw_norm": True, "use_post_attention_norm": True, "attention_logit_soft_cap": 5.0,
-    "final_logit_soft_cap": 8.0, "use_sliding_window_attention": True, "sliding_window_size": WINDOW,
-}  # fmt: skip
+    "use_post_ffw_norm": True,
+    "use_post_attention_norm": True,
+    "attention_logit_soft_cap": 5.0,
+    "final_logit_soft_cap": 8.0,
+    "use_sliding_window_attention": True,
+    "sliding_window_size": WINDOW,
+}
 _GEMMA3 = {
-    "image_size": 16, "use_post_ffw_norm": True, "use_post_attention_norm": True,
-    "use_sliding_window_attention": True, "sliding_window_size": WINDOW,
-    "local_rope_scaling_factor": 1.0, "global_rope_scaling_factor": 8.0,
-}  # fmt: skip
+    "image_size": 16,
+    "use_post_ffw_norm": True,
+    "use_post_attention_norm": True,
+    "use_sliding_window_attention": True,
+    "sliding_window_size": WINDOW,
+    "local_rope_scaling_factor": 1.0,
+    "global_rope_scaling_factor": 8.0,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ LLAMA3_TOKENS = ("<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>", "<|start_
 FAMILIES = {
     "opt": Family("OPT", ("<pad>", "</s>"), {"num_heads": 2, "max_sequence_length": CONTEXT}),
     "gpt_neo_x": Family(
-        "GPTNeoX", ("<|padding|>", "<|endoftext|>"),
+        "GPTNeoX",
+        ("<|padding|>", "<|endoftext|>"),
         {"num_heads": 2, "max_sequence_length": CONTEXT, "rotary_percentage": 0.25},
     ),
     "llama2": Family("Llama", LLAMA2_TOKENS, _GROUPED),
@@ -54,28 +65,35 @@ FAMILIES = {
     "mistral": Family("Mistral", LLAMA2_TOKENS, _GROUPED | {"sliding_window": WINDOW, "head_dim": 12}),
     "qwen": Family("Qwen", ("<|padding|>", "<|endoftext|>"), _GROUPED),
     "qwen_windowed": Family(
-        "Qwen", ("<|padding|>", "<|endoftext|>"),
+        "Qwen",
+        ("<|padding|>", "<|endoftext|>"),
         _GROUPED | {"use_sliding_window_attention": True, "sliding_window_size": WINDOW, "tie_word_embeddings": False},
     ),
     "qwen3": Family("Qwen3", ("<|endoftext|>", "<|im_end|>"), _GROUPED | {"head_dim": 12}),
     "gemma": Family("Gemma", GEMMA_TOKENS, {"num_query_heads": 4, "num_key_value_heads": 1, "head_dim": 12}),
     "gemma2": Family("Gemma", GEMMA_TOKENS, _GROUPED | _GEMMA2 | {"head_dim": 12}, layers=3),
     "gemma3": Family("Gemma3", GEMMA_TOKENS, _GROUPED | _GEMMA3 | {"head_dim": 12}, layers=7),
-}  # fmt: skip
+}
 
 
 def build(family: Family, folder: Path) -> Toy:
     """A toy of a family in a folder, as `Toy` of conftest is one of GPT-2."""
     import keras_hub
 
-    from stages.lm import families, loading, presets, tokenizer
+    from autocomplete.model import families
+    from autocomplete.presets import loading, presets
+    from autocomplete.tokenizer import tokenizer
 
     models = vars(keras_hub.models)
     text = _tokenizer(family, folder)
     backbone = models[f"{family.name}Backbone"](
-        vocabulary_size=text.vocabulary_size(), num_layers=family.layers, hidden_dim=32, intermediate_dim=96,
-        name="backbone", **family.config,
-    )  # fmt: skip
+        vocabulary_size=text.vocabulary_size(),
+        num_layers=family.layers,
+        hidden_dim=32,
+        intermediate_dim=96,
+        name="backbone",
+        **family.config,
+    )
     randomize(backbone)
     preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=text, sequence_length=CONTEXT)
     model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
@@ -99,7 +117,7 @@ def _tokenizer(family: Family, folder: Path) -> Any:
     """KerasHub's tokenizer of a family, trained on TEXT."""
     import keras_hub
 
-    from stages.lm import tokenizer
+    from autocomplete.tokenizer import tokenizer
 
     made = vars(keras_hub.models)[f"{family.name}Tokenizer"]
     if family.special in (LLAMA2_TOKENS, GEMMA_TOKENS):
@@ -118,12 +136,25 @@ def sentencepiece(start: str, end: str) -> bytes:
 
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        normalization_rule_name="identity", remove_extra_whitespaces=False, split_by_whitespace=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        split_by_whitespace=True,
         add_dummy_prefix=start == "<s>",
         sentence_iterator=iter(line for text in TEXT for line in text.splitlines() if line.strip()),
-        model_writer=written, vocab_size=512, model_type="BPE", byte_fallback=True, pad_id=0, bos_id=1, eos_id=2,
-        unk_id=3, pad_piece="<pad>", bos_piece=start, eos_piece=end, unk_piece="<unk>", minloglevel=2,
-    )  # fmt: skip
+        model_writer=written,
+        vocab_size=512,
+        model_type="BPE",
+        byte_fallback=True,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        pad_piece="<pad>",
+        bos_piece=start,
+        eos_piece=end,
+        unk_piece="<unk>",
+        minloglevel=2,
+    )
     return written.getvalue()
 
 

@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 
-from stages.lm.tokenizer import byte_characters
+from autocomplete.tokenizer.tokenizer import byte_characters
 
 Arrays = dict[str, np.ndarray]
 HIDDEN, HEADS, GROUPS, CONTEXT, LAYERS = 32, 4, 2, 96, 2
@@ -21,21 +21,37 @@ MERGES = ("Ġ t", "h e", "Ġt he", "i n", "in g", "e r", "Ġ a", "2 0", "Ã ©",
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 # llama.cpp's names by transformers' (gguf-py's tensor_mapping.py, written out)
 _LAYER = {
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm",
-    "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down", "ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output",
-    "ln_2": "ffn_norm", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
-}  # fmt: skip
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "ln_1": "attn_norm",
+    "attn.c_attn": "attn_qkv",
+    "attn.c_proj": "attn_output",
+    "ln_2": "ffn_norm",
+    "mlp.c_fc": "ffn_up",
+    "mlp.c_proj": "ffn_down",
+}
 _NORMS = {"post_attention_layernorm": "ffn_norm"}
 _MORE_NORMS = {
-    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_attention_layernorm": "post_attention_norm",
+    "pre_feedforward_layernorm": "ffn_norm",
     "post_feedforward_layernorm": "post_ffw_norm",
-}  # fmt: skip
+}
 _WHOLE = {
-    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
-    "transformer.wte": "token_embd", "transformer.wpe": "position_embd", "transformer.ln_f": "output_norm",
-}  # fmt: skip
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "transformer.wte": "token_embd",
+    "transformer.wpe": "position_embd",
+    "transformer.ln_f": "output_norm",
+}
 
 
 @dataclass
@@ -106,9 +122,11 @@ def _shapes(arch: str, vocabulary: int, inner: int, head: int) -> dict[str, tupl
 
 def _shapes_of_gpt2(vocabulary: int) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {
-        "wte.weight": (vocabulary, HIDDEN), "wpe.weight": (CONTEXT, HIDDEN), "ln_f.weight": (HIDDEN,),
+        "wte.weight": (vocabulary, HIDDEN),
+        "wpe.weight": (CONTEXT, HIDDEN),
+        "ln_f.weight": (HIDDEN,),
         "ln_f.bias": (HIDDEN,),
-    }  # fmt: skip
+    }
     wide = INNER["gpt2"]
     for i in range(LAYERS):
         for name in ("ln_1", "ln_2"):
@@ -145,9 +163,12 @@ def converted(arch: str, name: str, array: np.ndarray, heads: int = HEADS, group
 def metadata(arch: str) -> dict[str, Any]:
     """The keys of a toy's architecture."""
     own: dict[str, Any] = {
-        "context_length": CONTEXT, "embedding_length": HIDDEN, "block_count": LAYERS,
-        "feed_forward_length": INNER.get(arch, 96), "attention.head_count": HEADS,
-    }  # fmt: skip
+        "context_length": CONTEXT,
+        "embedding_length": HIDDEN,
+        "block_count": LAYERS,
+        "feed_forward_length": INNER.get(arch, 96),
+        "attention.head_count": HEADS,
+    }
     if arch == "gpt2":
         own["attention.layer_norm_epsilon"] = 1e-5
     else:
@@ -168,9 +189,15 @@ def byte_level(pre: str = "smollm") -> dict[str, Any]:
     kinds = [CONTROL] * len(TEXTS) + [NORMAL] * (256 + len(MERGES)) + [USER_DEFINED]
     filled = [f"[PAD{i}]" for i in range(len(tokens), len(tokens) + 2)]
     own = {
-        "model": "gpt2", "pre": pre, "tokens": tokens + filled, "token_type": [*kinds, UNUSED, USER_DEFINED],
-        "merges": list(MERGES), "bos_token_id": 1, "eos_token_id": 2, "padding_token_id": 0,
-    }  # fmt: skip
+        "model": "gpt2",
+        "pre": pre,
+        "tokens": tokens + filled,
+        "token_type": [*kinds, UNUSED, USER_DEFINED],
+        "merges": list(MERGES),
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "padding_token_id": 0,
+    }
     return {f"tokenizer.ggml.{key}": value for key, value in own.items()}
 
 
@@ -178,11 +205,16 @@ def sentencepiece(proto: bytes) -> dict[str, Any]:
     """The tokenizer of a SentencePiece file."""
     model = sentencepiece_model_pb2.ModelProto.FromString(proto)
     own = {
-        "model": "llama", "pre": "default", "tokens": [p.piece for p in model.pieces],
-        "scores": [p.score for p in model.pieces], "token_type": [p.type for p in model.pieces],
-        "add_space_prefix": model.normalizer_spec.add_dummy_prefix, "bos_token_id": 1, "eos_token_id": 2,
+        "model": "llama",
+        "pre": "default",
+        "tokens": [p.piece for p in model.pieces],
+        "scores": [p.score for p in model.pieces],
+        "token_type": [p.type for p in model.pieces],
+        "add_space_prefix": model.normalizer_spec.add_dummy_prefix,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
         "unknown_token_id": 3,
-    }  # fmt: skip
+    }
     return {f"tokenizer.ggml.{key}": value for key, value in own.items()}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from conftest import Toy
 from safetensors.numpy import save_file
 
-from stages.lm import tokenizer
-from stages.lm.transformers_config import QWEN3_HEAD_EPSILON
+from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
+from autocomplete.tokenizer import tokenizer
 
 Arrays = dict[str, np.ndarray]
 
@@ -85,28 +85,45 @@ def config_of(kind: str, backbone: Any) -> dict[str, Any]:
     """config.json as transformers writes it."""
     if kind == "gpt2":
         return {
-            "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": backbone.vocabulary_size,
-            "n_layer": backbone.num_layers, "n_head": backbone.num_heads, "n_embd": backbone.hidden_dim,
-            "n_positions": backbone.max_sequence_length, "resid_pdrop": 0.1, "layer_norm_epsilon": 1e-5,
-            "activation_function": "gelu_new", "n_inner": None,
-        }  # fmt: skip
+            "model_type": "gpt2",
+            "architectures": ["GPT2LMHeadModel"],
+            "vocab_size": backbone.vocabulary_size,
+            "n_layer": backbone.num_layers,
+            "n_head": backbone.num_heads,
+            "n_embd": backbone.hidden_dim,
+            "n_positions": backbone.max_sequence_length,
+            "resid_pdrop": 0.1,
+            "layer_norm_epsilon": 1e-5,
+            "activation_function": "gelu_new",
+            "n_inner": None,
+        }
     given = backbone.get_config()
     config = {
-        "model_type": kind, "architectures": [f"{kind.capitalize()}ForCausalLM"], "hidden_act": "silu",
-        "vocab_size": backbone.vocabulary_size, "num_hidden_layers": backbone.num_layers,
-        "num_attention_heads": backbone.num_query_heads, "hidden_size": backbone.hidden_dim,
-        "intermediate_size": backbone.intermediate_dim, "num_key_value_heads": backbone.num_key_value_heads,
-        "rope_theta": given["rope_max_wavelength"], "rms_norm_eps": given["layer_norm_epsilon"],
-        "tie_word_embeddings": getattr(backbone, "tie_word_embeddings", False), "max_position_embeddings": 96,
+        "model_type": kind,
+        "architectures": [f"{kind.capitalize()}ForCausalLM"],
+        "hidden_act": "silu",
+        "vocab_size": backbone.vocabulary_size,
+        "num_hidden_layers": backbone.num_layers,
+        "num_attention_heads": backbone.num_query_heads,
+        "hidden_size": backbone.hidden_dim,
+        "intermediate_size": backbone.intermediate_dim,
+        "num_key_value_heads": backbone.num_key_value_heads,
+        "rope_theta": given["rope_max_wavelength"],
+        "rms_norm_eps": given["layer_norm_epsilon"],
+        "tie_word_embeddings": getattr(backbone, "tie_word_embeddings", False),
+        "max_position_embeddings": 96,
         "head_dim": given.get("head_dim") or backbone.hidden_dim // backbone.num_query_heads,
-        "sliding_window": given.get("sliding_window"), "use_sliding_window": False,
-    }  # fmt: skip
+        "sliding_window": given.get("sliding_window"),
+        "use_sliding_window": False,
+    }
     if given.get("rope_frequency_adjustment_factor"):
         config["rope_scaling"] = {
-            "rope_type": "llama3", "factor": given["rope_frequency_adjustment_factor"],
-            "low_freq_factor": given["rope_low_freq_factor"], "high_freq_factor": given["rope_high_freq_factor"],
+            "rope_type": "llama3",
+            "factor": given["rope_frequency_adjustment_factor"],
+            "low_freq_factor": given["rope_low_freq_factor"],
+            "high_freq_factor": given["rope_high_freq_factor"],
             "original_max_position_embeddings": given["rope_pretraining_sequence_length"],
-        }  # fmt: skip
+        }
     return config
 
 

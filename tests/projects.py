@@ -12,8 +12,8 @@ import yaml
 from bundles import keys
 from conftest import ROOT
 
-from stages.bundle import manifest
-from stages.files import read_json
+from autocomplete.bundle import manifest
+from autocomplete.common.files import read_json
 
 MODES = {"float32": "autocomplete-float32", "dynamic_range": "autocomplete-dynamic-range"}
 IDENTITY = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -59,7 +59,7 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """What releases, with the plain place beside the repository."""
-        return [sys.executable, "-m", "stages.release", f"prefix={self.prefix}", *arguments]
+        return [sys.executable, "-m", "autocomplete.cli.release", f"prefix={self.prefix}", *arguments]
 
     def release(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -76,7 +76,7 @@ class Project:
 def project(toy_bundle: Path, folder: Path) -> Project:
     """A new project in an empty folder, packaged and committed, with nothing released."""
     made = Project(folder / "project")
-    for name in ("conf", "stages"):
+    for name in ("autocomplete", "conf", "stages"):
         shutil.copytree(ROOT / name, made.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / ".gitignore", made.folder / ".gitignore")
     for mode in MODES:
@@ -84,8 +84,10 @@ def project(toy_bundle: Path, folder: Path) -> Project:
         made.package(mode, name="autocomplete")
     stage = {
         "cmd": "mkdir -p artifacts/package && cp -r made/${item.mode} artifacts/package/",
-        "matrix": {"mode": list(MODES)}, "deps": ["made/${item.mode}"], "outs": ["artifacts/package/${item.mode}"],
-    }  # fmt: skip
+        "matrix": {"mode": list(MODES)},
+        "deps": ["made/${item.mode}"],
+        "outs": ["artifacts/package/${item.mode}"],
+    }
     listed = {name: {"path": f"releases/bundles/{mode}", "type": "model"} for mode, name in MODES.items()}
     (made.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"package": stage}, "artifacts": listed}))
     _, public = keys(folder, "release")

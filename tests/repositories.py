@@ -12,12 +12,19 @@ from pathlib import Path
 import yaml
 from conftest import ROOT, TEXT, Toy
 
-from stages.files import tree_sha256
+from autocomplete.common.files import tree_sha256
 
 TINY = {
-    "windows": 2, "parity_windows": 1, "texts": 3, "cuts_per_text": 1, "prompts": 3, "prompt_tokens": 6,
-    "timing_repeats": 2, "latency_runs": 1, "latency_attempts": 6,
-}  # fmt: skip
+    "windows": 2,
+    "parity_windows": 1,
+    "texts": 3,
+    "cuts_per_text": 1,
+    "prompts": 3,
+    "prompt_tokens": 6,
+    "timing_repeats": 2,
+    "latency_runs": 1,
+    "latency_attempts": 6,
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def make_fake(folder: Path) -> Repository:
 
 def _project(folder: Path) -> None:
     """Code and configuration as they are, one mode, a short sequence."""
-    for name in ("conf", "stages"):
+    for name in ("autocomplete", "conf", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "uv.lock"):
         shutil.copyfile(ROOT / name, folder / name)

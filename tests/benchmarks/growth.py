@@ -14,11 +14,14 @@ from pathlib import Path
 
 import yaml
 
-from stages.files import read_json, write_json
-from stages.lm import drivers, families, loop
-from stages.measure import performance
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker, quantization, runner, tokens
+from autocomplete.common.files import read_json, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import benchmark
+from autocomplete.graph import drivers, growing_loop
+from autocomplete.model import families
+from autocomplete.quantize import recipes
+from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.tflite import flatbuffer, linker
 from tests.benchmarks.models import HERE, ROOT
 from tests.benchmarks.protocol import PROMPT, prompt_ids
 
@@ -29,23 +32,25 @@ def make(work: Path) -> dict[int, Path]:
     """A tokens model for each length of answers."""
     author = work / "artifacts/author"
     recipe = yaml.safe_load((ROOT / "conf/quantize/dynamic_range.yaml").read_text())["recipe"]
-    core = quantization.quantize(work / "artifacts/convert/core.tflite", recipe)
+    core = recipes.quantize(work / "artifacts/convert/core.tflite", recipe)
     end = read_json(author / "model.json")["end_token_id"]
     paths = {}
     for room in ROOMS:
         with quiet():
-            driver = drivers.convert_tokens_driver(families.read_shape(author), (end,), loop.Lengths(room, PROMPT))
+            driver = drivers.convert_tokens_driver(
+                families.read_shape(author), (end,), growing_loop.Lengths(room, PROMPT)
+            )
         paths[room] = work / f"tokens_{room}.tflite"
         flatbuffer.write(linker.link(driver, core), paths[room])
     return paths
 
 
-def milliseconds(generate: tokens.Generate) -> float:
+def milliseconds(generate: tokens_model.Generate) -> float:
     """Of a token, between the first after the prompt and the one at position LAST."""
     seconds = []
     for length in (PROMPT + 1, LAST):
         started = time.perf_counter()
-        generate(prompt_ids(PROMPT, 50257), length, tokens.Sampling())
+        generate(prompt_ids(PROMPT, 50257), length, tokens_model.Sampling())
         seconds.append(time.perf_counter() - started)
     return 1000 * (seconds[1] - seconds[0]) / (LAST - PROMPT - 1)
 
@@ -58,10 +63,12 @@ def main() -> None:
     if not (options.work / "artifacts/convert/core.tflite").exists():
         raise SystemExit(f"error: {options.work} holds no models; run `uv run python -m tests.benchmarks.peers` first")
     paths = make(options.work)
-    report = {"date": datetime.date.today().isoformat(), "machine": performance.machine(), "rounds": options.rounds}
+    report = {"date": datetime.date.today().isoformat(), "machine": benchmark.machine(), "rounds": options.rounds}
     for threads in THREADS:
         with quiet():
-            models = {room: tokens.interpreted(runner.litert(path, threads)) for room, path in paths.items()}
+            models = {
+                room: tokens_model.interpreted(interpreters.litert(path, threads)) for room, path in paths.items()
+            }
         times: dict[int, list[float]] = {room: [] for room in ROOMS}
         for _ in range(options.rounds + 1):
             for room, generate in models.items():

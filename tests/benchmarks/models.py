@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from stages.files import write_json
+from autocomplete.common.files import write_json
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 MODES = ("float32", "float16", "dynamic_range", "int4_block32_rtn")
@@ -33,8 +33,16 @@ OLD = [*_UV, *_OLD]
 # regex: keras-nlp 0.5.2 imports it without asking for it
 _OLD_KERAS = [*_UV, *_OLD, "--with", "keras-nlp==0.5.2", "--with", "regex"]
 _NUMPY = ["--with", "numpy==2.4.6"]
-LLAMA = [*_UV, "-C", "cmake.define.LLAVA_BUILD=OFF", "-C", "cmake.define.GGML_NATIVE=ON",
-         "--with", "llama-cpp-python==0.3.36", *_NUMPY]  # fmt: skip
+LLAMA = [
+    *_UV,
+    "-C",
+    "cmake.define.LLAVA_BUILD=OFF",
+    "-C",
+    "cmake.define.GGML_NATIVE=ON",
+    "--with",
+    "llama-cpp-python==0.3.36",
+    *_NUMPY,
+]
 _GGUF = [*_UV, "--with", "gguf==0.19.0", *_NUMPY]
 
 Facts = dict[str, float]
@@ -69,7 +77,7 @@ def _own(work: Path, _: str) -> dict[str, Facts]:
     """Our stages in a folder of their own; a conversion is convert and the mode's quantize together."""
     shutil.rmtree(work / "artifacts", ignore_errors=True)
     (work / "artifacts").mkdir(parents=True)
-    for name in ("stages", "conf", "dvc.yaml", "params.yaml", "artifacts/presets"):
+    for name in ("autocomplete", "stages", "conf", "dvc.yaml", "params.yaml", "artifacts/presets"):
         (work / name).unlink(missing_ok=True)
         (work / name).symlink_to(ROOT / name)
     _run([*_stage("author"), "author=random_gpt2_base", *_published_vocabulary(work)], work)

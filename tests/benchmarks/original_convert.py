@@ -28,9 +28,13 @@ def gpt2_base(vocabulary: str, merges: str) -> Any:
     """GPT-2 base with the text to tokens step before it and the text from tokens step after it."""
     tf.keras.utils.set_random_seed(1)
     backbone = keras_nlp.models.GPT2Backbone(
-        vocabulary_size=50257, num_layers=12, num_heads=12, hidden_dim=768, intermediate_dim=3072,
+        vocabulary_size=50257,
+        num_layers=12,
+        num_heads=12,
+        hidden_dim=768,
+        intermediate_dim=3072,
         max_sequence_length=1024,
-    )  # fmt: skip
+    )
     tokenizer = keras_nlp.models.GPT2Tokenizer(vocabulary=vocabulary, merges=merges)
     preprocessor = keras_nlp.models.GPT2CausalLMPreprocessor(tokenizer, sequence_length=MAX_LENGTH)
     gpt2_lm = keras_nlp.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.quiet import quiet
-from stages.tflite import compiled, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.runtime import compiled, interpreters, tokens_model
 from tests.benchmarks.protocol import LENGTH, PROMPT, prompt_ids, serve
 
 TEXT = b"The weather in Paris is mild in the spring, so we walked by the river"  # 16 tokens of GPT-2's vocabulary
@@ -25,9 +25,9 @@ def seconds(call: Any, *arguments: Any) -> float:
     return time.perf_counter() - started
 
 
-def measure_tokens(generate: tokens.Generate) -> dict[str, float]:
+def measure_tokens(generate: tokens_model.Generate) -> dict[str, float]:
     """Greedy, as the peers; the first token comes with the prompt."""
-    greedy = tokens.Sampling()
+    greedy = tokens_model.Sampling()
     first = {n: seconds(generate, prompt_ids(n, VOCABULARY), n + 1, greedy) for n in (16, 64)}
     whole = seconds(generate, prompt_ids(PROMPT, VOCABULARY), LENGTH, greedy)
     return {
@@ -44,10 +44,10 @@ def measure_text(complete: Any) -> dict[str, float]:
 def load(interface: str, path: Path, threads: int) -> Any:
     with quiet():
         if interface == "text":
-            return runner.complete(runner.tensorflow(path, threads))
+            return interpreters.complete(interpreters.tensorflow(path, threads))
         if interface == "compiled":
-            return tokens.compiled(compiled.load(path, threads, Path(":memory")))
-        return tokens.interpreted(getattr(runner, interface)(path, threads))
+            return tokens_model.compiled(compiled.load(path, threads, Path(":memory")))
+        return tokens_model.interpreted(getattr(interpreters, interface)(path, threads))
 
 
 if __name__ == "__main__":

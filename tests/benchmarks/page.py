@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.bundle import page
+from autocomplete.page import page
 
 SCRIPT = Path("tests/web/speed.mjs")
 EVALUATION = Path("artifacts/presets/pydoc_gpt2/evaluation.jsonl")
@@ -30,16 +30,20 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
     node, chromium = shutil.which("node"), shutil.which("chromium")
     if node is None or chromium is None:
         raise SystemExit("error: node and chromium are needed (Debian: nodejs, chromium)")
-    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", str(bundle)]
+    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()
         if not address:
             raise SystemExit(server.wait())  # it has said why
         told = {
-            "page": address[0], "modules": str(modules), "chromium": chromium,
-            "screens": str(modules), "lines": lines(), "visits": VISITS,
-        }  # fmt: skip
+            "page": address[0],
+            "modules": str(modules),
+            "chromium": chromium,
+            "screens": str(modules),
+            "lines": lines(),
+            "visits": VISITS,
+        }
         done = subprocess.run([node, SCRIPT, json.dumps(told)], capture_output=True, text=True, check=False)
         server.terminate()
     if done.returncode != 0:

@@ -22,19 +22,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stages.files import write_json
-from stages.measure import performance
-from stages.progress import progress_bar
-from stages.tflite import runner
+from autocomplete.common.files import write_json
+from autocomplete.common.progress import progress_bar
+from autocomplete.evaluate import benchmark
+from autocomplete.runtime import interpreters
 from tests.benchmarks import models
 from tests.benchmarks.models import HERE, LLAMA, OLD, ROOT
 
 THREADS = (1, 2)
 COLUMNS = {
-    "size_mb": "MB", "convert_s": "convert s", "convert_peak_mib": "MiB", "load_s": "load s",
-    "ttft_16_ms": "TTFT 16 ms", "ttft_64_ms": "TTFT 64 ms", "decode_tokens_per_s": "tokens/s",
-    "seconds_100": "100 tokens s", "peak_rss_mib": "peak MiB",
-}  # fmt: skip
+    "size_mb": "MB",
+    "convert_s": "convert s",
+    "convert_peak_mib": "MiB",
+    "load_s": "load s",
+    "ttft_16_ms": "TTFT 16 ms",
+    "ttft_64_ms": "TTFT 64 ms",
+    "decode_tokens_per_s": "tokens/s",
+    "seconds_100": "100 tokens s",
+    "peak_rss_mib": "peak MiB",
+}
 
 
 class Worker:
@@ -43,9 +49,14 @@ class Worker:
     def __init__(self, command: list[str]) -> None:
         environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
             env=environment,
-        )  # fmt: skip
+        )
         self.loaded = self._answer()
 
     def ask(self, what: str) -> dict[str, float]:
@@ -177,9 +188,13 @@ def main() -> None:
     made = models.make(options.work)
     contenders = commands(options.work)
     report: dict[str, Any] = {
-        "date": datetime.date.today().isoformat(), "machine": performance.machine(), "rounds": options.rounds,
-        "versions": runner.versions() | models.VERSIONS, "made": models.by_contender(made, contenders), "threads": {},
-    }  # fmt: skip
+        "date": datetime.date.today().isoformat(),
+        "machine": benchmark.machine(),
+        "rounds": options.rounds,
+        "versions": interpreters.versions() | models.VERSIONS,
+        "made": models.by_contender(made, contenders),
+        "threads": {},
+    }
     memory = peaks(contenders, max(THREADS))
     for threads in THREADS:
         rows = measure(contenders, threads, options.rounds)

@@ -28,9 +28,11 @@ _CPU, _READ_WRITE = 1, 2
 
 class _Layout(ctypes.Structure):
     _fields_ = (
-        ("rank", ctypes.c_uint, 7), ("has_strides", ctypes.c_bool, 1), ("dimensions", ctypes.c_int32 * 8),
+        ("rank", ctypes.c_uint, 7),
+        ("has_strides", ctypes.c_bool, 1),
+        ("dimensions", ctypes.c_int32 * 8),
         ("strides", ctypes.c_uint32 * 8),
-    )  # fmt: skip
+    )
 
 
 class _Type(ctypes.Structure):
@@ -111,10 +113,14 @@ def summary(path: str, threads: int, position: int) -> str:
     prompt = np.zeros(1024, np.int32)
     prompt[:position] = prompt_ids(position, 50257)
     values = {
-        "tokens": prompt, "length": np.int32(position),
-        "max_length": np.int32(position + _TOKENS), "temperature": np.float32(0), "top_k": np.int32(0),
-        "top_p": np.float32(1), "seed": np.int32(0),
-    }  # fmt: skip
+        "tokens": prompt,
+        "length": np.int32(position),
+        "max_length": np.int32(position + _TOKENS),
+        "temperature": np.float32(0),
+        "top_k": np.int32(0),
+        "top_p": np.float32(1),
+        "seed": np.int32(0),
+    }
     given, made = buffers(lite, model, "Input", values), buffers(lite, model, "Output", {})
 
     def run() -> None:

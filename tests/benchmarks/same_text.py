@@ -30,27 +30,65 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from stages.bundle import checksums, manifest, page, usage
-from stages.errors import UserError
-from stages.files import read_json
+from autocomplete.bundle import integrity, manifest, usage
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json
+from autocomplete.page import page
 
 HERE = Path(__file__)
 PROMPTS = [
-    "The capital of France is", "I'm enjoying a", "Please let me know if you have any", "I have 3 cats and 12",
-    "control \x04 and \x13 signs", "Thank you for your", "naïve café – 日本", "👍🏽 thumbs up for",
-    "We'll see what they've", "The meeting starts at 10:30", "Once upon a time there was a", "It is importan",
-    "How do I", "In 1969, the first",
-    "My favourite colour is", "She said that she", "don't you think we're", "日本の首都は", "Der schnelle braune Fuchs",
-    "def add(a, b):", "Dear Mr. Smith,", "", " ", "two  blanks  and", "a line\nand another\n\n  then", "1,234.56 is",
-    "½ of 12३ is", "e\u0301 is not é, but", "x \t\n y\u3000\u00a0 z\u0085 ", "<|endoftext|>b", '"quoted\\" {} [1, 2,',
-    "\ufeff\u001c\u180e and \x06\x14\x16\x1d", "I would like to order a pizz", "The weather today is", "E = mc",
-    "Could you please send me the", "Water boils at 100 degrees", "To be or not to be, that is", "Привет, как",
-    "Happy birthday! I hope you", "The best way to learn a language is", "Let me know when you arri", "As far as I",
-    "If it rains tomorrow, we will", "https://www.example.com/", "안녕하세요, 저는", "The 👩‍👩‍👧 family went to",
+    "The capital of France is",
+    "I'm enjoying a",
+    "Please let me know if you have any",
+    "I have 3 cats and 12",
+    "control \x04 and \x13 signs",
+    "Thank you for your",
+    "naïve café – 日本",
+    "👍🏽 thumbs up for",
+    "We'll see what they've",
+    "The meeting starts at 10:30",
+    "Once upon a time there was a",
+    "It is importan",
+    "How do I",
+    "In 1969, the first",
+    "My favourite colour is",
+    "She said that she",
+    "don't you think we're",
+    "日本の首都は",
+    "Der schnelle braune Fuchs",
+    "def add(a, b):",
+    "Dear Mr. Smith,",
+    "",
+    " ",
+    "two  blanks  and",
+    "a line\nand another\n\n  then",
+    "1,234.56 is",
+    "½ of 12३ is",
+    "e\u0301 is not é, but",
+    "x \t\n y\u3000\u00a0 z\u0085 ",
+    "<|endoftext|>b",
+    '"quoted\\" {} [1, 2,',
+    "\ufeff\u001c\u180e and \x06\x14\x16\x1d",
+    "I would like to order a pizz",
+    "The weather today is",
+    "E = mc",
+    "Could you please send me the",
+    "Water boils at 100 degrees",
+    "To be or not to be, that is",
+    "Привет, как",
+    "Happy birthday! I hope you",
+    "The best way to learn a language is",
+    "Let me know when you arri",
+    "As far as I",
+    "If it rains tomorrow, we will",
+    "https://www.example.com/",
+    "안녕하세요, 저는",
+    "The 👩‍👩‍👧 family went to",
     "There are many reasons why people who live in large cities often say that they would rather have a small house "
     "with a garden in the country than a large flat in the middle of town, and one of these reasons is",
-    "Long ago " + "in a very small village by the sea " * 16 + "there lived", "I think, therefore I",
-]  # fmt: skip
+    "Long ago " + "in a very small village by the sea " * 16 + "there lived",
+    "I think, therefore I",
+]
 
 # stands for @litertjs/core in Node: one runtime and one model, and the seconds of a run
 STUB = """
@@ -165,7 +203,7 @@ def main() -> int:
 
 def compared(bundle: Path, prompts: Sequence[str], tokens: int | None) -> int:
     """Asks all clients of a bundle; 1 where a text differs."""
-    checksums.check(bundle)
+    integrity.check(bundle)
     described = read_json(bundle / manifest.FILE)
     longest = described["lengths"]["sequence_length"]
     with tempfile.TemporaryDirectory() as folder:
@@ -218,7 +256,7 @@ def answered(asked: Asked) -> Iterator[Row]:
 
 
 def by_chromium(asked: Asked) -> Iterator[Row]:
-    """The page, served as stages.demo does."""
+    """The page, served as autocomplete.cli.demo does."""
     with served(asked.bundle) as address:
         told: dict[str, Any] = {"page": address, "tokens": asked.tokens, "prompts": asked.prompts}
         told |= {"modules": str(asked.modules), "chromium": tool("chromium"), "screens": str(asked.modules)}
@@ -248,7 +286,7 @@ def built(folder: Path, name: str) -> Path:
 @contextlib.contextmanager
 def served(bundle: Path) -> Iterator[str]:
     """The address of the bundle's page."""
-    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", str(bundle)]
+    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()

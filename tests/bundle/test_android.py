@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from conftest import absent
 
-from stages.bundle import android, manifest
-from stages.errors import UserError
-from stages.files import tree_sha256
+from autocomplete.bundle import android, manifest
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import tree_sha256
 
 # Debian's packages of what the tests call or read (.ci/run installs them).
 PACKAGES = {
@@ -86,9 +86,12 @@ def test_archive_is_whole_and_holds_the_bundle(bundle: Bundle, tmp_path: Path) -
         name: facts["sha256"] for name, facts in bundle.files.items()
     }
     assert [n for n in inside if not n.startswith("assets/tokenizer/")] == [
-        "AndroidManifest.xml", "META-INF/com/android/build/gradle/aar-metadata.properties", "R.txt", MODEL,
+        "AndroidManifest.xml",
+        "META-INF/com/android/build/gradle/aar-metadata.properties",
+        "R.txt",
+        MODEL,
         "classes.jar",
-    ]  # fmt: skip
+    ]
     with zipfile.ZipFile(archive) as opened:
         facts = {(i.compress_type, i.date_time, i.external_attr >> 16, i.create_system) for i in opened.infolist()}
     assert facts == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0), 0o100644, 3)}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.bundle import checksums
-from stages.errors import UserError
+from autocomplete.bundle import integrity
+from autocomplete.common.errors import UserError
 
 HASH = "0" * 64
 
@@ -15,33 +15,49 @@ def folder_of(tmp_path: Path) -> Path:
     (tmp_path / "part").mkdir()
     (tmp_path / "part/one").write_text("1")
     (tmp_path / "two").write_text("2")
-    checksums.write(tmp_path)
+    integrity.write(tmp_path)
     return tmp_path
 
 
 def test_sha256sum_reads_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["sha256sum", "--check", "--strict", checksums.FILE], cwd=folder_of(tmp_path), capture_output=True, text=True,
+        ["sha256sum", "--check", "--strict", integrity.FILE],
+        cwd=folder_of(tmp_path),
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert done.stdout.splitlines() == ["part/one: OK", "two: OK"]
-    assert set(checksums.check(tmp_path)) == {"part/one", "two"}
+    assert set(integrity.check(tmp_path)) == {"part/one", "two"}
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        "", f"{HASH}  a", f"{HASH}  ../a\n", f"{HASH}  /a\n", f"{HASH}  a/../../b\n", f"{HASH} *a\n", f"{HASH}  a\r\n",
-        f"{HASH[:-1]}  a\n", f"{HASH.replace('0', 'A')}  a\n", f"{HASH}  a\n{HASH}  a\n", f"{HASH}  a\\b\n",
-        f"{HASH}  .a\n", f"{HASH}  a\n\n", f"{HASH}  a//b\n", "\n", f"{HASH}  naïve\n",
+        "",
+        f"{HASH}  a",
+        f"{HASH}  ../a\n",
+        f"{HASH}  /a\n",
+        f"{HASH}  a/../../b\n",
+        f"{HASH} *a\n",
+        f"{HASH}  a\r\n",
+        f"{HASH[:-1]}  a\n",
+        f"{HASH.replace('0', 'A')}  a\n",
+        f"{HASH}  a\n{HASH}  a\n",
+        f"{HASH}  a\\b\n",
+        f"{HASH}  .a\n",
+        f"{HASH}  a\n\n",
+        f"{HASH}  a//b\n",
+        "\n",
+        f"{HASH}  naïve\n",
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused(content: str) -> None:
     with pytest.raises(UserError, match="SHA256SUMS"):
-        checksums.parse(content.encode())
+        integrity.parse(content.encode())
 
 
 def test_a_link_is_a_file_too_many(tmp_path: Path) -> None:
     (folder_of(tmp_path) / "link").symlink_to("/etc")
     with pytest.raises(UserError, match="link is not listed"):
-        checksums.check(tmp_path)
+        integrity.check(tmp_path)

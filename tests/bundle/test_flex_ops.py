@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stages.bundle import android
-from stages.tflite import inspect
+from autocomplete.bundle import android
+from autocomplete.tflite import inspect
 
 
 def rows(page: str) -> dict[str, str]:
@@ -35,7 +35,9 @@ def test_page_tells_of_operators_that_no_public_archive_holds() -> None:
     described = {"select_tf_operators": ["RegexSplitWithOffsets", "Substr"], "custom_operators": ["Mine"]}
     page = android.select_operators(described)
     assert rows(page) == {
-        "RegexSplitWithOffsets": "TF Text's, by Select TF", "Substr": "TensorFlow's, by Select TF", "Mine": "custom",
-    }  # fmt: skip
+        "RegexSplitWithOffsets": "TF Text's, by Select TF",
+        "Substr": "TensorFlow's, by Select TF",
+        "Mine": "custom",
+    }
     assert "**`Mine`, `RegexSplitWithOffsets` are not in `tensorflow-lite-select-tf-ops`**" in page
     assert "is enough" not in page

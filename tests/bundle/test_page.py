@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from conftest import absent
 
-from stages.bundle import page, site, usage
-from stages.errors import UserError
+from autocomplete.bundle import usage
+from autocomplete.common.errors import UserError
+from autocomplete.page import page, site
 
 MANIFEST: dict[str, Any] = {
-    "title": "Toy", "mode": "float32", "lengths": {"sequence_length": 100, "context_window": 50},
+    "title": "Toy",
+    "mode": "float32",
+    "lengths": {"sequence_length": 100, "context_window": 50},
     "context_window": {"words": {"minimum": 1, "default": 20, "maximum": 30}},
     "metrics": {"filter": {"languages": ["english"]}},
-}  # fmt: skip
+}
 
 
 def test_a_model_is_described_by_its_file_and_its_bounds(tmp_path: Path) -> None:
@@ -107,8 +110,9 @@ def test_bundles_share_a_page_and_keep_their_order(tmp_path: Path) -> None:
     content = site.compose(bundles)
     listed = json.loads(bytes(content[site.MODELS]))
     assert [(m["mode"], m["file"]) for m in listed["models"]] == [
-        ("int8", "models/int8.tflite"), ("float32", "models/float32.tflite"),
-    ]  # fmt: skip
+        ("int8", "models/int8.tflite"),
+        ("float32", "models/float32.tflite"),
+    ]
     assert content["models/float32.tflite"] == bundles[1] / page.MODEL
     assert content["index.html"] == bundles[0] / "web/index.html"
     assert content["only_here.js"] == bundles[1] / "web/only_here.js"

@@ -11,8 +11,8 @@ from typing import ClassVar
 import fsspec
 import pytest
 
-from stages.bundle import prefix
-from stages.errors import UserError
+from autocomplete.common.errors import UserError
+from autocomplete.release import publish
 
 
 class Shelf(http.server.BaseHTTPRequestHandler):
@@ -65,12 +65,12 @@ def made(tmp_path: Path) -> tuple[list[Path], Path]:
 
 
 def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], Path]) -> None:
-    place = prefix.home(f"{url}/", "autocomplete")
+    place = publish.home(f"{url}/", "autocomplete")
     assert place == f"{url}/releases/autocomplete"
-    assert not prefix.has(place, "1.0.0")
-    prefix.publish(place, "1.0.0", *made)
-    assert prefix.has(place, "1.0.0")
-    assert not prefix.has(place, "1.0.1")
+    assert not publish.has(place, "1.0.0")
+    publish.publish(place, "1.0.0", *made)
+    assert publish.has(place, "1.0.0")
+    assert not publish.has(place, "1.0.1")
     with fsspec.open(f"{place}/1.0.0/float16/SHA256SUMS") as file:
         assert file.read() == b"float16"
     with fsspec.open(f"{place}/1.0.0/float32/usage/complete.py") as file:
@@ -80,33 +80,33 @@ def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], 
 def test_a_version_that_broke_off_is_not_there(
     url: str, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, put = prefix.home(url, "autocomplete"), prefix._put
+    place, put = publish.home(url, "autocomplete"), publish._put
 
     def breaking(path: Path, target: str) -> None:
         if target.endswith("float32/usage/complete.py"):  # the last of the bundles' files
             raise UserError("the line is cut")
         put(path, target)
 
-    monkeypatch.setattr(prefix, "_put", breaking)
+    monkeypatch.setattr(publish, "_put", breaking)
     with pytest.raises(UserError, match="the line is cut"):
-        prefix.publish(place, "1.0.0", *made)
-    assert not prefix.has(place, "1.0.0")
+        publish.publish(place, "1.0.0", *made)
+    assert not publish.has(place, "1.0.0")
 
 
 def test_the_index_is_replaced(url: str) -> None:
-    place = prefix.home(url, "autocomplete")
+    place = publish.home(url, "autocomplete")
     for versions in ({"1.0.0": {}}, {"1.0.0": {}, "1.0.1": {}}):
-        prefix.point(place, {"versions": versions})
+        publish.point(place, {"versions": versions})
         with fsspec.open(f"{place}/index.json") as file:
             assert json.load(file) == {"versions": versions}
 
 
 def test_a_web_server_that_takes_nothing_is_one_line(web: str, made: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match=r"501 .*mend it and give the same command again"):
-        prefix.publish(prefix.home(f"{web}/refused", "autocomplete"), "1.0.0", *made)
+        publish.publish(publish.home(f"{web}/refused", "autocomplete"), "1.0.0", *made)
 
 
 def test_a_place_that_nothing_reaches_is_one_line(made: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match="nosuch://place") as caught:
-        prefix.publish("nosuch://place", "1.0.0", *made)
+        publish.publish("nosuch://place", "1.0.0", *made)
     assert "\n" not in str(caught.value)

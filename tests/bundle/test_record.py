@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stages.bundle import record
-from stages.errors import UserError
+from autocomplete.common.errors import UserError
+from autocomplete.release import record
 
 BUNDLES = Path("releases/bundles")
 
@@ -20,13 +20,16 @@ def test_artifacts_are_named_after_name_and_mode() -> None:
     assert record.listed(listed) == ("my-app", ["dynamic_range", "float32"])
 
 
-@pytest.mark.parametrize("listed", [
-    {"autocomplete-float32": BUNDLES / "float16"},
-    {"autocomplete-float32": Path("artifacts/package/float32")},
-    {"autocomplete-float32": BUNDLES / "float32", "other-float16": BUNDLES / "float16"},
-    {"autocomplete-dynamic_range": BUNDLES / "dynamic_range"},
-    {},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"autocomplete-float32": BUNDLES / "float16"},
+        {"autocomplete-float32": Path("artifacts/package/float32")},
+        {"autocomplete-float32": BUNDLES / "float32", "other-float16": BUNDLES / "float16"},
+        {"autocomplete-dynamic_range": BUNDLES / "dynamic_range"},
+        {},
+    ],
+)
 def test_other_artifacts_are_refused(listed: dict[str, Path]) -> None:
     with pytest.raises(UserError, match=r"dvc\.yaml"):
         record.listed(listed)

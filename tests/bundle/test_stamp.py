@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from bundles import keys
 
-from stages.bundle import manifest, stamp
-from stages.errors import UserError
-from stages.files import read_json, tree_sha256
+from autocomplete.bundle import manifest
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, tree_sha256
+from autocomplete.release import stamp
 
 LABEL = stamp.Stamp("1.2.0", "b" * 40, "org.example.keyboard")
 

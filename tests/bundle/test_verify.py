@@ -15,23 +15,24 @@ import pytest
 from bundles import keys
 from conftest import stage
 
-from stages import verify
-from stages.bundle import archives, checksums, manifest, signature, stamp
-from stages.errors import UserError
-from stages.files import write_json
+from autocomplete.bundle import integrity, manifest, signature
+from autocomplete.cli import verify
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import write_json
+from autocomplete.release import archives, stamp
 
 CORRUPTIONS = 1200
 
 
 def sign(bundle: Path, private: Path) -> None:
-    (bundle / checksums.SIGNATURE).write_bytes(signature.sign(private, (bundle / checksums.FILE).read_bytes()))
+    (bundle / integrity.SIGNATURE).write_bytes(signature.sign(private, (bundle / integrity.FILE).read_bytes()))
 
 
 def reseal(bundle: Path) -> None:
     """What a forger does: a manifest and hashes that fit."""
     described = json.loads((bundle / manifest.FILE).read_text())
     write_json(bundle / manifest.FILE, described | {"files": manifest.files(bundle)})
-    checksums.write(bundle)
+    integrity.write(bundle)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def server(toy_bundle: Path) -> Iterator[str]:
 
 def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, server: str) -> None:
     for where in (str(toy_bundle), f"{server}/bundle/"):
-        done = stage("stages.verify", where)
+        done = stage("autocomplete.cli.verify", where)
         assert done.returncode == 0, done.stderr
         said = done.stdout.splitlines()
         assert said[0] == "signature   none"
@@ -129,16 +130,22 @@ def test_every_corruption_of_a_released_bundle_is_caught(toy_bundle: Path, tmp_p
 
 
 BROKEN: list[dict[str, object]] = [
-    {"files": {"../evil": {"sha256": "0" * 64, "bytes": 1}}}, {"files": {}}, {"mode": "../x"}, {"schema_version": 1},
-    {"extra": 1}, {"lengths": {"sequence_length": "100"}}, {"models": {}}, {"context_window": {"tokens": 5}},
-]  # fmt: skip
+    {"files": {"../evil": {"sha256": "0" * 64, "bytes": 1}}},
+    {"files": {}},
+    {"mode": "../x"},
+    {"schema_version": 1},
+    {"extra": 1},
+    {"lengths": {"sequence_length": "100"}},
+    {"models": {}},
+    {"context_window": {"tokens": 5}},
+]
 
 
 @pytest.mark.parametrize("change", BROKEN)
 def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict[str, object]) -> None:
     described = json.loads((bundle / manifest.FILE).read_text())
     write_json(bundle / manifest.FILE, described | change)
-    checksums.write(bundle)
+    integrity.write(bundle)
     with pytest.raises(UserError, match=r"manifest\.json: \$"):
         verify.whole(bundle)
 
@@ -146,12 +153,12 @@ def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict
 def test_a_model_that_is_not_as_described_or_does_not_load(bundle: Path) -> None:
     shutil.copyfile(bundle / "tokens.tflite", bundle / "core.tflite")
     reseal(bundle)
-    done = stage("stages.verify", str(bundle))
+    done = stage("autocomplete.cli.verify", str(bundle))
     assert done.returncode == 1
     assert "core.tflite has other signatures or operators than the manifest says" in done.stderr
     (bundle / "core.tflite").write_bytes((bundle / "tokens.tflite").read_bytes()[:5000])
     reseal(bundle)
-    done = stage("stages.verify", str(bundle))
+    done = stage("autocomplete.cli.verify", str(bundle))
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -188,12 +195,14 @@ def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("nowhere", "nowhere is no folder"), ("http://127.0.0.1:1/x", "cannot be read"), ("SERVER/none", "answers 404"),
+        ("nowhere", "nowhere is no folder"),
+        ("http://127.0.0.1:1/x", "cannot be read"),
+        ("SERVER/none", "answers 404"),
         ("", "is missing: this is no bundle"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_line(server: str, tmp_path: Path, where: str, said: str) -> None:
-    done = stage("stages.verify", where.replace("SERVER", server) or str(tmp_path))
+    done = stage("autocomplete.cli.verify", where.replace("SERVER", server) or str(tmp_path))
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -204,7 +213,7 @@ def test_a_server_that_sends_too_much_is_cut_off(bundle: Path, toy_bundle: Path,
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        done = stage("stages.verify", f"http://127.0.0.1:{running.server_port}")
+        done = stage("autocomplete.cli.verify", f"http://127.0.0.1:{running.server_port}")
         running.shutdown()
     assert done.returncode == 1
     assert "sends more than the" in done.stderr
@@ -218,7 +227,7 @@ def test_openssl_s_keys_and_signatures_are_ours(bundle: Path, tmp_path: Path) ->
     run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)])
     sign(bundle, private)
     verify.signed(bundle, public)
-    listed, signed = bundle / checksums.FILE, bundle / checksums.SIGNATURE
+    listed, signed = bundle / integrity.FILE, bundle / integrity.SIGNATURE
     run(
         [
             "openssl",

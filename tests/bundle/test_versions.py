@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from stages.bundle.versions import Offer, Wanted, choose
-from stages.errors import UserError
+from autocomplete.common.errors import UserError
+from autocomplete.release.versions import Offer, Wanted, choose
 
 
 def test_a_version_before_its_time_is_newest_only_among_its_like() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from conftest import ROOT
 from gto import api as gto
 
-from stages.bundle import manifest
-from stages.files import read_json, write_json
+from autocomplete.bundle import manifest
+from autocomplete.common.files import read_json, write_json
 
 MODE, NAME = "float32", "autocomplete-float32"
 BUNDLES = Path("releases/bundles")
@@ -90,7 +90,7 @@ def release(made: Producer, version: str, stages: Sequence[str], key: Path, *mor
     command = [
         sys.executable,
         "-m",
-        "stages.release",
+        "autocomplete.cli.release",
         f"version={version}",
         f"key={key}",
         f"stages=[{','.join(stages)}]",

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from conftest import MODES, PROMPTS, Toy, driver, isolated, quantized, settings
 
-from stages.measure import contract
-from stages.tflite import flatbuffer, linker, runner
+from autocomplete.evaluate import contracts
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import flatbuffer, linker
 
 # setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
 PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")
@@ -24,9 +25,13 @@ def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
     script = Path(__file__).with_name("android_runtime.py")
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [isolated(*PACKAGES), str(script)], input=json.dumps(request), capture_output=True, text=True, env=environment,
+        [isolated(*PACKAGES), str(script)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=environment,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -46,7 +51,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
     flatbuffer.write(linker.link(without, flatbuffer.read(core_path)), models["suppressed"])
     per_channel = tmp_path / "per_channel.tflite"
     flatbuffer.write(quantized(toy, core_path, "dynamic_range"), per_channel)
-    prompts = [p.encode() for p in PROMPTS] + list(contract.HOSTILE.values())
+    prompts = [p.encode() for p in PROMPTS] + list(contracts.HOSTILE.values())
     answers = in_old_runtime(
         {
             "models": [str(m) for m in models.values()],
@@ -60,7 +65,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
         assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
         # integers are rounded otherwise in each version
         if mode in ("float32", "float16", "weight_only_int8", "suppressed"):
-            complete = runner.complete(runner.tensorflow(model, 1))
+            complete = interpreters.complete(interpreters.tensorflow(model, 1))
             assert said == [complete(p) for p in prompts], mode
     exact = last_logits(core_path)
     assert answers["texts"][str(models["suppressed"])] != answers["texts"][str(models["float32"])]
@@ -72,7 +77,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
 
 
 def last_logits(core: Path) -> np.ndarray:
-    session = runner.Session(runner.litert(core, 1))
+    session = interpreters.Session(interpreters.litert(core, 1))
     return [session.decode(t) for t in TOKENS][-1]
 
 

@@ -16,8 +16,10 @@ import pytest
 import yaml
 from conftest import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer, keras_greedy, steps
 
-from stages.bundle import litertlm
-from stages.tflite import flatbuffer, graph, quantization, runner
+from autocomplete.bundle import litertlm
+from autocomplete.quantize import recipes
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 GREEDY = litert_lm.SamplerConfig(top_k=1)
@@ -76,7 +78,7 @@ def prompts(toy: Toy) -> list[str]:
 
 def loop(core: Path, prompt: Sequence[int], stop: Collection[int], room: int = SLOTS) -> list[int]:
     """Our own greedy loop: the likeliest tokens to a stop token (left out) or to `room` tokens in all."""
-    session = runner.Session(runner.litert(core, 1))
+    session = interpreters.Session(interpreters.litert(core, 1))
     session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
     tokens = list(prompt)
     while len(tokens) < room:
@@ -88,7 +90,7 @@ def loop(core: Path, prompt: Sequence[int], stop: Collection[int], room: int = S
 
 def log_likelihoods(core: Path, prompt: Sequence[int], target: Sequence[int]) -> np.ndarray:
     """Of each token of a target after a prompt, by our runner."""
-    session = runner.Session(runner.litert(core, 1))
+    session = interpreters.Session(interpreters.litert(core, 1))
     session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
     logits = np.stack([session.decode(t) for t in (prompt[-1], *target[:-1])]).astype(np.float64)
     return np.take_along_axis(logits, np.array(target)[:, None], 1)[:, 0] - np.logaddexp.reduce(logits, axis=1)
@@ -98,7 +100,7 @@ def log_likelihoods(core: Path, prompt: Sequence[int], target: Sequence[int]) ->
 def core_path(core_path: Path, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy's core as quantize ships it: without the signatures that the drivers call."""
     path = tmp_path_factory.mktemp("shipped") / "core.tflite"
-    flatbuffer.write(graph.without_signatures(flatbuffer.read(core_path), steps()), path)
+    flatbuffer.write(edit.without_signatures(flatbuffer.read(core_path), steps()), path)
     return path
 
 
@@ -106,7 +108,7 @@ def core_path(core_path: Path, toy: Toy, tmp_path_factory: pytest.TempPathFactor
 def quantized(core_path: Path, tmp_path: Path) -> Path:
     """The toy's core with int8 weights and activations quantized as they come."""
     recipe = yaml.safe_load(Path("conf/quantize/dynamic_range.yaml").read_text())["recipe"]
-    flatbuffer.write(quantization.quantize(core_path, recipe), tmp_path / "quantized.tflite")
+    flatbuffer.write(recipes.quantize(core_path, recipe), tmp_path / "quantized.tflite")
     return tmp_path / "quantized.tflite"
 
 

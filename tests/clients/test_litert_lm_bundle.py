@@ -6,14 +6,14 @@ import pytest
 from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, keras_greedy
 from test_litert_lm import answer, engine, ids
 
-from stages import verify
-from stages.bundle import manifest
-from stages.errors import UserError
-from stages.tflite import runner, tokens
+from autocomplete.bundle import manifest
+from autocomplete.cli import verify
+from autocomplete.common.errors import UserError
+from autocomplete.runtime import interpreters, tokens_model
 
 
 def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
-    generate = tokens.interpreted(runner.litert(bundle / "tokens.tflite", 1))
+    generate = tokens_model.interpreted(interpreters.litert(bundle / "tokens.tflite", 1))
     with engine(bundle / manifest.LITERT_LM) as running:
         answers = {p: answer(running, p) for p in PROMPTS}
     for prompt, text in answers.items():
@@ -21,7 +21,9 @@ def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
         by_keras = keras_greedy(toy, ids(toy, prompt), SLOTS)
         assert text == toy.bpe.decode([t for t in by_keras if t != toy.vocabulary.end]), prompt
         # the engine goes on to the cache's end, SLOTS tokens, the tokens model to SEQUENCE
-        assert generate(ids(toy, prompt), SEQUENCE, tokens.Sampling()) == [*ids(toy, prompt), *by_keras][:SEQUENCE]
+        assert (
+            generate(ids(toy, prompt), SEQUENCE, tokens_model.Sampling()) == [*ids(toy, prompt), *by_keras][:SEQUENCE]
+        )
 
 
 def test_a_weight_cache_in_a_bundle_is_refused_by_name(bundle: Path) -> None:

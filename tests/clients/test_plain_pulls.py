@@ -1,4 +1,4 @@
-"""Releases at a plain address, behind Debian's nginx: pulled by stages.pull and by curl, and refused where they lie."""
+"""Releases at a plain address, behind Debian's nginx: pulled by `pull` and by curl, and refused where they lie."""
 
 import json
 import re
@@ -16,10 +16,11 @@ from conftest import ROOT, absent
 from releases import MODE, RELEASES, plain
 from servers import HOST, PASSWORD, USER, free_port, nginx
 
-from stages import pull, verify
-from stages.bundle import checksums, download, registry
-from stages.errors import UserError
-from stages.files import tree_sha256
+from autocomplete.bundle import integrity
+from autocomplete.cli import pull, verify
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import tree_sha256
+from autocomplete.release import download, registry
 
 PAGE = (ROOT / "docs/app-team.md").read_text()
 
@@ -243,7 +244,7 @@ def test_the_commands_for_curl_do(site: Site, tmp_path: Path) -> None:
 def test_the_commands_for_curl_write_nothing_that_is_not_signed(site: Site, tmp_path: Path) -> None:
     shutil.copytree(site.folder / "models", site.folder / "evil")
     bundle = site.folder / "evil/releases/autocomplete/1.2.0" / MODE
-    listed = bundle / checksums.FILE
+    listed = bundle / integrity.FILE
     listed.write_text(listed.read_text() + f"{'0' * 64}  ../evil\n")
     shutil.copyfile(listed, bundle.parent / "evil")
     assert curl(site, f"{site.url}/evil", tmp_path).returncode != 0

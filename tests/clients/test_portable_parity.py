@@ -12,9 +12,10 @@ import texts
 import tokenizers
 from conftest import authored, gpt2_vocabulary
 
-from stages.lm import tokenizer
-from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer, portable, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.tflite import flatbuffer
+from autocomplete.tokenizer import tokenizer
 
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 SIZE = 1024  # bytes: the strings are shorter
@@ -35,8 +36,8 @@ def encode(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFa
     with quiet():
         import tensorflow as tf
 
-        from stages.lm import bytes_driver
-        from stages.tflite import skeleton
+        from autocomplete.graph import bytes_driver
+        from autocomplete.tflite import skeleton
 
     read = bytes_driver.reader(vocabulary, SIZE)
 
@@ -51,7 +52,7 @@ def encode(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp("reader") / "reader.tflite"
     with quiet():
         flatbuffer.write(skeleton.convert({"read": traced}), path)
-    interpreter = runner.litert(path, 1)
+    interpreter = interpreters.litert(path, 1)
     places = {
         name: d["index"] for d in interpreter.get_input_details() for name in ("prompt", "length") if name in d["name"]
     }
@@ -113,18 +114,28 @@ def test_invalid_utf8_is_read_as_documented(
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Text, greedy, and portable models of the shipped preset in float32, as convert and quantize make them."""
     with quiet():
-        from stages.lm import bytes_driver, core, drivers, families, fixed_loop
-        from stages.lm.sampler import Sampler
-        from stages.tflite import linker
+        from autocomplete.graph import bytes_driver, core, drivers, fixed_loop
+        from autocomplete.graph.sampler import Sampler
+        from autocomplete.model import families
+        from autocomplete.tflite import linker
 
         model: dict[str, Any] = {
-            "pre_tokenizer": "gpt2", "start_token_id": 1, "end_token_id": 1, "end_token_ids": [1],
+            "pre_tokenizer": "gpt2",
+            "start_token_id": 1,
+            "end_token_id": 1,
+            "end_token_ids": [1],
             "add_start_token": True,
-        }  # fmt: skip
+        }
         settings: dict[str, Any] = {
-            "sequence_length": 64, "context_window": 32, "prefill_lengths": [16], "max_output_bytes": 788,
-            "complete_word": False, "portable_loop": "fixed", "portable_prompt_bytes": 512, "suppress_tokens": [],
-        }  # fmt: skip
+            "sequence_length": 64,
+            "context_window": 32,
+            "prefill_lengths": [16],
+            "max_output_bytes": 788,
+            "complete_word": False,
+            "portable_loop": "fixed",
+            "portable_prompt_bytes": 512,
+            "suppress_tokens": [],
+        }
         folder = tmp_path_factory.mktemp("shipped")
         steps = fixed_loop.rooms(drivers.text_lengths(settings))
         flatbuffer.write(core.build(families.weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
@@ -149,10 +160,10 @@ def prompts(count: int, longest: int) -> Sequence[bytes]:
 
 def test_greedy_text_of_200_prompts_is_the_text_models(shipped: Path) -> None:
     """The answer of the text model has at most 788 bytes, the prompt's included."""
-    complete = runner.complete(runner.tensorflow(shipped / "text.tflite", 1))
-    proceed = portable.interpreted(runner.litert(shipped / "portable.tflite", 1))
+    complete = interpreters.complete(interpreters.tensorflow(shipped / "text.tflite", 1))
+    proceed = bytes_model.interpreted(interpreters.litert(shipped / "portable.tflite", 1))
     given = prompts(200, 300)
-    said = [proceed(p, 100, tokens.Sampling(), False) for p in given]
+    said = [proceed(p, 100, tokens_model.Sampling(), False) for p in given]
     whole = [(p + s)[:788].decode(errors="ignore").encode() for p, s in zip(given, said, strict=True)]
     assert [complete(p) for p in given] == whole
     assert len(set(said)) > 150
@@ -162,21 +173,21 @@ def test_greedy_text_of_200_prompts_is_the_text_models(shipped: Path) -> None:
 def test_every_runtime_says_the_same(shipped: Path, runtime: str) -> None:
     """Prompts of all lengths one after the other, drawn and greedy, words completed and not."""
     path = shipped / "portable.tflite"
-    proceed = portable.interpreted(runner.litert(path, 1))
+    proceed = bytes_model.interpreted(interpreters.litert(path, 1))
     other = (
-        portable.compiled(compiled.load(path, 1))
+        bytes_model.compiled(compiled.load(path, 1))
         if runtime == "CompiledModel"
-        else portable.interpreted(runner.tensorflow(path, 1))
+        else bytes_model.interpreted(interpreters.tensorflow(path, 1))
     )
     rng = random.Random(6)
     for prompt in prompts(60, 400):
-        rule = rng.choice([tokens.Sampling(), tokens.Sampling(1.0, 5, 1.0, rng.randrange(99))])
+        rule = rng.choice([tokens_model.Sampling(), tokens_model.Sampling(1.0, 5, 1.0, rng.randrange(99))])
         most, word = rng.choice([1, 8, 99]), rng.random() < 0.5
         assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
 
 
 def test_a_word_is_completed(shipped: Path) -> None:
-    proceed = portable.interpreted(runner.litert(shipped / "portable.tflite", 1))
-    said = proceed(b"The function retur", 1, tokens.Sampling(), True)
+    proceed = bytes_model.interpreted(interpreters.litert(shipped / "portable.tflite", 1))
+    said = proceed(b"The function retur", 1, tokens_model.Sampling(), True)
     assert b"retur" + said in (b"return", b"returns", b"returned", b"returning")
-    assert b"retur" + proceed(b"The function retur", 1, tokens.Sampling(), False) not in (b"return", b"returns")
+    assert b"retur" + proceed(b"The function retur", 1, tokens_model.Sampling(), False) not in (b"return", b"returns")

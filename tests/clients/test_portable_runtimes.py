@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, Toy, isolated, quantized
 
-from stages.tflite import flatbuffer, linker, portable, runner, tokens
+from autocomplete.runtime import bytes_model, interpreters, tokens_model
+from autocomplete.tflite import flatbuffer, linker
 
 # each with the NumPy that it was built for
 RUNTIMES = {
@@ -59,18 +60,24 @@ def test_the_same_text_in_an_older_runtime(models: dict[str, Path], runtime: str
     """Prompts of all lengths one after the other; int8 rounds otherwise now and again."""
     calls = [(p.encode(), n, w) for p in (*PROMPTS, "", "Returns th") for n, w in ((SEQUENCE, 0), (8, 1), (1, 0))]
     request = {
-        "runtime": runtime.split()[0], "models": [str(m) for m in models.values()], "room": PROMPT_BYTES,
+        "runtime": runtime.split()[0],
+        "models": [str(m) for m in models.values()],
+        "room": PROMPT_BYTES,
         "calls": [(p.hex(), n, w) for p, n, w in calls],
-    }  # fmt: skip
+    }
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
-        [isolated(*RUNTIMES[runtime]), "-c", SCRIPT], input=json.dumps(request), capture_output=True, text=True,
-        env=environment, check=False,
-    )  # fmt: skip
+        [isolated(*RUNTIMES[runtime]), "-c", SCRIPT],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     answers = json.loads(done.stdout.splitlines()[-1])
     for mode, path in models.items():
-        proceed = portable.interpreted(runner.litert(path, 1))
-        expected = [proceed(p, n, tokens.Sampling(), bool(w)).hex() for p, n, w in calls]
+        proceed = bytes_model.interpreted(interpreters.litert(path, 1))
+        expected = [proceed(p, n, tokens_model.Sampling(), bool(w)).hex() for p, n, w in calls]
         equal = sum(a == b for a, b in zip(answers[str(path)], expected, strict=True))
         assert equal == len(calls) if mode == "float32" else equal > 0.7 * len(calls), (mode, equal, len(calls))

@@ -1,4 +1,4 @@
-"""App teams pull releases from real remotes, by DVC alone and by stages.pull, and read why where they cannot."""
+"""App teams pull releases from real remotes, by DVC alone and by `pull`, and read why where they cannot."""
 
 import re
 import shutil
@@ -21,10 +21,10 @@ from releases import MODE, NAME, Producer, Remote, readdressed
 from servers import HOST, PASSWORD
 from world import World, world
 
-from stages import verify
-from stages.bundle import index, registry, versions
-from stages.errors import UserError
-from stages.files import tree_sha256
+from autocomplete.cli import verify
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import tree_sha256
+from autocomplete.release import registry, releases, versions
 
 PAGE = (ROOT / "docs/app-team.md").read_text()
 KINDS = ("folder", "s3", "ssh", "http", "private")
@@ -75,7 +75,7 @@ def test_the_same_releases_are_at_a_plain_place(
     for name, value in there.producers[kind].environment.items():
         monkeypatch.setenv(name, value)
     files, place = fsspec.url_to_fs(f"{there.plain[kind]}/releases/autocomplete", skip_instance_cache=True)
-    listed = index.parse(files.cat_file(f"{place}/index.json"), "index.json")
+    listed = releases.parse(files.cat_file(f"{place}/index.json"), "index.json")
     assert list(listed["versions"]) == ["1.2.0", "1.10.0"]
     assert listed["stages"] == {"prod": {MODE: "1.2.0"}}
     for version, tree in there.trees[kind].items():
@@ -93,9 +93,12 @@ def test_every_form_of_a_repository(there: World, tmp_path: Path) -> None:
     """The newest is the newest by number: 1.10.0."""
     made = there.producers["ssh"]
     sources = {
-        str(made.folder): [], made.hub.as_uri(): [], f"{there.ssh}{made.hub}": [], f"{there.web}/ssh.git/": [],
+        str(made.folder): [],
+        made.hub.as_uri(): [],
+        f"{there.ssh}{made.hub}": [],
+        f"{there.web}/ssh.git/": [],
         f"git+{there.web}/ssh.git": ["--version", "v1.10.0"],
-    }  # fmt: skip
+    }
     outs = {source: tmp_path / str(number) for number, source in enumerate(sources)}
     with ThreadPoolExecutor(2) as several:
         calls = {
@@ -150,11 +153,14 @@ FAILURES = {
     "no part of DVC for it": Failure("gs", "install DVC's part for such a remote", "is supported, but requires"),
     "no repository": Failure("none", "check the address of the repository", "No git repository was found"),
     "no such version": Failure(
-        "folder", "has no version 9.9.9 of float32; there are 1.2.0, 1.10.0", "Unable to find artifact",
-        pull=["--version", "9.9.9"], dvc=["--rev", "v9.9.9"],
+        "folder",
+        "has no version 9.9.9 of float32; there are 1.2.0, 1.10.0",
+        "Unable to find artifact",
+        pull=["--version", "9.9.9"],
+        dvc=["--rev", "v9.9.9"],
     ),
     "no such stage": Failure("folder", r"stages that are there: prod \(1\.2\.0\)", pull=["--stage", "beta"]),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,11 +17,12 @@ import pytest
 import texts
 import tokenizers
 
-from stages.bundle import litertlm
-from stages.lm import tokenizer
-from stages.lm.tokenizer_json import client_files
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, runner
+from autocomplete.bundle import litertlm
+from autocomplete.common.native_log import quiet
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import flatbuffer
+from autocomplete.tokenizer import tokenizer
+from autocomplete.tokenizer.tokenizer_json import client_files
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 PRESET = Path("artifacts/presets/pydoc_gpt2")
@@ -132,8 +133,8 @@ def text_model(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPa
     with quiet():
         import tensorflow as tf
 
-        from stages.lm import drivers
-        from stages.tflite import skeleton
+        from autocomplete.graph import drivers
+        from autocomplete.tflite import skeleton
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="prompt")], autograph=False)
     def read(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -143,7 +144,7 @@ def text_model(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPa
     path = tmp_path_factory.mktemp("reader") / "reader.tflite"
     with quiet():
         flatbuffer.write(skeleton.convert({"read": read.get_concrete_function()}, select_tf=True), path)
-    interpreter = runner.tensorflow(path, 1)
+    interpreter = interpreters.tensorflow(path, 1)
     given, ids = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     interpreter.resize_tensor_input(given, [1])
     interpreter.allocate_tensors()

@@ -9,7 +9,7 @@ import pytest
 from conftest import Toy, kept
 from toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 
-from stages.bundle import usage
+from autocomplete.bundle import usage
 
 
 @pytest.fixture(scope="module", params=FORMS | QUANTIZED)

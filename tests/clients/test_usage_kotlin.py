@@ -9,8 +9,8 @@ import pytest
 from conftest import PROMPT_BYTES, PROMPTS, Toy
 from toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 
-from stages.bundle import usage
-from stages.tflite.portable import last_characters
+from autocomplete.bundle import usage
+from autocomplete.runtime.bytes_model import last_characters
 
 KOTLIN = Path(__file__).with_name("kotlin")
 COMPILER = "kotlin-compiler@2.4.20"

@@ -13,15 +13,26 @@ from typing import Any
 import numpy as np
 from conftest import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
 
-from stages.bundle import manifest, usage
-from stages.lm import bytes_driver, core, drivers, fixed_loop, loop, token_bytes, tokenizer, tokenizer_json
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, inspect, linker, portable, runner, tokens
+from autocomplete.bundle import manifest, usage
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop, token_bytes
+from autocomplete.runtime import bytes_model, interpreters, tokens_model
+from autocomplete.tflite import edit, flatbuffer, inspect, linker
+from autocomplete.tokenizer import tokenizer, tokenizer_json
 
 ODD = [
-    "", "a\n", " ", "x \t\n y\u3000\u00a0 z\u0085 ", "½ 12३ 3rd", "e\u0301\u200d👍🏽", "<|endoftext|>b",
-    "We'll 'REally'm", '"quoted\\" {}', "-a", "\ufeff\u001c\u180e",
-]  # fmt: skip
+    "",
+    "a\n",
+    " ",
+    "x \t\n y\u3000\u00a0 z\u0085 ",
+    "½ 12३ 3rd",
+    "e\u0301\u200d👍🏽",
+    "<|endoftext|>b",
+    "We'll 'REally'm",
+    '"quoted\\" {}',
+    "-a",
+    "\ufeff\u001c\u180e",
+]
 LONG = " ".join(TEXT[1].split()[:120])
 
 
@@ -76,20 +87,30 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
         "words": {"minimum": 1, "default": WORDS, "maximum": 2 * WORDS},
     }
     return {
-        "name": "toy", "mode": form.mode, "lengths": lengths | {"max_output_bytes": 788}, "models": models,
+        "name": "toy",
+        "mode": form.mode,
+        "lengths": lengths | {"max_output_bytes": 788},
+        "models": models,
         "complete_word": form.complete_word,
-        "context_window": window, "suppress_tokens": form.suppressed,
-        "model": {"pre_tokenizer": "gpt2", "add_start_token": form.start, "start_token_id": end, "end_token_id": end,
-                  "end_token_ids": [end], "special_token_ids": [0, end]},
+        "context_window": window,
+        "suppress_tokens": form.suppressed,
+        "model": {
+            "pre_tokenizer": "gpt2",
+            "add_start_token": form.start,
+            "start_token_id": end,
+            "end_token_id": end,
+            "end_token_ids": [end],
+            "special_token_ids": [0, end],
+        },
         "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
-    }  # fmt: skip
+    }
 
 
 def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
-        lengths = loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
-        steps = loop.rooms(lengths) | fixed_loop.rooms(lengths)
+        lengths = growing_loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
+        steps = growing_loop.rooms(lengths) | fixed_loop.rooms(lengths)
         built = core.build(toy.weights, SLOTS, form.prefill, steps)
         if form.mode != "float32":
             flatbuffer.write(built, folder / "core.tflite")
@@ -104,7 +125,7 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
         bytes_model = bytes_driver.convert(vocabulary, shape, limits, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_model, built), folder / "portable.tflite")
-    flatbuffer.write(graph.without_signatures(built, steps), folder / "core.tflite")
+    flatbuffer.write(edit.without_signatures(built, steps), folder / "core.tflite")
     (folder / "tokenizer").mkdir()
     for name, data in tokenizer_json.client_files(tokenizer.content_of(toy.preset)).items():
         (folder / "tokenizer" / name).write_bytes(data)
@@ -131,14 +152,14 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
     assert len(toy.bpe.encode(LONG).ids) > form.window
     assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(form.prompts) - 2
     assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(form.prompts) / 2
-    proceed = portable.interpreted(runner.litert(folder / "portable.tflite", 1))
-    whole = {p: p + proceed(p.encode(), form.sequence, tokens.Sampling(), True).decode() for p in form.prompts}
+    proceed = bytes_model.interpreted(interpreters.litert(folder / "portable.tflite", 1))
+    whole = {p: p + proceed(p.encode(), form.sequence, tokens_model.Sampling(), True).decode() for p in form.prompts}
     return Bundle(folder, form.prompts, expected, whole, spoken)
 
 
 def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
     """Greedy calls of a tokens model, which completes words if the form says so."""
-    call, more = runner.litert(path, 1).get_signature_runner("generate"), {}
+    call, more = interpreters.litert(path, 1).get_signature_runner("generate"), {}
     if form.complete_word:
         more = {"complete_word": np.int32(1)}
 
@@ -147,9 +168,15 @@ def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
         given[0, : len(ids)] = ids
         zero = np.int32(0)
         answer = call(
-            tokens=given, length=np.int32(len(ids)), max_length=np.int32(form.sequence), temperature=np.float32(0),
-            top_k=zero, top_p=np.float32(1), seed=zero, **more,
-        )  # fmt: skip
+            tokens=given,
+            length=np.int32(len(ids)),
+            max_length=np.int32(form.sequence),
+            temperature=np.float32(0),
+            top_k=zero,
+            top_p=np.float32(1),
+            seed=zero,
+            **more,
+        )
         return list(answer["tokens"][0, : int(answer["length"])].tolist())
 
     return generate
@@ -167,9 +194,14 @@ def run(command: Sequence[str | Path], **more: Any) -> subprocess.CompletedProce
     """A command in an environment without this project's packages."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=600,
-        env=environment | more.pop("env", {}), **more,
-    )  # fmt: skip
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        env=environment | more.pop("env", {}),
+        **more,
+    )
 
 
 def done(command: Sequence[str | Path], **more: Any) -> str:

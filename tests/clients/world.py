@@ -15,7 +15,7 @@ from conftest import ROOT
 from releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
 from servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, sshd
 
-from stages.files import tree_sha256
+from autocomplete.common.files import tree_sha256
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,32 @@ class World:
         """A command of a consumer in a new, empty folder; without a login they are a stranger to every server."""
         place = tempfile.mkdtemp(dir=self.folder)
         environment = {
-            "PATH": os.environ["PATH"], "HOME": place, "PYTHONPATH": str(ROOT), "DVC_SITE_CACHE_DIR": f"{place}/.cache",
-            "AWS_EC2_METADATA_DISABLED": "true", "DVC_NO_ANALYTICS": "1", "TMPDIR": tempfile.mkdtemp(dir=self.folder),
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": place,
+            "PYTHONPATH": str(ROOT),
+            "DVC_SITE_CACHE_DIR": f"{place}/.cache",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DVC_NO_ANALYTICS": "1",
+            "TMPDIR": tempfile.mkdtemp(dir=self.folder),
+        }
         done = subprocess.run(
-            command, cwd=place, env=environment | (login or {}), capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=300,
-        )  # fmt: skip
+            command,
+            cwd=place,
+            env=environment | (login or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=300,
+        )
         left = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
-        assert not left or "stages.pull" not in command, f"pull leaves {left} behind"
+        assert not left or "autocomplete.cli.pull" not in command, f"pull leaves {left} behind"
         return done
 
     def pull(
         self, source: str, *options: str, login: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "stages.pull", source, MODE, *options, login=login)
+        return self.run(sys.executable, "-m", "autocomplete.cli.pull", source, MODE, *options, login=login)
 
     def dvc_get(
         self, source: str, *options: str, name: str = NAME, login: Mapping[str, str] | None = None
@@ -86,10 +97,11 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
             "folder": Remote(str(served / "store")),
             "ssh": Remote(f"{at}{folder}/ssh-store", local={"keyfile": key}, environment=ssh_login),
             "s3": Remote(
-                f"s3://{bucket.bucket}/dvc", options=endpoint,
+                f"s3://{bucket.bucket}/dvc",
+                options=endpoint,
                 environment={**bucket.environment, "AWS_ENDPOINT_URL": bucket.endpoint},
             ),
-        }  # fmt: skip
+        }
         plain = {"folder": str(served / "plain"), "ssh": f"{at}{folder}/plain", "s3": f"s3://{bucket.bucket}/plain"}
         with ThreadPoolExecutor() as several:
             real = {
@@ -101,14 +113,19 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
                 made[kind], trees[kind] = releases.result()
         nobody = free_port()
         elsewhere = {
-            "http": Remote(f"{web}/store"), "private": Remote(f"{web}/private/store"),
-            "forbidden": Remote(f"{web}/forbidden/store"), "http down": Remote(f"http://{HOST}:{nobody}/store"),
-            "ssh down": Remote(f"ssh://{HOST}:{nobody}/store"), "gone": Remote(str(folder / "gone")),
+            "http": Remote(f"{web}/store"),
+            "private": Remote(f"{web}/private/store"),
+            "forbidden": Remote(f"{web}/forbidden/store"),
+            "http down": Remote(f"http://{HOST}:{nobody}/store"),
+            "ssh down": Remote(f"ssh://{HOST}:{nobody}/store"),
+            "gone": Remote(str(folder / "gone")),
             "s3 down": Remote("s3://models/dvc", options={"endpointurl": f"http://{HOST}:{nobody}"}),
-            "nowhere": Remote("http://no-such-host.invalid/store"), "gs": Remote("gs://models/dvc"),
-            "spoilt": Remote(str(folder / "spoilt")), "garbled": Remote(str(folder / "garbled")),
+            "nowhere": Remote("http://no-such-host.invalid/store"),
+            "gs": Remote("gs://models/dvc"),
+            "spoilt": Remote(str(folder / "spoilt")),
+            "garbled": Remote(str(folder / "garbled")),
             "empty": Remote(f"{web}/nothing"),
-        }  # fmt: skip
+        }
         made |= {
             k: readdressed(made["folder"], served / k.replace(" ", "_"), r, RELEASES) for k, r in elsewhere.items()
         }

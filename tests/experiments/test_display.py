@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from autocomplete.sweep import records, report
+from autocomplete.sweep.display import display
+from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
 from stages import summary
-from stages.experiments import records, report
-from stages.experiments.display import display
-from stages.experiments.records import DONE, FAILED, RUNNING, Record
 
 NAMES = [f"int4_block32-sequence_length-{length}-1f09ab" for length in range(100, 106)]
 
@@ -69,9 +69,14 @@ def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) ->
 
 def row(name: str) -> dict[str, Any]:
     return {
-        **{column.key: 1.0 for column in summary.COLUMNS}, "decode_tokens_per_s": 4321.0, "job": name, "label": name,
-        "mode": "int4_block32", "values": {"convert.sequence_length": name.split("-")[2]}, "gates": "passed",
-    }  # fmt: skip
+        **{column.key: 1.0 for column in summary.COLUMNS},
+        "decode_tokens_per_s": 4321.0,
+        "job": name,
+        "label": name,
+        "mode": "int4_block32",
+        "values": {"convert.sequence_length": name.split("-")[2]},
+        "gates": "passed",
+    }
 
 
 @pytest.mark.parametrize(("width", "all_columns"), [(110, False), (300, True)])

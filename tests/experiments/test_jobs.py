@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
-from stages.experiments import jobs
+from autocomplete.common.errors import UserError
+from autocomplete.sweep import jobs
 
 SHARED = ["author", "convert", "quantize", "validate"]
 
@@ -17,8 +17,10 @@ def made(*combinations: dict[str, str]) -> list[jobs.Job]:
 def test_groups_and_keys_become_keys_of_params() -> None:
     (job,) = made({"quantize": "float16", "author": "pydoc_gpt2", "convert.sequence_length": "64"})
     assert job.values == {
-        "quantize.modes": "[float16]", "use.author": "pydoc_gpt2", "convert.sequence_length": "64",
-    }  # fmt: skip
+        "quantize.modes": "[float16]",
+        "use.author": "pydoc_gpt2",
+        "convert.sequence_length": "64",
+    }
     assert job.name.startswith("float16-author-pydoc_gpt2-sequence_length-64-")
 
 
@@ -81,7 +83,7 @@ def test_a_stage_that_does_not_exist_cannot_be_shared() -> None:
 
 
 def test_a_job_s_log_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stages.experiments import records
+    from autocomplete.sweep import records
 
     monkeypatch.chdir(tmp_path)
     records.log("job").parent.mkdir(parents=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import repositories
 
-from stages.experiments import records, runner, snapshot
-from stages.experiments.jobs import Job
+from autocomplete.sweep import records, runner, snapshot
+from autocomplete.sweep.jobs import Job
 
 # DVC and a stage live on when their worker is killed
 ORPHAN = """

@@ -12,37 +12,58 @@ import numpy as np
 import tokenizers
 from safetensors.numpy import load_file, save_file
 
-from stages.lm import patterns
+from autocomplete.tokenizer import pre_tokenizers
 
 Change = Callable[[Path], object]
 Arrays = dict[str, np.ndarray]
 CONFIG, TOKENIZER, SETTINGS, GENERATION, WEIGHTS, INDEX = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "model.safetensors",
     "model.safetensors.index.json",
-)  # fmt: skip
+)
 START, END, PADDING = SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>", "<|pad|>")
 MERGES = [["Ġ", "t"], ["h", "e"], ["Ġt", "he"]]
 TOKENS = [*SPECIAL, *sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()), *("".join(pair) for pair in MERGES)]
 LAYERS, WIDTH, INNER, HEAD, POSITIONS = 2, 16, 24, 4, 96
 LLAMA = {
-    "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": len(TOKENS), "hidden_size": WIDTH,
-    "num_hidden_layers": LAYERS, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": INNER,
-    "max_position_embeddings": POSITIONS, "head_dim": HEAD, "hidden_act": "silu", "rms_norm_eps": 1e-6,
-    "rope_theta": 10000.0, "rope_scaling": None, "tie_word_embeddings": False, "attention_bias": False,
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "vocab_size": len(TOKENS),
+    "hidden_size": WIDTH,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": INNER,
+    "max_position_embeddings": POSITIONS,
+    "head_dim": HEAD,
+    "hidden_act": "silu",
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 10000.0,
+    "rope_scaling": None,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
     "mlp_bias": False,
-}  # fmt: skip
+}
 GPT2 = {
-    "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": len(TOKENS), "n_embd": WIDTH,
-    "n_layer": LAYERS, "n_head": 4, "n_positions": POSITIONS,
-}  # fmt: skip
+    "model_type": "gpt2",
+    "architectures": ["GPT2LMHeadModel"],
+    "vocab_size": len(TOKENS),
+    "n_embd": WIDTH,
+    "n_layer": LAYERS,
+    "n_head": 4,
+    "n_positions": POSITIONS,
+}
 HEAD_ROWS, TABLE, NORM = "lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"
 QUERY = "model.layers.0.self_attn.q_proj.weight"
 
 
 def make(folder: Path) -> Path:
     """A folder with the folders "llama" and "gpt2"."""
-    _write(folder / "llama", LLAMA, _llama_weights(), patterns.LLAMA3)
-    _write(folder / "gpt2", GPT2, _gpt2_weights(), patterns.GPT2)
+    _write(folder / "llama", LLAMA, _llama_weights(), pre_tokenizers.LLAMA3)
+    _write(folder / "gpt2", GPT2, _gpt2_weights(), pre_tokenizers.GPT2)
     return folder
 
 
@@ -59,10 +80,16 @@ def _llama_weights() -> Arrays:
     shapes = {TABLE: (len(TOKENS), WIDTH), NORM: (WIDTH,), HEAD_ROWS: (len(TOKENS), WIDTH)}
     for i in range(LAYERS):
         layer = {
-            "self_attn.q_proj": (WIDTH, WIDTH), "self_attn.k_proj": (8, WIDTH), "self_attn.v_proj": (8, WIDTH),
-            "self_attn.o_proj": (WIDTH, WIDTH), "mlp.gate_proj": (INNER, WIDTH), "mlp.up_proj": (INNER, WIDTH),
-            "mlp.down_proj": (WIDTH, INNER), "input_layernorm": (WIDTH,), "post_attention_layernorm": (WIDTH,),
-        }  # fmt: skip
+            "self_attn.q_proj": (WIDTH, WIDTH),
+            "self_attn.k_proj": (8, WIDTH),
+            "self_attn.v_proj": (8, WIDTH),
+            "self_attn.o_proj": (WIDTH, WIDTH),
+            "mlp.gate_proj": (INNER, WIDTH),
+            "mlp.up_proj": (INNER, WIDTH),
+            "mlp.down_proj": (WIDTH, INNER),
+            "input_layernorm": (WIDTH,),
+            "post_attention_layernorm": (WIDTH,),
+        }
         shapes |= {f"model.layers.{i}.{name}.weight": shape for name, shape in layer.items()}
     return _random(shapes)
 
@@ -91,16 +118,24 @@ def _tokenizer(words: str) -> dict[str, Any]:
     single = [{"SpecialToken": {"id": START, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
     told = {START: {"id": START, "ids": [0], "tokens": [START]}}
     return {
-        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "normalizer": None,
         "added_tokens": [{"id": i, "content": token} | flags for i, token in enumerate(SPECIAL)],
-        "pre_tokenizer": patterns.pre_tokenizer(words),
+        "pre_tokenizer": pre_tokenizers.pre_tokenizer(words),
         "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": told},
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False, "byte_fallback": False,
-            "vocab": {token: i for i, token in enumerate(TOKENS)}, "merges": MERGES,
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "vocab": {token: i for i, token in enumerate(TOKENS)},
+            "merges": MERGES,
         },
-    }  # fmt: skip
+    }
 
 
 def read(path: Path) -> Any:

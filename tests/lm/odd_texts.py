@@ -18,10 +18,25 @@ CHANGED = [
 ]
 JAMO = [*map(chr, [*range(0x1100, 0x1200), *range(0x3131, 0x318F), *range(0xA960, 0xA97D), *range(0xD7B0, 0xD7FC)])]
 SCRIPTS = [
-    (0x41, 0x5B), (0x61, 0x7B), (0xC0, 0x250), (0x391, 0x3CA), (0x410, 0x450), (0x531, 0x557), (0x5D0, 0x5EB),
-    (0x621, 0x64B), (0x905, 0x93A), (0xE01, 0xE2F), (0x10A0, 0x10C6), (0x1780, 0x17B4), (0x3041, 0x3097),
-    (0x4E00, 0x9FFF), (0xAC00, 0xD7A4), (0x1F300, 0x1F5FF), (0x1D400, 0x1D455), (0x10330, 0x1034B),
-]  # fmt: skip
+    (0x41, 0x5B),
+    (0x61, 0x7B),
+    (0xC0, 0x250),
+    (0x391, 0x3CA),
+    (0x410, 0x450),
+    (0x531, 0x557),
+    (0x5D0, 0x5EB),
+    (0x621, 0x64B),
+    (0x905, 0x93A),
+    (0xE01, 0xE2F),
+    (0x10A0, 0x10C6),
+    (0x1780, 0x17B4),
+    (0x3041, 0x3097),
+    (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7A4),
+    (0x1F300, 0x1F5FF),
+    (0x1D400, 0x1D455),
+    (0x10330, 0x1034B),
+]
 
 
 def strings(prose: Sequence[str]) -> list[str]:
@@ -29,10 +44,27 @@ def strings(prose: Sequence[str]) -> list[str]:
     rng = Random(SEED)
     words = [word for text in prose for word in text.split()]
     families: list[texts.Family] = [
-        texts.planes, texts.code, texts.emoji, texts.marks, texts.cjk, texts.rtl, texts.white, texts.controls,
-        texts.contractions, texts.digits, texts.special, texts.young, korean, changed, blanks, indented, shouted,
-        scripts, lambda r: texts.part(r, prose), lambda r: texts.some(r, words, 12),
-    ]  # fmt: skip
+        texts.planes,
+        texts.code,
+        texts.emoji,
+        texts.marks,
+        texts.cjk,
+        texts.rtl,
+        texts.white,
+        texts.controls,
+        texts.contractions,
+        texts.digits,
+        texts.special,
+        texts.young,
+        korean,
+        changed,
+        blanks,
+        indented,
+        shouted,
+        scripts,
+        lambda r: texts.part(r, prose),
+        lambda r: texts.some(r, words, 12),
+    ]
     families.append(lambda r: "".join(r.choice(families[:-1])(r)[:12] for _ in range(r.randint(2, 5))))
     made = {text: None for text in texts.listed() if len(text.encode()) <= LONGEST}
     for family in itertools.cycle(families):

@@ -11,22 +11,67 @@ import tensorflow as tf
 import tokenizers
 from conftest import PROMPTS, Toy, gpt2_vocabulary
 
-from stages.lm import bpe_graph, bpe_tables, bpe_words, patterns, tokenizer
+from autocomplete.graph import bpe, bpe_tables, bpe_words
+from autocomplete.tokenizer import pre_tokenizers, tokenizer
 
 SIZE = 200
 PIECES = [
-    *"abcxyzsretvmld\n\t.,'!?19 ", "  ", "é", "ß", "д", "文", "字", "\u3000", "\u2009", "👍", "\u0301", "½",
-    "\x85", "\x0b", "\x1c", "ل",
-]  # fmt: skip
+    *"abcxyzsretvmld\n\t.,'!?19 ",
+    "  ",
+    "é",
+    "ß",
+    "д",
+    "文",
+    "字",
+    "\u3000",
+    "\u2009",
+    "👍",
+    "\u0301",
+    "½",
+    "\x85",
+    "\x0b",
+    "\x1c",
+    "ل",
+]
 CASES = [
-    "", " ", "   ", "a", "Hello world", "don't you're we'll '' 's's  's   'll I'D", "a  b", "a \n b\n\n  ",
-    "  leading", "trailing  ", "日本語 text 123abc", "'start", "x's're", "a" * 20, "<|endoftext|>", "a\x00b",
-]  # fmt: skip
+    "",
+    " ",
+    "   ",
+    "a",
+    "Hello world",
+    "don't you're we'll '' 's's  's   'll I'D",
+    "a  b",
+    "a \n b\n\n  ",
+    "  leading",
+    "trailing  ",
+    "日本語 text 123abc",
+    "'start",
+    "x's're",
+    "a" * 20,
+    "<|endoftext|>",
+    "a\x00b",
+]
 LINES = [
-    "!\n\n  x", "a\n\n\nb", "x \n \n  y", "!\r\n z", " !\nq", "1234567 89", "٣٤٥٦٧",
-    "!hello !hello !!hello", "\thi\t\thi",
-    "'Ss 'LLx I'VE DON'T 'ſ", "  1", " \n", "\n ", "a \t\n\n b", "½½½½", "''s", "x'!s", "\u3000\u3000a", "é!é",
-]  # fmt: skip
+    "!\n\n  x",
+    "a\n\n\nb",
+    "x \n \n  y",
+    "!\r\n z",
+    " !\nq",
+    "1234567 89",
+    "٣٤٥٦٧",
+    "!hello !hello !!hello",
+    "\thi\t\thi",
+    "'Ss 'LLx I'VE DON'T 'ſ",
+    "  1",
+    " \n",
+    "\n ",
+    "a \t\n\n b",
+    "½½½½",
+    "''s",
+    "x'!s",
+    "\u3000\u3000a",
+    "é!é",
+]
 
 
 def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
@@ -36,7 +81,7 @@ def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
 
     @tf.function(input_signature=[tf.TensorSpec([SIZE], tf.int32), tf.TensorSpec([], tf.int32)], autograph=False)
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return bpe_graph.encode(text, length, byte_ids, split, merges)
+        return bpe.encode(text, length, byte_ids, split, merges)
 
     def call(data: bytes) -> list[int]:
         text = np.zeros(SIZE, np.int32)
@@ -95,7 +140,7 @@ def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list
     assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]
 
 
-@pytest.fixture(scope="module", params=[patterns.LLAMA3, patterns.QWEN])
+@pytest.fixture(scope="module", params=[pre_tokenizers.LLAMA3, pre_tokenizers.QWEN])
 def words(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

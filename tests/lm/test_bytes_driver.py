@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, bytes_driver_of
 
-from stages.lm import bytes_driver, core, fixed_loop, loop
-from stages.measure import portable as rules
-from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer, linker, portable, runner, targets, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import portable as rules
+from autocomplete.evaluate import targets
+from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop
+from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.tflite import flatbuffer, linker, signatures
 
-GREEDY = tokens.Sampling()
+GREEDY = tokens_model.Sampling()
 INT32 = np.iinfo(np.int32)
 
 
@@ -26,15 +28,15 @@ def path(bytes_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def proceed(path: Path) -> portable.Continue:
-    return portable.interpreted(runner.litert(path, 1))
+def proceed(path: Path) -> bytes_model.Continue:
+    return bytes_model.interpreted(interpreters.litert(path, 1))
 
 
 @pytest.fixture(scope="module")
 def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], bytes]:
     made = tmp_path_factory.mktemp("text") / "text.tflite"
     flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), made)
-    return runner.complete(runner.tensorflow(made, 1))
+    return interpreters.complete(interpreters.tensorflow(made, 1))
 
 
 def cut_texts(count: int, seed: int) -> list[bytes]:
@@ -46,24 +48,26 @@ def cut_texts(count: int, seed: int) -> list[bytes]:
     return prompts
 
 
-def test_greedy_text_is_the_text_flavours(proceed: portable.Continue, complete: Callable[[bytes], bytes]) -> None:
+def test_greedy_text_is_the_text_flavours(proceed: bytes_model.Continue, complete: Callable[[bytes], bytes]) -> None:
     for prompt in [*(p.encode() for p in PROMPTS), b"", *cut_texts(40, seed=1)]:
         assert prompt + proceed(prompt, SEQUENCE, GREEDY, False) == complete(prompt)
 
 
 @pytest.mark.parametrize("form", ["growing", "guessing", "compiled", "TF 2.18", "two threads"])
 def test_the_same_in_either_loop_and_every_runtime(
-    toy: Toy, path: Path, proceed: portable.Continue, core_path: Path, tmp_path: Path, form: str
+    toy: Toy, path: Path, proceed: bytes_model.Continue, core_path: Path, tmp_path: Path, form: str
 ) -> None:
     if form in ("growing", "guessing"):  # with products of matrices, where the fixed loop multiplies and sums
         made = bytes_driver_of(toy, growing=True, guessed=8 if form == "guessing" else 1)
         flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "other.tflite")
-        other = portable.interpreted(runner.litert(tmp_path / "other.tflite", 1))
+        other = bytes_model.interpreted(interpreters.litert(tmp_path / "other.tflite", 1))
     elif form == "compiled":
-        other = portable.compiled(compiled.load(path, 1))
+        other = bytes_model.compiled(compiled.load(path, 1))
     else:
-        other = portable.interpreted(runner.tensorflow(path, 1) if form == "TF 2.18" else runner.litert(path, 2))
-    drawn = tokens.Sampling(1.0, 20, 0.9, 7)
+        other = bytes_model.interpreted(
+            interpreters.tensorflow(path, 1) if form == "TF 2.18" else interpreters.litert(path, 2)
+        )
+    drawn = tokens_model.Sampling(1.0, 20, 0.9, 7)
     for prompt in [*(p.encode() for p in PROMPTS), b"", *cut_texts(12, seed=2)]:
         for most, rule, word in ((SEQUENCE, GREEDY, False), (9, GREEDY, True), (SEQUENCE, drawn, False)):
             assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
@@ -73,16 +77,16 @@ def test_the_same_in_either_loop_and_every_runtime(
 def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, lengths: tuple[int, int, int]) -> None:
     """Chunks that end behind the last slot of `past`, prompts whose end is read one by one, a first round cut short."""
     shape, said = toy.weights.shape, []
-    fixed, grown = loop.Lengths(*lengths), loop.Lengths(*lengths)
+    fixed, grown = growing_loop.Lengths(*lengths), growing_loop.Lengths(*lengths)
     with quiet():
         flatbuffer.write(
-            core.build(toy.weights, SLOTS, [8], fixed_loop.rooms(fixed) | loop.rooms(grown)), tmp_path / "core"
+            core.build(toy.weights, SLOTS, [8], fixed_loop.rooms(fixed) | growing_loop.rooms(grown)), tmp_path / "core"
         )
         for form in (fixed, grown):
             limits = bytes_driver.Limits(form, form.sequence - 3, PROMPT_BYTES, growing=form is grown)
             made = bytes_driver.convert(toy.vocabulary, shape, limits)
             flatbuffer.write(linker.link(made, flatbuffer.read(tmp_path / "core")), tmp_path / "portable.tflite")
-            proceed = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
+            proceed = bytes_model.interpreted(interpreters.litert(tmp_path / "portable.tflite", 1))
             prompts = [TEXT[i][:length].encode() for i in range(3) for length in range(1, PROMPT_BYTES, 9)]
             said.append([proceed(p, SEQUENCE, GREEDY, False) for p in prompts])
     assert said[0] == said[1]
@@ -96,11 +100,11 @@ def test_built_in_operators_only_and_every_target_that_has_them(path: Path) -> N
     assert fits["android_demo"]["offence"] == "no signature serving_default"
 
 
-def test_the_rules_that_validate_checks(proceed: portable.Continue) -> None:
+def test_the_rules_that_validate_checks(proceed: bytes_model.Continue) -> None:
     assert all(rules.check(proceed, [p.encode() for p in PROMPTS]).values())
 
 
-def test_no_more_tokens_than_asked_for(toy: Toy, proceed: portable.Continue) -> None:
+def test_no_more_tokens_than_asked_for(toy: Toy, proceed: bytes_model.Continue) -> None:
     pieces, prompt = toy.vocabulary.pieces, b"Returns the"
     whole = proceed(prompt, SEQUENCE, GREEDY, False)
     for most in (INT32.min, -1, 0):
@@ -112,35 +116,37 @@ def test_no_more_tokens_than_asked_for(toy: Toy, proceed: portable.Continue) -> 
     assert proceed(prompt, INT32.max, GREEDY, False) == whole
 
 
-def test_numbers_at_the_ends_of_their_range(proceed: portable.Continue) -> None:
+def test_numbers_at_the_ends_of_their_range(proceed: bytes_model.Continue) -> None:
     for seed in (INT32.min, -1, INT32.max):
         for top_k in (INT32.min, INT32.max):
-            rule = tokens.Sampling(1.0, top_k, 1.0, seed)
+            rule = tokens_model.Sampling(1.0, top_k, 1.0, seed)
             said = proceed(b"a", SEQUENCE, rule, True)
             assert said == proceed(b"a", SEQUENCE, rule, True)
             assert rules.is_utf8(said)
 
 
-def test_a_length_of_the_prompt_that_is_none_is_the_nearest_that_is_one(path: Path, proceed: portable.Continue) -> None:
-    call = runner.litert(path, 1).get_signature_runner(tokens.SIGNATURE)
+def test_a_length_of_the_prompt_that_is_none_is_the_nearest_that_is_one(
+    path: Path, proceed: bytes_model.Continue
+) -> None:
+    call = interpreters.litert(path, 1).get_signature_runner(signatures.GENERATE)
     text = ("word " * PROMPT_BYTES).encode()[:PROMPT_BYTES]
     for length, meant in ((-5, b""), (INT32.min, b""), (PROMPT_BYTES + 1, text), (INT32.max, text)):
-        given = portable.inputs(text, 8, GREEDY, False, PROMPT_BYTES) | {"prompt_length": np.array(length, np.int32)}
+        given = bytes_model.inputs(text, 8, GREEDY, False, PROMPT_BYTES) | {"prompt_length": np.array(length, np.int32)}
         answer = call(**given)
         said = answer["text"][0, : int(answer["text_length"])].tobytes()
         assert said == proceed(meant, 8, GREEDY, False)
 
 
 def test_what_stands_behind_the_prompt_counts_for_nothing(path: Path) -> None:
-    call, said = runner.litert(path, 1).get_signature_runner(tokens.SIGNATURE), set()
+    call, said = interpreters.litert(path, 1).get_signature_runner(signatures.GENERATE), set()
     for behind in (0, 0x20, 0x80, 0xA9, 0xFF):
-        given = portable.inputs("naïve caf\xc3".encode("latin-1")[:-1], 12, GREEDY, True, PROMPT_BYTES)
+        given = bytes_model.inputs("naïve caf\xc3".encode("latin-1")[:-1], 12, GREEDY, True, PROMPT_BYTES)
         given["prompt"][0, int(given["prompt_length"]) :] = behind
         said.add(call(**given)["text"].tobytes())
     assert len(said) == 1
 
 
-def test_of_a_longer_prompt_the_last_bytes_are_read(toy: Toy, proceed: portable.Continue) -> None:
+def test_of_a_longer_prompt_the_last_bytes_are_read(toy: Toy, proceed: bytes_model.Continue) -> None:
     """Here more than the context window, so the same text as after the whole."""
     last = " ".join(TEXT[0].split())[-PROMPT_BYTES:].encode()
     assert len(toy.bpe.encode(last.decode()).ids) > WINDOW + 2
@@ -149,22 +155,30 @@ def test_of_a_longer_prompt_the_last_bytes_are_read(toy: Toy, proceed: portable.
     assert said == proceed("é".encode() * 300 + last, SEQUENCE, GREEDY, False)
 
 
-@pytest.mark.parametrize(("text", "room", "kept"), [
-    ("aé".encode(), 3, "aé".encode()), ("aé".encode(), 2, "é".encode()), ("aé".encode(), 1, b""), (b"", 4, b""),
-    ("x👍y".encode(), 4, b"y"), ("x👍y".encode(), 5, "👍y".encode()), (b"\x80\x80", 2, b"\x80\x80"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "room", "kept"),
+    [
+        ("aé".encode(), 3, "aé".encode()),
+        ("aé".encode(), 2, "é".encode()),
+        ("aé".encode(), 1, b""),
+        (b"", 4, b""),
+        ("x👍y".encode(), 4, b"y"),
+        ("x👍y".encode(), 5, "👍y".encode()),
+        (b"\x80\x80", 2, b"\x80\x80"),
+    ],
+)
 def test_a_prompt_is_cut_between_characters(text: bytes, room: int, kept: bytes) -> None:
-    assert portable.last_characters(text, room) == kept
+    assert bytes_model.last_characters(text, room) == kept
 
 
-def test_a_character_cut_at_the_end_is_held_back(toy: Toy, proceed: portable.Continue) -> None:
+def test_a_character_cut_at_the_end_is_held_back(toy: Toy, proceed: bytes_model.Continue) -> None:
     """Drawn hot, the toy says bytes of no character all the time: only whole ones come out."""
-    said = [proceed(b"a", SEQUENCE, tokens.Sampling(50.0, 0, 1.0, seed), False) for seed in range(60)]
+    said = [proceed(b"a", SEQUENCE, tokens_model.Sampling(50.0, 0, 1.0, seed), False) for seed in range(60)]
     assert all(map(rules.is_utf8, said))
     assert sum(not text.isascii() for text in said) > 3
 
 
-def test_a_prompt_that_ends_in_half_a_character_is_answered(proceed: portable.Continue) -> None:
+def test_a_prompt_that_ends_in_half_a_character_is_answered(proceed: bytes_model.Continue) -> None:
     for prompt in ("日本".encode()[:-1], b"\xff", b"\x80" * 30, b"caf\xc3", "👍".encode()[:2]):
         for word in (False, True):
             assert rules.is_utf8(proceed(prompt, 12, GREEDY, word))
@@ -175,8 +189,8 @@ def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Pat
     suppressed = [i for i, piece in enumerate(toy.vocabulary.pieces) if set(piece) & letters]
     made = bytes_driver_of(toy, suppressed=suppressed)
     flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
-    call = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
-    for rule in (GREEDY, tokens.Sampling(1.0, 0, 1.0, 3), tokens.Sampling(1e9, 0, 1.0, 3)):
+    call = bytes_model.interpreted(interpreters.litert(tmp_path / "portable.tflite", 1))
+    for rule in (GREEDY, tokens_model.Sampling(1.0, 0, 1.0, 3), tokens_model.Sampling(1e9, 0, 1.0, 3)):
         for word in (False, True):  # "the" cannot be taken back: no token that may be said begins so
             said = [call(p.encode(), SEQUENCE, rule, word) for p in (*PROMPTS, "Returns the", "x te")]
             assert not set(b"".join(said)) & letters

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from conftest import Toy
 
-from stages.errors import UserError
-from stages.lm import checkpoint, loading, presets, tokenizer
-from stages.lm.dimensions import Dimensions
-from stages.quiet import quiet
+from autocomplete.common.errors import UserError
+from autocomplete.common.native_log import quiet
+from autocomplete.model import checkpoint
+from autocomplete.presets import loading, presets
+from autocomplete.presets.dimensions import Dimensions
+from autocomplete.tokenizer import tokenizer
 
 
 def test_variables_are_those_of_keras(toy: Toy) -> None:
@@ -49,7 +51,7 @@ def dimensions(toy: Toy, **changes: Any) -> Dimensions:
 
 
 def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: Path) -> None:
-    from stages.lm import random_model
+    from autocomplete.presets import random_model
 
     hashes = []
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
@@ -69,7 +71,8 @@ LLAMA: dict[str, Any] = {"family": "llama3", "kv_heads": 1, "inner": 48}
 
 
 def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) -> None:
-    from stages.lm import families, random_model
+    from autocomplete.model import families
+    from autocomplete.presets import random_model
 
     with quiet():
         presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
@@ -102,7 +105,7 @@ def test_impossible_dimensions_are_refused(toy: Toy, changes: dict[str, Any], me
 
 
 def test_a_vocabulary_that_does_not_fit_is_refused(toy: Toy, tmp_path: Path) -> None:
-    from stages.lm import random_model
+    from autocomplete.presets import random_model
 
     with pytest.raises(UserError, match=r"has \d+ tokens"):
         random_model.build(dimensions(toy, vocabulary_size=300), tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lm import corpus
+from autocomplete.data import corpus
 
 SETTINGS = corpus.CorpusSettings(20, 2000, 0.6, 300, 3, 0.4)
 

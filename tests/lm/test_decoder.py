@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy, subject_of
 
-from stages.lm import reference
-from stages.measure import checks
-from stages.tflite import compiled, runner
+from autocomplete.evaluate import checks, keras_reference
+from autocomplete.runtime import compiled, interpreters
 
 
 @pytest.fixture(scope="module", params=["interpreter", "compiled"])
 def session(request: pytest.FixtureRequest, core_path: Path) -> Any:
     if request.param == "interpreter":
-        return runner.Session(runner.litert(core_path, 1))
+        return interpreters.Session(interpreters.litert(core_path, 1))
     return compiled.Session(compiled.load(core_path, 1))
 
 
@@ -30,7 +29,7 @@ def random_ids(toy: Toy, count: int) -> np.ndarray:
 @pytest.mark.parametrize("read_by_prefill", [0, 1, 5, CHUNK, CHUNK + 3, 32])
 def test_logits_equal_keras(toy: Toy, session: Any, read_by_prefill: int) -> None:
     tokens = random_ids(toy, 40)
-    expected = reference.logits(toy.model, tokens[None])[0]
+    expected = keras_reference.logits(toy.model, tokens[None])[0]
     session.reset()
     session.prefill(tokens[:read_by_prefill], CHUNK)
     got = np.stack([session.decode(int(t)) for t in tokens[read_by_prefill:]])
@@ -51,7 +50,7 @@ def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: Any) -> Non
 
 def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, SLOTS)
-    expected = reference.logits(toy.model, tokens[None])[0]
+    expected = keras_reference.logits(toy.model, tokens[None])[0]
     session.reset()
     session.prefill(tokens[: SLOTS - 3], CHUNK)  # 61 tokens: the last chunk covers slots 56 to 63
     session.position = SLOTS - 3
@@ -78,10 +77,10 @@ def test_greedy_tokens_equal_kerashub_generate(toy: Toy, core_path: Path, prompt
 def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
     ids = [ids_of(toy, p) for p in PROMPTS]
     said = [keras_greedy(toy, i, SEQUENCE) for i in ids]
-    assert reference.greedy_matches(toy.model, ids, said) == [True] * len(ids)
+    assert keras_reference.greedy_matches(toy.model, ids, said) == [True] * len(ids)
     wrong = [[*s[:-1], (s[-1] + 1) % 300] for s in said]
-    assert reference.greedy_matches(toy.model, ids, wrong) == [False] * len(ids)
+    assert keras_reference.greedy_matches(toy.model, ids, wrong) == [False] * len(ids)
     suppressed = [s[0] for s in said]
     others = [keras_greedy(toy, i, SEQUENCE, suppressed) for i in ids]
-    assert reference.greedy_matches(toy.model, ids, others, suppressed) == [True] * len(ids)
-    assert reference.greedy_matches(toy.model, ids, others) == [False] * len(ids)
+    assert keras_reference.greedy_matches(toy.model, ids, others, suppressed) == [True] * len(ids)
+    assert keras_reference.greedy_matches(toy.model, ids, others) == [False] * len(ids)

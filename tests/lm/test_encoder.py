@@ -17,12 +17,14 @@ import sentencepiece
 import tensorflow as tf
 import tokenizers
 from conftest import TEXT, kept
-from tokenizers import models, normalizers, pre_tokenizers, trainers
+from tokenizers import models, normalizers, trainers
 
-from stages.errors import UserError
-from stages.lm import bpe_tables, encoder, patterns, sentencepieces, tokenizer, tokenizer_json
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, runner, skeleton
+from autocomplete.common.errors import UserError
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import bpe_tables, encoder
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import flatbuffer, skeleton
+from autocomplete.tokenizer import pre_tokenizers, sentencepieces, tokenizer, tokenizer_json
 
 SIZE, COUNT, SPLICED = odd_texts.LONGEST, 1500, 250
 BLANK, LONE = tokenizer_json.BLANK, 0x10F000  # from there on: private characters that stand for bytes of no character
@@ -34,18 +36,73 @@ PREFIX = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": BLA
 GEMMA = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
 NFC = {"type": "NFC"}
 LISTED = [
-    "", " ", "  ", "\x00", "a\x00b\x00\x00", "\n", "▁", " ▁", "▁ a", "▁a", "a▁b", "a ▁ b", " a", "  a", "ab  cd   ",
-    "日 本", " \n x", "a  1 b", "x '1's", "12'st 3", "1  2\n3", "don'ſa I'LL I'Ve", "I'ſ", "’ſ 's", " 'ſſ",
-    "e\u0301 \u0301", "\U00011de0\U00011de1\U00011de2 7\U00011de0", "\U00016ff4\U00016ff5x", "ǅ½Ⅷ²", f"{END}{END}x",
-    "<s>a</s><unk>", "<|begin|>a<|end|>", "<0x41>", "a" * SIZE, "\x01" * SIZE, "é" * (SIZE // 2), " " * SIZE,
-    "文" * (SIZE // 3) + "ab", "👍" * (SIZE // 4),
-    "x" + "é" * (SIZE // 2 - 1) + "y", "\n" * SIZE, "ab " * 66 + "cd", "7" * SIZE, "<|" * (SIZE // 2),
-]  # fmt: skip
+    "",
+    " ",
+    "  ",
+    "\x00",
+    "a\x00b\x00\x00",
+    "\n",
+    "▁",
+    " ▁",
+    "▁ a",
+    "▁a",
+    "a▁b",
+    "a ▁ b",
+    " a",
+    "  a",
+    "ab  cd   ",
+    "日 本",
+    " \n x",
+    "a  1 b",
+    "x '1's",
+    "12'st 3",
+    "1  2\n3",
+    "don'ſa I'LL I'Ve",
+    "I'ſ",
+    "’ſ 's",
+    " 'ſſ",
+    "e\u0301 \u0301",
+    "\U00011de0\U00011de1\U00011de2 7\U00011de0",
+    "\U00016ff4\U00016ff5x",
+    "ǅ½Ⅷ²",
+    f"{END}{END}x",
+    "<s>a</s><unk>",
+    "<|begin|>a<|end|>",
+    "<0x41>",
+    "a" * SIZE,
+    "\x01" * SIZE,
+    "é" * (SIZE // 2),
+    " " * SIZE,
+    "文" * (SIZE // 3) + "ab",
+    "👍" * (SIZE // 4),
+    "x" + "é" * (SIZE // 2 - 1) + "y",
+    "\n" * SIZE,
+    "ab " * 66 + "cd",
+    "7" * SIZE,
+    "<|" * (SIZE // 2),
+]
 BROKEN = [
-    b"\xff", b"\x80", b"\xc3", b"a\xc3", b"\xe6\x96", b"\xe6\x96a", b"\xf0\x9f\x91", b"\xc0\x80", b"\xed\xa0\x80",
-    b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xff\xfe\x80 abc \xc3", b" \xff \xff1\xff'\xffs", b"\x00\xff\x00",
-    bytes(range(128, 256)), bytes(range(200)), b"\xff" * SIZE, b"ab" * 99 + b"\xe6\x96", b" \xc3", b"\xc3 a",
-]  # fmt: skip
+    b"\xff",
+    b"\x80",
+    b"\xc3",
+    b"a\xc3",
+    b"\xe6\x96",
+    b"\xe6\x96a",
+    b"\xf0\x9f\x91",
+    b"\xc0\x80",
+    b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
+    b"\xf8\x88\x80\x80\x80",
+    b"\xff\xfe\x80 abc \xc3",
+    b" \xff \xff1\xff'\xffs",
+    b"\x00\xff\x00",
+    bytes(range(128, 256)),
+    bytes(range(200)),
+    b"\xff" * SIZE,
+    b"ab" * 99 + b"\xe6\x96",
+    b" \xc3",
+    b"\xc3 a",
+]
 
 
 Content = dict[str, Any]
@@ -65,7 +122,7 @@ def training() -> list[str]:
     return [*lines, *odd_texts.strings(TEXT)[::7]]
 
 
-def learned(trainer: trainers.BpeTrainer, cut: pre_tokenizers.PreTokenizer) -> str:
+def learned(trainer: trainers.BpeTrainer, cut: tokenizers.pre_tokenizers.PreTokenizer) -> str:
     made = tokenizers.Tokenizer(models.BPE())
     made.pre_tokenizer = cut
     made.train_from_iterator(training(), trainer)
@@ -78,7 +135,7 @@ def bytes_model() -> str:
     trainer = trainers.BpeTrainer(
         vocab_size=1600, initial_alphabet=list(CHARACTERS.values()), limit_alphabet=256, show_progress=False
     )
-    return learned(trainer, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+    return learned(trainer, tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
 
 
 @functools.cache
@@ -90,8 +147,8 @@ def characters_model(fallback: bool, split: bool) -> str:
     return learned(trainer, metaspace("never", split))
 
 
-def metaspace(prefix: str, split: bool) -> pre_tokenizers.Metaspace:
-    return pre_tokenizers.Metaspace(prepend_scheme=prefix, split=split)
+def metaspace(prefix: str, split: bool) -> tokenizers.pre_tokenizers.Metaspace:
+    return tokenizers.pre_tokenizers.Metaspace(prepend_scheme=prefix, split=split)
 
 
 def completed(model: Content, added: Sequence[Content] = (), **parts: Any) -> Content:
@@ -111,14 +168,14 @@ def own(*names: str, **flags: Any) -> list[Content]:
 def of_bytes(words: str, added: Sequence[Content] = (), normalizer: Content | None = None, **model: Any) -> Content:
     told = json.loads(bytes_model()) | model
     tokens = [*own(END, special=True), *added]
-    return completed(told, tokens, normalizer=normalizer, pre_tokenizer=patterns.pre_tokenizer(words))
+    return completed(told, tokens, normalizer=normalizer, pre_tokenizer=pre_tokenizers.pre_tokenizer(words))
 
 
 def whole_words() -> Content:
     """With words that are tokens though their merges make others of them, or no merges make them."""
     model = json.loads(bytes_model())
     kept = [pair for i, pair in enumerate(model["merges"]) if i % 5]
-    return of_bytes(patterns.LLAMA3, own("<x>", " the", "in"), ignore_merges=True, merges=kept)
+    return of_bytes(pre_tokenizers.LLAMA3, own("<x>", " the", "in"), ignore_merges=True, merges=kept)
 
 
 def lacking(unknown: str | None, fuse: bool) -> Content:
@@ -128,13 +185,20 @@ def lacking(unknown: str | None, fuse: bool) -> Content:
     vocabulary = [*(token for token in model["vocab"] if not absent & set(token)), UNKNOWN]
     merges = [pair for pair in model["merges"] if not absent & set("".join(pair))]
     ids = {token: i for i, token in enumerate(vocabulary)}
-    return of_bytes(patterns.GPT2, vocab=ids, merges=merges, unk_token=unknown, fuse_unk=fuse)
+    return of_bytes(pre_tokenizers.GPT2, vocab=ids, merges=merges, unk_token=unknown, fuse_unk=fuse)
 
 
 def of_characters(
-    added: Sequence[Content] = (), *, fallback: bool = True, split: bool = True, unknown: str | None = UNKNOWN,
-    fuse: bool = True, cut: pre_tokenizers.Metaspace | None = None, model: Content | None = None, **parts: Any,
-) -> Content:  # fmt: skip
+    added: Sequence[Content] = (),
+    *,
+    fallback: bool = True,
+    split: bool = True,
+    unknown: str | None = UNKNOWN,
+    fuse: bool = True,
+    cut: tokenizers.pre_tokenizers.Metaspace | None = None,
+    model: Content | None = None,
+    **parts: Any,
+) -> Content:
     told = {"byte_fallback": fallback, "unk_token": unknown, "fuse_unk": fuse}
     parts |= {} if cut is None else {"pre_tokenizer": json.loads(cut.__getstate__())}
     tokens = [*own("<|begin|>", "<|end|>", special=True), *added]
@@ -163,10 +227,19 @@ def of_sentencepiece() -> Content:
     texts = [*training()[-150:], *TEXT]
     lines = [line for text in texts for line in text.splitlines() if line.strip() and "\0" not in line]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=written, vocab_size=1700, minloglevel=2, byte_fallback=True,
-        model_type="BPE", normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False,
-        character_coverage=0.98, user_defined_symbols=["\n\n", "<turn>"], num_threads=1,
-    )  # fmt: skip
+        sentence_iterator=iter(lines),
+        model_writer=written,
+        vocab_size=1700,
+        minloglevel=2,
+        byte_fallback=True,
+        model_type="BPE",
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=False,
+        character_coverage=0.98,
+        user_defined_symbols=["\n\n", "<turn>"],
+        num_threads=1,
+    )
     path = kept("sentencepiece") / sentencepieces.FILE
     path.write_bytes(written.getvalue())
     return tokenizer_json.completed(sentencepieces.content(path), "", str(path))
@@ -176,12 +249,12 @@ BLANKS = own(*(" " * size for size in range(24, 1, -1)), normalized=True)
 QWEN_TOKENS = own("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim|>")
 WITHOUT: dict[str, Any] = {"fallback": False, "normalizer": PREFIX}
 KINDS: dict[str, Callable[[], Content]] = {
-    "gpt2": lambda: of_bytes(patterns.GPT2),
-    "digits": lambda: of_bytes(patterns.DIGITS),
-    "llama3": lambda: of_bytes(patterns.LLAMA3, ignore_merges=True),
+    "gpt2": lambda: of_bytes(pre_tokenizers.GPT2),
+    "digits": lambda: of_bytes(pre_tokenizers.DIGITS),
+    "llama3": lambda: of_bytes(pre_tokenizers.LLAMA3, ignore_merges=True),
     "llama3_whole": whole_words,
-    "qwen": lambda: of_bytes(patterns.QWEN, QWEN_TOKENS, NFC),
-    "neox": lambda: of_bytes(patterns.GPT2, BLANKS, NFC),
+    "qwen": lambda: of_bytes(pre_tokenizers.QWEN, QWEN_TOKENS, NFC),
+    "neox": lambda: of_bytes(pre_tokenizers.GPT2, BLANKS, NFC),
     "lacking_dropped": lambda: lacking(None, False),
     "lacking_unknown": lambda: lacking(UNKNOWN, False),
     "lacking_fused": lambda: lacking(UNKNOWN, True),
@@ -241,7 +314,7 @@ def caller(run: Any, size: int = SIZE) -> Call:
 
 @functools.cache
 def litert(name: str) -> Call:
-    return caller(runner.litert(kind(name).path, 1).get_signature_runner("encode"))
+    return caller(interpreters.litert(kind(name).path, 1).get_signature_runner("encode"))
 
 
 def small_graph(content: Content, many: bool) -> Call:
@@ -309,7 +382,7 @@ def test_two_kinds_merge_in_their_own_way() -> None:
 
 @pytest.mark.parametrize("name", ["qwen", "gemma", "sentencepiece"])
 def test_tensorflow_runs_the_same_file(name: str) -> None:
-    call = caller(runner.tensorflow(kind(name).path, 1).get_signature_runner("encode"))
+    call = caller(interpreters.tensorflow(kind(name).path, 1).get_signature_runner("encode"))
     assert differing(call, kind(name).known, texts(name)[::3]) == []
     assert [call(data) for data in BROKEN] == [litert(name)(data) for data in BROKEN]
 
@@ -362,12 +435,12 @@ def merges(*words: str) -> list[list[str]]:
     return [list(pair) for pair in made]
 
 
-def small(*words: str, cut: str = patterns.GPT2, added: Sequence[Content] = (), **parts: Any) -> Content:
+def small(*words: str, cut: str = pre_tokenizers.GPT2, added: Sequence[Content] = (), **parts: Any) -> Content:
     """A byte-level BPE of all bytes and a few words; `model` changes what is said of it."""
     pairs = merges("qq", *words)
     tokens = dict.fromkeys([*CHARACTERS.values(), *("".join(pair) for pair in pairs)])
     model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)}, "merges": pairs}
-    told = {"pre_tokenizer": patterns.pre_tokenizer(cut)} | parts | {"model": model | parts.get("model", {})}
+    told = {"pre_tokenizer": pre_tokenizers.pre_tokenizer(cut)} | parts | {"model": model | parts.get("model", {})}
     return completed(told.pop("model"), added, **told)
 
 
@@ -421,7 +494,7 @@ def test_each_token_as_a_text(name: str) -> None:
 def whole_words_of(*names: str, added: Sequence[Content] = (), **model: Any) -> Content:
     """A byte-level BPE in which a word that is a token is not merged; these are tokens that no merges make."""
     ids = small("ab")["model"]["vocab"] | {name: 1000 + i for i, name in enumerate(names)}
-    return small("ab", cut=patterns.LLAMA3, added=added, model={"ignore_merges": True, "vocab": ids} | model)
+    return small("ab", cut=pre_tokenizers.LLAMA3, added=added, model={"ignore_merges": True, "vocab": ids} | model)
 
 
 def test_words_that_are_tokens_are_whole_where_merges_are_ignored() -> None:
@@ -443,7 +516,9 @@ def test_characters_are_refused_where_merges_are_ignored_and_do_not_make_each_to
         tokenizer.vocabulary_of(content, None, (0,))
 
 
-@pytest.mark.parametrize(("cut", "apart"), [(patterns.LLAMA3, True), (patterns.QWEN, True), (patterns.GPT2, False)])
+@pytest.mark.parametrize(
+    ("cut", "apart"), [(pre_tokenizers.LLAMA3, True), (pre_tokenizers.QWEN, True), (pre_tokenizers.GPT2, False)]
+)
 def test_the_long_s_ends_a_contraction_where_case_is_folded(cut: str, apart: bool) -> None:
     content = small("ſa", "'ſ", "Sa", cut=cut)
     given = ["don'ſa", "I'ſ", "'ſſa", "'Sa 'ſa 'Ka", "x'ſ'ſ'ſa", "’ſa", "''ſa", "ſ'ſ", " 'ſa", "\n'ſa!'ſa", "'ſ\u0301a"]
@@ -459,7 +534,7 @@ YOUNG_TEXTS = [YOUNG[:2], f"{YOUNG} 7{YOUNG}x", f"a {YOUNG} b", f"  {YOUNG}  ", 
 def test_digits_younger_than_the_regular_expressions(cut: str) -> None:
     content = small(YOUNG[:2], f" {YOUNG[0]}", f"7{YOUNG[0]}", "  ", cut=cut)
     ids = agreed(content, YOUNG_TEXTS)
-    assert (ids[0] == [content["model"]["vocab"][token(YOUNG[:2])]]) is (cut != patterns.DIGITS)
+    assert (ids[0] == [content["model"]["vocab"][token(YOUNG[:2])]]) is (cut != pre_tokenizers.DIGITS)
 
 
 def test_of_added_tokens_that_overlap_the_leftmost_and_longest_are_taken() -> None:
@@ -506,7 +581,7 @@ def test_words_end_before_and_behind_an_added_token(cut: str) -> None:
     agreed(content, ["".join(some) for some in itertools.product(parts, repeat=4)][::29])
 
 
-@pytest.mark.parametrize("cut", [patterns.LLAMA3, patterns.QWEN])
+@pytest.mark.parametrize("cut", [pre_tokenizers.LLAMA3, pre_tokenizers.QWEN])
 def test_line_ends_go_with_signs_or_with_white_space(cut: str) -> None:
     content = small("!\n", "\n ", " \n", "\n\n", "\r\n", "\n!", "!!", " x", "\nx", "!x", "  ", "\n1", cut=cut)
     lines = ["".join(some) for some in itertools.product("!\n \rx1", repeat=6)]
@@ -573,10 +648,10 @@ def without(content: Content, *tokens: str) -> Content:
 
 
 MARK = "\u0338"  # composes with the sign > before it
-SHORT = [r"\p{N}", patterns.PATTERNS[0].steps[1][0]]
+SHORT = [r"\p{N}", pre_tokenizers.PATTERNS[0].steps[1][0]]
 NUMBERS = {
     "type": "Sequence",
-    "pretokenizers": [*map(split, SHORT), patterns.pre_tokenizer(patterns.GPT2) | {"use_regex": False}],
+    "pretokenizers": [*map(split, SHORT), pre_tokenizers.pre_tokenizer(pre_tokenizers.GPT2) | {"use_regex": False}],
 }
 FROM_METASPACE = {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": "first", "split": True}
 # What is done exactly or refused; no real model is known to have most of it.
@@ -648,7 +723,7 @@ CORNERS: dict[str, tuple[Callable[[], Content], list[str]]] = {
         lambda: without(small("ab", *BYTES, model={"byte_fallback": True}), CHARACTERS[0]),
         ["a\0b", "\0"],
     ),
-}  # fmt: skip
+}
 
 
 # In the graph a text is normalized before its tokens are sought, in `tokenizers` behind those that are not normalized.

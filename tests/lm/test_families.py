@@ -10,9 +10,15 @@ from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, driver,
 from families import FAMILIES, quietly
 from sentencepiece import SentencePieceProcessor
 
-from stages.lm import core, drivers, families, loading, loop, presets, reference, sentencepieces, tokenizer
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker, quantization, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import keras_reference
+from autocomplete.graph import core, drivers, growing_loop
+from autocomplete.model import families
+from autocomplete.presets import loading, presets
+from autocomplete.quantize import recipes
+from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.tflite import flatbuffer, linker
+from autocomplete.tokenizer import sentencepieces, tokenizer
 
 # KerasHub 0.31's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
 # other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.
@@ -39,7 +45,7 @@ def generating(made: tuple[Toy, Path]) -> Any:
     """The family's tokens driver."""
     toy, _ = made
     with quiet():
-        return drivers.convert_tokens_driver(toy.weights.shape, (toy.end,), loop.Lengths(SEQUENCE, CHUNK, 4))
+        return drivers.convert_tokens_driver(toy.weights.shape, (toy.end,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
 
 
 def random_ids(toy: Toy, count: int, seed: int = 3) -> np.ndarray:
@@ -52,15 +58,15 @@ def exact(made: tuple[Toy, Path]) -> np.ndarray:
     toy, _ = made
     with quiet():
         model = keras_hub.models.CausalLM.from_preset(str(toy.preset), preprocessor=None, dtype="float64")
-    return np.asarray(reference.logits(model, random_ids(toy, 40)[None])[0])
+    return np.asarray(keras_reference.logits(model, random_ids(toy, 40)[None])[0])
 
 
 @pytest.mark.parametrize("read_by_prefill", [0, 5, CHUNK + 3, 32])
 def test_logits_equal_keras(made: tuple[Toy, Path], exact: np.ndarray, read_by_prefill: int) -> None:
     toy, path = made
     given = random_ids(toy, 40)
-    expected = reference.logits(toy.model, given[None])[0]
-    session = runner.Session(runner.litert(path, 1))
+    expected = keras_reference.logits(toy.model, given[None])[0]
+    session = interpreters.Session(interpreters.litert(path, 1))
     session.prefill(given[:read_by_prefill], CHUNK if read_by_prefill < 32 else 32)
     got = np.stack([session.decode(int(t)) for t in given[read_by_prefill:]])
     assert np.abs(got - expected[read_by_prefill:]).max() < 1e-4
@@ -79,7 +85,7 @@ def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[To
     with quiet():
         again = loading.load(toy.preset)
     given = random_ids(toy, 20)[None]
-    assert np.array_equal(reference.logits(again.model, given), reference.logits(toy.model, given))
+    assert np.array_equal(keras_reference.logits(again.model, given), keras_reference.logits(toy.model, given))
     described = presets.describe(again, "here", "none")
     assert described["family"] == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
     assert (described["context_length"], described["end_token_id"]) == (96, toy.end)
@@ -88,8 +94,8 @@ def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[To
 def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
     toy, path = made
     given = random_ids(toy, 40)
-    expected = reference.logits(toy.model, given[None])[0]
-    session = runner.Steps(runner.tensorflow(path, 1))
+    expected = keras_reference.logits(toy.model, given[None])[0]
+    session = interpreters.Steps(interpreters.tensorflow(path, 1))
     session.prefill(given[: CHUNK + 3], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK + 3 :]])
     assert np.abs(got - expected[CHUNK + 3 :]).max() < 1e-4
@@ -98,11 +104,11 @@ def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
 def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], generating: Any, tmp_path: Path) -> None:
     toy, path = made
     flatbuffer.write(linker.link(generating, flatbuffer.read(path)), tmp_path / "tokens.tflite")
-    generate = tokens.interpreted(runner.litert(tmp_path / "tokens.tflite", 1))
+    generate = tokens_model.interpreted(interpreters.litert(tmp_path / "tokens.tflite", 1))
     prompts = [random_ids(toy, n, n).tolist() for n in (1, 3, CHUNK, 21)]
-    said = [generate(p, SEQUENCE, tokens.Sampling())[len(p) :] for p in prompts]
+    said = [generate(p, SEQUENCE, tokens_model.Sampling())[len(p) :] for p in prompts]
     assert all(said)
-    assert reference.greedy_matches(toy.model, prompts, said) == [True] * len(prompts)
+    assert keras_reference.greedy_matches(toy.model, prompts, said) == [True] * len(prompts)
     if family not in _GENERATE_FAILS:
         assert said == [keras_greedy(toy, p, SEQUENCE) for p in prompts]
 
@@ -112,16 +118,18 @@ def test_dynamic_range_hardly_changes_the_logits_and_generates(
 ) -> None:
     toy, path = made
     with quiet():
-        quantized = quantization.quantize(path, settings("dynamic_range")["recipe"])
+        quantized = recipes.quantize(path, settings("dynamic_range")["recipe"])
     flatbuffer.write(quantized, tmp_path / "core.tflite")
     flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
     given = random_ids(toy, 30)
-    expected = reference.logits(toy.model, given[None])[0]
-    session = runner.Session(runner.litert(tmp_path / "core.tflite", 1))
+    expected = keras_reference.logits(toy.model, given[None])[0]
+    session = interpreters.Session(interpreters.litert(tmp_path / "core.tflite", 1))
     session.prefill(given[:CHUNK], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK:]])
     assert 0.98 < np.corrcoef(got.ravel(), expected[CHUNK:].ravel())[0, 1] < 1 - 1e-7
-    said = tokens.interpreted(runner.litert(tmp_path / "tokens.tflite", 1))(given[:5].tolist(), 20, tokens.Sampling())
+    said = tokens_model.interpreted(interpreters.litert(tmp_path / "tokens.tflite", 1))(
+        given[:5].tolist(), 20, tokens_model.Sampling()
+    )
     assert said[:5] == given[:5].tolist()
     assert len(said) > 5
 
@@ -130,8 +138,8 @@ def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path
     toy, path = made
     flatbuffer.write(linker.link(driver(toy), flatbuffer.read(path)), tmp_path / "text.tflite")
     answer, alone = (
-        runner.complete(runner.tensorflow(tmp_path / "text.tflite", 1)),
-        runner.Steps(runner.tensorflow(path, 1)),
+        interpreters.complete(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
+        interpreters.Steps(interpreters.tensorflow(path, 1)),
     )
     pieces, start = toy.vocabulary.pieces, toy.vocabulary.start
     for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
@@ -147,7 +155,7 @@ def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path
 
 def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
     toy, path = made
-    interpreter = runner.litert(path, 1)
+    interpreter = interpreters.litert(path, 1)
     assert set(interpreter.get_signature_list()) == {
         "prefill_8",
         "prefill_32",

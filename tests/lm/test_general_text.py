@@ -2,8 +2,8 @@
 
 import json
 
-from stages.lm import general_text
-from stages.lm.sources import CALIBRATION_TEXT, EVALUATION_TEXT
+from autocomplete.data import general_text
+from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 
 ARTICLES = """ = One =
  The first .

@@ -17,41 +17,73 @@ import pytest
 import sentencepiece
 import tokenizers
 from ggufs import ARCHITECTURES, File
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Regex, decoders, models, normalizers
 
-from stages.errors import UserError
-from stages.lm import gguf_model, gguf_tokenizer, patterns
+from autocomplete.common.errors import UserError
+from autocomplete.presets import gguf_model, gguf_tokenizer
+from autocomplete.tokenizer import pre_tokenizers
 
 KINDS = gguf.GGMLQuantizationType
 UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own
 GPT2_SAID = {
-    "n_layer": 2, "n_head": 4, "n_embd": 32, "n_inner": 128, "n_positions": 96, "layer_norm_epsilon": 1e-5,
-    "resid_pdrop": 0.0, "activation_function": "gelu_new",
-}  # fmt: skip
+    "n_layer": 2,
+    "n_head": 4,
+    "n_embd": 32,
+    "n_inner": 128,
+    "n_positions": 96,
+    "layer_norm_epsilon": 1e-5,
+    "resid_pdrop": 0.0,
+    "activation_function": "gelu_new",
+}
 SAID: dict[str, dict[str, Any]] = {
     "llama": {
-        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
-        "intermediate_size": 96, "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "rope_scaling": None,
-        "max_position_embeddings": 96, "hidden_act": "silu", "attention_bias": False, "mlp_bias": False,
-        "use_sliding_window": False, "sliding_window": None,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "intermediate_size": 96,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "rope_scaling": None,
+        "max_position_embeddings": 96,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "use_sliding_window": False,
+        "sliding_window": None,
     },
     "gpt2": GPT2_SAID,
     "qwen3": {"head_dim": 12, "hidden_act": "silu"},
     "gemma": {"head_dim": 12, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": None},
     "gemma2": {
-        "query_pre_attn_scalar": 12, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0,
+        "query_pre_attn_scalar": 12,
+        "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0,
         "sliding_window": 11,
     },
     "gemma3": {
-        "query_pre_attn_scalar": 12, "attn_logit_softcapping": None, "final_logit_softcapping": None,
-        "sliding_window": 11, "rope_theta": 1e6, "rope_local_base_freq": 10000.0, "sliding_window_pattern": 6,
+        "query_pre_attn_scalar": 12,
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+        "sliding_window": 11,
+        "rope_theta": 1e6,
+        "rope_local_base_freq": 10000.0,
+        "sliding_window_pattern": 6,
         "layer_types": ["sliding_attention"] * 2,
     },
-}  # fmt: skip
+}
 TEXTS = [
-    "I'm enjoying a 2024 café\n", "  the thing,  in 20 rings", "a <tool>the", "naïve – 日本", "", "\n\n \t x",
-    "e\u0301ing", "DON'T they're ½", "<|im_end|> in text",
-]  # fmt: skip
+    "I'm enjoying a 2024 café\n",
+    "  the thing,  in 20 rings",
+    "a <tool>the",
+    "naïve – 日本",
+    "",
+    "\n\n \t x",
+    "e\u0301ing",
+    "DON'T they're ½",
+    "<|im_end|> in text",
+]
 
 
 @pytest.mark.parametrize(("arch", "tied"), [*((a, True) for a in ARCHITECTURES), *((a, False) for a in UNTIED)])
@@ -134,9 +166,12 @@ def test_scaled_positions(factor: float | None, tmp_path: Path) -> None:
     assert len(set(divisors(8.0))) == 3  # near, between and far
     checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
     llama3 = {
-        "rope_type": "llama3", "factor": factor, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "rope_type": "llama3",
+        "factor": factor,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
         "original_max_position_embeddings": 8192,
-    }  # fmt: skip
+    }
     assert checkpoint.config["rope_scaling"] == (None if factor is None else llama3)
     with checkpoint.open() as tensors:
         assert not [name for name in tensors.names if "rope" in name]
@@ -168,7 +203,7 @@ def reference(
     tokens = [token for token in told["tokenizer.ggml.tokens"] if not token.startswith("[PAD")]
     merges = [tuple(line.split(" ")) for line in told["tokenizer.ggml.merges"]]
     made = tokenizers.Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges, ignore_merges=ignore_merges))
-    made.pre_tokenizer = pre_tokenizers.Sequence(cut)
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(cut)
     if nfc:
         made.normalizer = normalizers.NFC()
     made.decoder = decoders.ByteLevel()
@@ -179,12 +214,12 @@ def reference(
 
 def regex(pattern: str) -> list[Any]:
     return [
-        pre_tokenizers.Split(Regex(pattern), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        tokenizers.pre_tokenizers.Split(Regex(pattern), "isolated"),
+        tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ]
 
 
-WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+WORDS = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
     r"\s+(?!\S)|\s+"
@@ -192,8 +227,8 @@ LLAMA3 = (
 CUTS: dict[str, tuple[list[Any], bool, bool]] = {
     "gpt-2": ([WORDS], False, False),
     "default": ([WORDS], False, False),
-    "smollm": ([pre_tokenizers.Digits(individual_digits=True), WORDS], False, False),
-    "command-r": ([pre_tokenizers.Digits(individual_digits=True), WORDS], False, False),
+    "smollm": ([tokenizers.pre_tokenizers.Digits(individual_digits=True), WORDS], False, False),
+    "command-r": ([tokenizers.pre_tokenizers.Digits(individual_digits=True), WORDS], False, False),
     "llama-bpe": (regex(LLAMA3), True, False),
     "smaug-bpe": (regex(LLAMA3), False, False),
     "qwen2": (regex(LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")), False, True),
@@ -224,7 +259,7 @@ def test_byte_level_tokenizers(pre: str, tmp_path: Path) -> None:
 
 
 def test_every_rule_is_a_row_of_patterns() -> None:
-    names = {pattern.name for pattern in patterns.PATTERNS}
+    names = {pattern.name for pattern in pre_tokenizers.PATTERNS}
     assert {rule.pattern for rule in gguf_tokenizer.RULES.values()} <= names
     assert {"llama3", "llama-v3", "starcoder", "refact", "deepseek-r1-qwen"} <= set(gguf_tokenizer.RULES)
 
@@ -289,7 +324,9 @@ def test_smollm2() -> None:
     expected = tokenizers.Tokenizer(
         models.BPE({t: i for i, t in enumerate(tokens)}, [tuple(line.split(" ")) for line in merges])
     )
-    expected.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), WORDS])
+    expected.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [tokenizers.pre_tokenizers.Digits(individual_digits=True), WORDS]
+    )
     made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
     made.encode_special_tokens = True
     assert [made.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
@@ -299,10 +336,16 @@ def test_smollm2() -> None:
     assert (config["model_type"], config["num_hidden_layers"], config["rms_norm_eps"]) == ("llama", 30, 1e-5)
     assert (config["head_dim"], config["tie_word_embeddings"], config["rope_theta"]) == (64, True, 100000.0)
     sizes = {
-        "input_layernorm": (576,), "post_attention_layernorm": (576,), "self_attn.q_proj": (576, 576),
-        "self_attn.k_proj": (192, 576), "self_attn.v_proj": (192, 576), "self_attn.o_proj": (576, 576),
-        "mlp.gate_proj": (1536, 576), "mlp.up_proj": (1536, 576), "mlp.down_proj": (576, 1536),
-    }  # fmt: skip
+        "input_layernorm": (576,),
+        "post_attention_layernorm": (576,),
+        "self_attn.q_proj": (576, 576),
+        "self_attn.k_proj": (192, 576),
+        "self_attn.v_proj": (192, 576),
+        "self_attn.o_proj": (576, 576),
+        "mlp.gate_proj": (1536, 576),
+        "mlp.up_proj": (1536, 576),
+        "mlp.down_proj": (576, 1536),
+    }
     with checkpoint.open() as tensors:
         for name, shape in sizes.items():
             assert tensors.get_tensor(f"model.layers.29.{name}.weight").shape == shape
@@ -424,7 +467,7 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "no start": (told(tokenizer__ggml__pre="llama-bpe", tokenizer__ggml__bos_token_id=None), r"has no .*bos_token_id"),
     "rows": (fewer, r"tokenizer\.ggml\.tokens has 271 tokens; allowed: 272, the rows of token_embd\.weight"),
     "alignment": (told(general__alignment=0), r"general\.alignment is 0; allowed: a finite number above 0"),
-}  # fmt: skip
+}
 
 
 def refused(path: Path, message: str) -> None:
@@ -518,7 +561,7 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "old kind": (start(tensors=1) + place(kind=4), r"tensor 't' is of the type 4; allowed: those that gguf"),
     "offset": (start(tensors=1) + place(offset=HUGE), r"tensor 't' ends at byte 4611686018427388\d+ of 2"),
     "alignment": (start(tensors=1) + place(offset=8), r"tensor 't' is not aligned to 32 bytes"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DAMAGED)

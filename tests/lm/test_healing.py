@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from conftest import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy, bytes_driver_of, driver, gpt2_vocabulary
 
-from stages.lm import drivers, healing, loop, token_bytes
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker, portable, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import drivers, growing_loop, token_bytes, token_healing
+from autocomplete.runtime import bytes_model, interpreters, tokens_model
+from autocomplete.tflite import flatbuffer, linker
 
 Begun = tuple[int, int, set[int]]
 ROOM = 50
@@ -30,7 +31,7 @@ def taker(
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([ROOM], tf.int32), number, tf.TensorSpec([], tf.bool)])
     def take_back(ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor) -> list[tf.Tensor]:
-        begun = healing.take_back(ids, count, wanted, table)
+        begun = token_healing.take_back(ids, count, wanted, table)
         return [begun.count, begun.size, begun.first, begun.last]
 
     def call(ids: list[int], wanted: bool = True) -> Begun:
@@ -109,10 +110,10 @@ def proceed(request: pytest.FixtureRequest, toy: Toy, core_path: Path, tmp_path_
     )
     path = tmp_path_factory.mktemp("healing") / "portable.tflite"
     flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), path)
-    return portable.interpreted(runner.litert(path, 1)), suppressed
+    return bytes_model.interpreted(interpreters.litert(path, 1)), suppressed
 
 
-RULES = [tokens.Sampling(), tokens.Sampling(1.0, 0, 1.0, 1), tokens.Sampling(1e9, 0, 1.0, 5)]
+RULES = [tokens_model.Sampling(), tokens_model.Sampling(1.0, 0, 1.0, 1), tokens_model.Sampling(1e9, 0, 1.0, 5)]
 
 
 def test_what_is_said_continues_the_users_own_bytes(toy: Toy, proceed: Any) -> None:
@@ -144,7 +145,7 @@ def test_off_is_the_plain_answer(toy: Toy, proceed: Any) -> None:
     call, _ = proceed
     differs = 0
     for prompt in PROMPTS:
-        plain, word = (call(prompt.encode(), 20, tokens.Sampling(), w) for w in (False, True))
+        plain, word = (call(prompt.encode(), 20, tokens_model.Sampling(), w) for w in (False, True))
         differs += plain != word
     assert differs > 1
 
@@ -152,49 +153,59 @@ def test_off_is_the_plain_answer(toy: Toy, proceed: Any) -> None:
 @pytest.mark.parametrize("name", ["greedy", "top_k", "temperature"])
 def test_text_completes_words_where_convert_says_so(toy: Toy, core_path: Path, tmp_path: Path, name: str) -> None:
     """The text model's answer still begins with the prompt; greedily it is the portable model's."""
-    from stages.lm.sampler import Sampler
+    from autocomplete.graph.sampler import Sampler
 
-    limits = drivers.Limits(loop.Lengths(SEQUENCE, CHUNK, 4), 24, 788, complete_word=True)
+    limits = drivers.Limits(growing_loop.Lengths(SEQUENCE, CHUNK, 4), 24, 788, complete_word=True)
     core = flatbuffer.read(core_path)
     with quiet():
         made = drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, 3))
     flatbuffer.write(linker.link(made, core), tmp_path / "text.tflite")
     flatbuffer.write(linker.link(bytes_driver_of(toy), core), tmp_path / "portable.tflite")
     flatbuffer.write(linker.link(driver(toy, name, seed=3), core), tmp_path / "plain.tflite")
-    complete, plain = (runner.complete(runner.tensorflow(tmp_path / f"{n}.tflite", 1)) for n in ("text", "plain"))
-    proceed = portable.interpreted(runner.litert(tmp_path / "portable.tflite", 1))
+    complete, plain = (
+        interpreters.complete(interpreters.tensorflow(tmp_path / f"{n}.tflite", 1)) for n in ("text", "plain")
+    )
+    proceed = bytes_model.interpreted(interpreters.litert(tmp_path / "portable.tflite", 1))
     differs = 0
     for prompt in (b"", b"a", b"Returns th", b"Raises ValueErr", b"naive caf", "日本".encode(), b"x" * 788, b"x" * 800):
         answer = complete(prompt)
         assert answer.startswith(prompt) and len(answer) <= max(788, len(prompt))
         differs += answer != plain(prompt)
         if name == "greedy" and len(prompt) < 200:
-            assert answer == prompt + proceed(prompt, SEQUENCE, tokens.Sampling(), True)
+            assert answer == prompt + proceed(prompt, SEQUENCE, tokens_model.Sampling(), True)
     assert differs
 
 
 def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    pieces, lengths = toy.vocabulary.pieces, loop.Lengths(SEQUENCE, CHUNK, 4)
+    pieces, lengths = toy.vocabulary.pieces, growing_loop.Lengths(SEQUENCE, CHUNK, 4)
     table = token_bytes.table(pieces, toy.weights.shape.vocabulary)
     with quiet():
         made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths, (), table)
         plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
     for name, loop_around in {"plain": plain, "word": made}.items():
         flatbuffer.write(linker.link(loop_around, flatbuffer.read(core_path)), tmp_path / name)
-    generate = tokens.interpreted(runner.litert(tmp_path / "plain", 1))
-    left_alone = tokens.interpreted(runner.litert(tmp_path / "word", 1))
-    call = runner.litert(tmp_path / "word", 1).get_signature_runner("generate")
+    generate = tokens_model.interpreted(interpreters.litert(tmp_path / "plain", 1))
+    left_alone = tokens_model.interpreted(interpreters.litert(tmp_path / "word", 1))
+    call = interpreters.litert(tmp_path / "word", 1).get_signature_runner("generate")
     zero, completed = np.int32(0), 0
     for prompt in ("Returns th", "a", "argum", "Raises ValueErr", "x par", "日本"):
         for start in ([toy.vocabulary.start], []):
             ids = [*start, *toy.bpe.encode(prompt).ids]
-            assert left_alone(ids, SEQUENCE, tokens.Sampling()) == generate(ids, SEQUENCE, tokens.Sampling())
+            assert left_alone(ids, SEQUENCE, tokens_model.Sampling()) == generate(
+                ids, SEQUENCE, tokens_model.Sampling()
+            )
             given = np.zeros((1, SEQUENCE), np.int32)
             given[0, : len(ids)] = ids
             answer = call(
-                tokens=given, length=np.int32(len(ids)), max_length=np.int32(SEQUENCE), temperature=np.float32(0),
-                top_k=zero, top_p=np.float32(1), seed=zero, complete_word=np.int32(1),
-            )  # fmt: skip
+                tokens=given,
+                length=np.int32(len(ids)),
+                max_length=np.int32(SEQUENCE),
+                temperature=np.float32(0),
+                top_k=zero,
+                top_p=np.float32(1),
+                seed=zero,
+                complete_word=np.int32(1),
+            )
             said = answer["tokens"][0, : int(answer["length"])].tolist()
             assert b"".join(pieces[i] for i in said).startswith(prompt.encode())
             completed += said[: len(ids)] != ids
@@ -207,7 +218,7 @@ def test_a_prompt_of_one_token_leaves_the_start_token_or_the_end_token(
     for start in (toy.vocabulary.start, None):
         other = dataclasses.replace(toy, vocabulary=dataclasses.replace(toy.vocabulary, start=start))
         flatbuffer.write(linker.link(bytes_driver_of(other), flatbuffer.read(core_path)), tmp_path / "one.tflite")
-        call = portable.interpreted(runner.litert(tmp_path / "one.tflite", 1))
-        empty, one = call(b"", 1, tokens.Sampling(), True), call(b"a", 1, tokens.Sampling(), True)
+        call = bytes_model.interpreted(interpreters.litert(tmp_path / "one.tflite", 1))
+        empty, one = call(b"", 1, tokens_model.Sampling(), True), call(b"a", 1, tokens_model.Sampling(), True)
         assert (b"a" + one) in toy.vocabulary.pieces
-        assert empty == call(b"", 1, tokens.Sampling(), False)
+        assert empty == call(b"", 1, tokens_model.Sampling(), False)

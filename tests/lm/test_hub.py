@@ -17,10 +17,10 @@ import pytest
 import yaml
 from conftest import ROOT, Toy
 
-from stages.errors import UserError
-from stages.files import read_json, tree_sha256
-from stages.lm import hub, presets
-from stages.lm.sources import Hub, Pin
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, tree_sha256
+from autocomplete.presets import hub, presets
+from autocomplete.presets.settings import Hub, Pin
 
 COMMIT, EARLIER = "c0ffee" * 6 + "beef", "0ddba11" * 5 + "abcde"
 TOKEN = "hf_secretsecretsecretsecretsecretsecret"
@@ -139,9 +139,14 @@ def author(project: Path, world: FakeHub, settings: dict[str, Any], **more: str)
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("HF_")}
     environment = kept | world.environment | {"HF_HOME": str(project / "hf"), "PYTHONPATH": str(ROOT)} | more
     return subprocess.run(
-        [sys.executable, "-m", "stages.author", "author=toy"], cwd=project, env=environment, capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "stages.author", "author=toy"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 HUB = {"attempts": 4, "timeout_s": 5.0, "pause_s": 0.05, "offline": False}
@@ -156,9 +161,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1]
 
 
-def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(
-    world: FakeHub, project: Path, toy: Toy
-) -> None:  # fmt: skip
+def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, project: Path, toy: Toy) -> None:
     world.busy = 2
     done = author(project, world, {}, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
@@ -264,7 +267,7 @@ def test_a_name_that_nobody_knows() -> None:
 
 def test_an_earlier_download_of_kaggles_needs_no_network(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
     offline = Hub(offline=True)
     with pytest.raises(UserError, match="cannot be loaded: offline, and there is no earlier download"):

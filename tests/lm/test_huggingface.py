@@ -12,17 +12,24 @@ from conftest import PROMPTS, Toy
 from families import FAMILIES, quietly
 from hf_folders import write
 
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json
+from autocomplete.evaluate import keras_reference
+from autocomplete.model import families
+from autocomplete.presets import loading, presets
+from autocomplete.presets.settings import Pin
+from autocomplete.tokenizer import tokenizer
 from stages import author
-from stages.errors import UserError
-from stages.files import read_json
-from stages.lm import families, loading, presets, reference, tokenizer
-from stages.lm.sources import Pin
 
 # KerasHub's toys by transformers' names of model types
 KINDS = {
-    "gpt2": "gpt2", "llama": "llama3", "llama_tied": "llama3_tied", "mistral": "mistral", "qwen2": "qwen",
+    "gpt2": "gpt2",
+    "llama": "llama3",
+    "llama_tied": "llama3_tied",
+    "mistral": "mistral",
+    "qwen2": "qwen",
     "qwen3": "qwen3",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +52,11 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     assert described["source"] == "folder"  # no absolute path
     assert described["source_sha256"] == presets.preset_sha256(folder)
     assert described["context_length"] == 96
-    again = loading.load_folder(tmp_path / "author")
+    again = loading.load(tmp_path / "author").model
     assert loading.is_foreign(tmp_path / "author") is False
     given = np.random.default_rng(3).integers(4, made.weights.shape.vocabulary, 40).astype(np.int32)
-    expected = reference.logits(made.model, given[None])[0]
-    assert np.abs(reference.logits(again, given[None])[0] - expected).max() < 1e-5
+    expected = keras_reference.logits(made.model, given[None])[0]
+    assert np.abs(keras_reference.logits(again, given[None])[0] - expected).max() < 1e-5
     assert expected.std() > 0.1
     assert described["parameters"] == presets.parameter_count(made.model)
     bpe = tokenizer.read(tmp_path / "author")
@@ -81,11 +88,13 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "quantized": (changed(quantization_config={"bits": 4}), r"is quantized"),
     "no tokenizer": (without("tokenizer.json"), r"has no tokenizer\.json, from which a llama gets its tokenizer"),
     "no shard": (
-        without("model-00002-of-00002.safetensors"), r"lacks model-00002-of-00002\.safetensors, which model\.s"
+        without("model-00002-of-00002.safetensors"),
+        r"lacks model-00002-of-00002\.safetensors, which model\.s",
     ),
     "no weights": (without("model.safetensors.index.json"), r"has neither model\.safetensors nor model\.safe"),
     "cut off": (
-        lambda folder: os.truncate(folder / "model-00001-of-00002.safetensors", 5000), r"cannot be loaded: Safetensor"
+        lambda folder: os.truncate(folder / "model-00001-of-00002.safetensors", 5000),
+        r"cannot be loaded: Safetensor",
     ),
     "no safetensors": (planted("model-00001-of-00002.safetensors", "none"), r"is no safetensors file"),
     "other activation": (changed(hidden_act="gelu"), r"hidden_act is gelu; KerasHub's converter knows: silu"),
@@ -96,7 +105,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "code allowed": (changed(trust_remote_code=True), r"asks for code .*trust_remote_code"),
     "source": (planted("modeling_x.py", "import os"), r"modeling_x\.py is of a kind that no preset needs"),
     "wider than it says": (changed(intermediate_size=100), r"cannot be loaded"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -105,7 +114,7 @@ def test_what_would_not_be_the_same_model_is_refused(name: str, llama: Toy, tmp_
     folder = write("llama", llama, tmp_path / "folder", shards=2)
     change(folder)
     with pytest.raises(UserError, match=message) as refused:
-        loading.load_folder(folder)
+        loading.load(folder)
     assert "\n" not in str(refused.value)
 
 
@@ -114,7 +123,7 @@ def test_positions_as_transformers_5_writes_them(llama: Toy, tmp_path: Path) -> 
     config = json.loads((folder / "config.json").read_text())
     config["rope_parameters"] = config.pop("rope_scaling") | {"rope_theta": config.pop("rope_theta")}
     (folder / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
-    again = loading.load_folder(folder).backbone.get_config()
+    again = loading.load(folder).model.backbone.get_config()
     original = llama.model.backbone.get_config()
     differing = {key for key in original if again[key] != original[key]}
     assert differing - {"name", "dtype"} == {"layer_norm_epsilon"}

@@ -3,8 +3,9 @@
 import numpy as np
 from conftest import Toy
 
-from stages.lm import keras_import, loading, reference
-from stages.quiet import quiet
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import keras_reference
+from autocomplete.presets import keras_import, loading
 
 
 def test_a_keras_preset_is_cut_to_its_tokenizer(toy: Toy) -> None:
@@ -21,4 +22,4 @@ def test_a_keras_preset_is_cut_to_its_tokenizer(toy: Toy) -> None:
         found = loading.loaded(model)
     ids = np.arange(2, 40, dtype=np.int32)[None]
     assert found.model.backbone.vocabulary_size == keras_import.vocabulary_size(found.tokenizer) == 512
-    assert np.array_equal(reference.logits(found.model, ids), reference.logits(toy.model, ids))
+    assert np.array_equal(keras_reference.logits(found.model, ids), keras_reference.logits(toy.model, ids))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from conftest import CHUNK, SEQUENCE, Toy, keras_greedy
 
-from stages.lm import drivers, loop
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, linker, runner
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import drivers, growing_loop
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer, linker
 
 Generate = Callable[..., tuple[list[int], int]]
 
@@ -39,7 +40,7 @@ def generator(interpreter: Any) -> Generate:
 
 @pytest.fixture(scope="module")
 def generate(tokens_model: Path) -> Generate:
-    return generator(runner.litert(tokens_model, 1))
+    return generator(interpreters.litert(tokens_model, 1))
 
 
 def prompt(length: int) -> list[int]:
@@ -47,7 +48,7 @@ def prompt(length: int) -> list[int]:
 
 
 def test_built_in_operators_only(tokens_model: Path) -> None:
-    names = graph.operator_names(flatbuffer.read(tokens_model))
+    names = edit.operator_names(flatbuffer.read(tokens_model))
     assert not [n for n in names if n.startswith("Flex") or not n.isupper()]
 
 
@@ -62,8 +63,8 @@ def test_greedy_equals_keras_for_every_length_of_prompt(toy: Toy, generate: Gene
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_interpreter_answers_again_and_again(toy: Toy, tokens_model: Path, threads: int) -> None:
     """Shapes grow within a call and shrink between calls."""
-    generate = generator(runner.litert(tokens_model, threads))
-    fresh = {n: generator(runner.litert(tokens_model, threads))(prompt(n)) for n in (1, 3, 30)}
+    generate = generator(interpreters.litert(tokens_model, threads))
+    fresh = {n: generator(interpreters.litert(tokens_model, threads))(prompt(n)) for n in (1, 3, 30)}
     for length in (30, 1, 3, 30, 3, 1):
         assert generate(prompt(length)) == fresh[length]
 
@@ -78,15 +79,15 @@ def test_no_more_than_max_length(toy: Toy, generate: Generate, maximum: int) -> 
 
 def test_stops_at_the_end_token(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     with quiet():
-        never = drivers.convert_tokens_driver(toy.weights.shape, (-1,), loop.Lengths(SEQUENCE, CHUNK, 4))
+        never = drivers.convert_tokens_driver(toy.weights.shape, (-1,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
     flatbuffer.write(linker.link(never, flatbuffer.read(core_path)), tmp_path / "never.tflite")
-    unstopped, _ = generator(runner.litert(tmp_path / "never.tflite", 1))(prompt(5))
+    unstopped, _ = generator(interpreters.litert(tmp_path / "never.tflite", 1))(prompt(5))
     for stop in (6, 7, 12):  # the third, … token said ends the text
         end = unstopped[stop]
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, (end,), loop.Lengths(SEQUENCE, CHUNK, 4))
+            driver = drivers.convert_tokens_driver(toy.weights.shape, (end,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "stops.tflite")
-        ids, count = generator(runner.litert(tmp_path / "stops.tflite", 1))(prompt(5))
+        ids, count = generator(interpreters.litert(tmp_path / "stops.tflite", 1))(prompt(5))
         first = unstopped.index(end, 5)
         assert ids == unstopped[: first + 1] + [end] * (SEQUENCE - first - 1)
         assert count == first + 1
@@ -110,10 +111,10 @@ def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Pat
     """The speed-ups on and off: the prompt at once or bit by bit, `past` joined often or never."""
     with quiet():
         driver = drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.ends, loop.Lengths(SEQUENCE, chunk, recent)
+            toy.weights.shape, toy.vocabulary.ends, growing_loop.Lengths(SEQUENCE, chunk, recent)
         )
     flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "tokens.tflite")
-    generate = generator(runner.litert(tmp_path / "tokens.tflite", 1))
+    generate = generator(interpreters.litert(tmp_path / "tokens.tflite", 1))
     for length in (1, 9, 20):
         ids, count = generate(prompt(length))
         assert ids[:count] == [*prompt(length), *keras_greedy(toy, prompt(length), SEQUENCE)]
@@ -124,11 +125,11 @@ def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, guess
     """On against off, on prompts that repeat themselves: guesses that hold, that fail, and those that meet the end."""
     models = {}
     for name, count in {"on": guessed, "off": 1}.items():
-        lengths = loop.Lengths(SEQUENCE, CHUNK, 4, count)
+        lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, count)
         with quiet():
             driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / name)
-        models[name] = generator(runner.litert(tmp_path / name, 1))
+        models[name] = generator(interpreters.litert(tmp_path / name, 1))
     for period in (1, 2, 3, 5):
         for length in (2, 7, 12, SEQUENCE - 3):
             ids = [prompt(period)[i % period] for i in range(length)]

@@ -61,24 +61,33 @@ from odd_folders import (
     whole,
     without,
     written,
-)  # fmt: skip
+)
 from safetensors.numpy import load_file
 
-from stages.errors import UserError
-from stages.lm import huggingface, keras_import, loading, transformers_config
+from autocomplete.common.errors import UserError
+from autocomplete.presets import huggingface, keras_import, loading, transformers_config
 
 pytestmark = pytest.mark.timeout(60)
 
 NUMBERS = {
-    "NaN": float("nan"), "infinite": float("inf"), "negative": -1, "zero": 0, "text": "7", "true": True, "list": [7],
-}  # fmt: skip
+    "NaN": float("nan"),
+    "infinite": float("inf"),
+    "negative": -1,
+    "zero": 0,
+    "text": "7",
+    "true": True,
+    "list": [7],
+}
 NESTED, LINES, HUGE = "[" * 100_000, "words\n" * 1000, 10**12
 SEQUENCE = {"Sequence": {"id": "A", "type_id": 0}}
 FIRST, LAST = ({"SpecialToken": {"id": token, "type_id": 0}} for token in (START, END))
 LLAMA3 = {
-    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
-}  # fmt: skip
+}
 FACTORS = [key for key in LLAMA3 if key != "rope_type"]
 SLIDING, FULL = "sliding_attention", "full_attention"
 MISTRAL, QWEN2, QWEN3, GEMMA, GEMMA2, GEMMA3 = (
@@ -99,7 +108,10 @@ FOLDER: Refused = {
     **{
         f"{name} is {text}": (written(name, text), f"/{name} holds no JSON object, but {told}; download it again")
         for name, text, told in (
-            (CONFIG, "[1]", r"\[1\]"), (CONFIG, "null", "None"), (TOKENIZER, '"x"', "'x'"), (SETTINGS, "[]", r"\[\]"),
+            (CONFIG, "[1]", r"\[1\]"),
+            (CONFIG, "null", "None"),
+            (TOKENIZER, '"x"', "'x'"),
+            (SETTINGS, "[]", r"\[\]"),
             (GENERATION, "7", "7"),
         )
     },
@@ -116,8 +128,11 @@ FOLDER: Refused = {
     "a link to itself": (lambda f: (f / "x.json").symlink_to("x.json"), r"/x\.json is no plain file"),
     "foreign files": (
         both(
-            written("pytorch_model.bin", b"PK\x03\x04"), written("a.pt", b"\x80\x04."), written("b.py", "1"),
-            written("old.ot", "x"), written("train.bin", "x"),
+            written("pytorch_model.bin", b"PK\x03\x04"),
+            written("a.pt", b"\x80\x04."),
+            written("b.py", "1"),
+            written("old.ot", "x"),
+            written("train.bin", "x"),
         ),
         r"/a\.pt is a pickle.*; b\.py is of a kind.*; old\.ot is of .*; pytorch_model\.bin is a zip archive.*; "
         r"train\.bin is of a kind that no preset needs \(\.bin\); a preset holds .*: take these files out",
@@ -125,25 +140,36 @@ FOLDER: Refused = {
     "a foreign file of two lines": (written("a\nb.py", "1"), r"/'a\\nb\.py' is of a kind that no preset needs"),
     "code": (config(auto_map={"AutoModel": "x.X"}), r"/config\.json asks for code from the model's repository"),
     "no pair in vocab.json": (
-        both(without(TOKENIZER), written("vocab.json", "[]"), written("merges.txt", "")), r"/vocab\.json holds no JSON"
+        both(without(TOKENIZER), written("vocab.json", "[]"), written("merges.txt", "")),
+        r"/vocab\.json holds no JSON",
     ),
     "an id as text": (
         both(without(TOKENIZER), written("vocab.json", '{"a": "0"}'), written("merges.txt", "")),
         r"/vocab\.json: the id of 'a' in model\.vocab is '0'; allowed",
     ),
     "merges that are no text": (
-        both(without(TOKENIZER), written("vocab.json", '{"a": 0}'), written("merges.txt", b"\xff\xfe")), r"/merges\.txt"
+        both(without(TOKENIZER), written("vocab.json", '{"a": 0}'), written("merges.txt", b"\xff\xfe")),
+        r"/merges\.txt",
     ),
     "no SentencePiece model": (
-        both(without(TOKENIZER), written("tokenizer.model", "x")), r"/tokenizer\.model is no SentencePiece model"
+        both(without(TOKENIZER), written("tokenizer.model", "x")),
+        r"/tokenizer\.model is no SentencePiece model",
     ),
-}  # fmt: skip
+}
 
 CONFIGURATION: Refused = {
     **{
         f"{key} {name}": (config(**{key: value}), f"{key} is .*{SIZE}")
-        for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                    "intermediate_size", "max_position_embeddings", "head_dim")
+        for key in (
+            "vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "head_dim",
+        )
         for name, value in (NUMBERS | {"float": 8.0, "huge": HUGE}).items()
     },
     **{
@@ -158,15 +184,22 @@ CONFIGURATION: Refused = {
     **{
         f"{key} {value!r}": (config(**{key: value}), f"{key} is {told}{KNOWS} knows: ")
         for key, value, told in (
-            ("hidden_act", "gelu", "gelu"), ("hidden_act", 5, "5"), ("attention_bias", "false", "'false'"),
-            ("attention_bias", True, "True"), ("mlp_bias", True, "True"), ("mlp_bias", 1.5, "1.5"),
-            ("head_dim", 8, "8"), ("partial_rotary_factor", 0.5, "0.5"), ("partial_rotary_factor", "1", "'1'"),
+            ("hidden_act", "gelu", "gelu"),
+            ("hidden_act", 5, "5"),
+            ("attention_bias", "false", "'false'"),
+            ("attention_bias", True, "True"),
+            ("mlp_bias", True, "True"),
+            ("mlp_bias", 1.5, "1.5"),
+            ("head_dim", 8, "8"),
+            ("partial_rotary_factor", 0.5, "0.5"),
+            ("partial_rotary_factor", "1", "'1'"),
         )
     },
     "hidden_act of many lines": (config(hidden_act=LINES), r"hidden_act is 'words\\nwords"),
     **{
         f"tie_word_embeddings {value!r}": (
-            config(tie_word_embeddings=value), "tie_word_embeddings is .*; allowed: true or false"
+            config(tie_word_embeddings=value),
+            "tie_word_embeddings is .*; allowed: true or false",
         )
         for value in ("false", 0, 1, None, [])
     },
@@ -236,7 +269,8 @@ CONFIGURATION: Refused = {
         for key in FACTORS
     },
     "llama3's factors": (
-        config(rope_scaling=LLAMA3 | {"high_freq_factor": 1.0}), r"rope_scaling\.high_freq_factor is 1\.0; allowed"
+        config(rope_scaling=LLAMA3 | {"high_freq_factor": 1.0}),
+        r"rope_scaling\.high_freq_factor is 1\.0; allowed",
     ),
     "two bases": (config(rope_parameters={"rope_theta": 5e5}), r"rope_theta is 10000\.0, and in rope_parameter"),
     "two scalings": (
@@ -253,7 +287,7 @@ CONFIGURATION: Refused = {
             ("yarn", {FULL: {"rope_type": "yarn"}}, r"rope_parameters\.rope_type is yarn; .* knows: default, linear"),
         )
     },
-}  # fmt: skip
+}
 
 CUT = '; allowed: one that ends in ByteLevel, Metaspace with "▁", or none'
 ID = r"the id of 'x' in model\.vocab is"
@@ -288,27 +322,42 @@ TOKENIZING: Refused = {
     **{
         f"{key} {value!r}": (bpe(**{key: value}), rf"model\.{key} is .*; allowed: {allowed}")
         for key, value, allowed in (
-            ("dropout", 0.1, "null"), ("continuing_subword_prefix", "##", "null"), ("end_of_word_suffix", "x", "null"),
-            ("byte_fallback", "false", "true or false"), ("ignore_merges", 1, "true or false"),
-            ("fuse_unk", "no", "true or false"), ("unk_token", "<unk>", "null or a token"), ("unk_token", 5, "null"),
+            ("dropout", 0.1, "null"),
+            ("continuing_subword_prefix", "##", "null"),
+            ("end_of_word_suffix", "x", "null"),
+            ("byte_fallback", "false", "true or false"),
+            ("ignore_merges", 1, "true or false"),
+            ("fuse_unk", "no", "true or false"),
+            ("unk_token", "<unk>", "null or a token"),
+            ("unk_token", 5, "null"),
         )
     },
     **{
         f"normalizer {name}": (parts(normalizer=value), "normalizer .* is none that can be done; allowed: NFC")
         for name, value in {
-            "Lowercase": {"type": "Lowercase"}, "NFKC": {"type": "NFKC"}, "of no type": {}, "of lines": {"type": LINES},
-            "Precompiled": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}, "null": {"type": None},
+            "Lowercase": {"type": "Lowercase"},
+            "NFKC": {"type": "NFKC"},
+            "of no type": {},
+            "of lines": {"type": LINES},
+            "Precompiled": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+            "null": {"type": None},
             "Replace": {"type": "Replace", "pattern": {"String": "a"}, "content": "b"},
-            "in sequences": {"type": "Sequence", "normalizers": [
-                {"type": "NFC"}, {"type": "Sequence", "normalizers": [{"type": "StripAccents"}]},
-            ]},
+            "in sequences": {
+                "type": "Sequence",
+                "normalizers": [
+                    {"type": "NFC"},
+                    {"type": "Sequence", "normalizers": [{"type": "StripAccents"}]},
+                ],
+            },
             "twice": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}] * 2},
         }.items()
     },
     **{
         f"{part} {value!r:.30}": (parts(**{part: value}), f"{part} is .*, which is not what `tokenizers` writes; save")
         for part, inner in (
-            ("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers"), ("post_processor", "processors")
+            ("normalizer", "normalizers"),
+            ("pre_tokenizer", "pretokenizers"),
+            ("post_processor", "processors"),
         )
         for value in ("x", 5, [{"type": "NFC"}], {"type": "Sequence"}, {"type": "Sequence", inner: 5})
     },
@@ -334,11 +383,16 @@ TOKENIZING: Refused = {
     },
     **{
         f"template of {name}": (
-            template(*single), r"post_processor\.single has .*; allowed: no more than one SpecialToken before"
+            template(*single),
+            r"post_processor\.single has .*; allowed: no more than one SpecialToken before",
         )
         for name, single in {
-            "an end": (SEQUENCE, LAST), "two starts": (FIRST, FIRST, SEQUENCE), "both": (FIRST, SEQUENCE, LAST),
-            "no text": (FIRST,), "two texts": (SEQUENCE, SEQUENCE), "nothing": (),
+            "an end": (SEQUENCE, LAST),
+            "two starts": (FIRST, FIRST, SEQUENCE),
+            "both": (FIRST, SEQUENCE, LAST),
+            "no text": (FIRST,),
+            "two texts": (SEQUENCE, SEQUENCE),
+            "nothing": (),
             "others": ({"Foo": {"id": "A"}}, SEQUENCE),
         }.items()
     },
@@ -347,21 +401,27 @@ TOKENIZING: Refused = {
         for part in ("<s>", 5, None, {}, {"SpecialToken": "<s>"}, {"SpecialToken": {"id": 5}}, {"SpecialToken": {}})
     },
     "template of text": (
-        parts(post_processor={"type": "TemplateProcessing", "single": "$A"}), r"post_processor\.single is '\$A'; "
+        parts(post_processor={"type": "TemplateProcessing", "single": "$A"}),
+        r"post_processor\.single is '\$A'; ",
     ),
     **{
         f"template's id {value!r}": (
-            template(FIRST, SEQUENCE, **{START: value}), r"post_processor\.special_tokens has .*; allowed: an object"
+            template(FIRST, SEQUENCE, **{START: value}),
+            r"post_processor\.special_tokens has .*; allowed: an object",
         )
         for value in (5, [], {"ids": 0}, {"ids": [0, 0]}, {"ids": [HUGE]}, {"ids": ["0"]}, {"ids": []}, {})
     },
     "template of no token": (
-        template({"SpecialToken": {"id": "<s>"}}, SEQUENCE), r"post_processor\.special_tokens has None for '<s>'"
+        template({"SpecialToken": {"id": "<s>"}}, SEQUENCE),
+        r"post_processor\.special_tokens has None for '<s>'",
     ),
     "two templates": (
-        parts(post_processor={"type": "Sequence", "processors": [
-            {"type": "TemplateProcessing", "single": [first, SEQUENCE]} for first in (FIRST, LAST)
-        ]}),
+        parts(
+            post_processor={
+                "type": "Sequence",
+                "processors": [{"type": "TemplateProcessing", "single": [first, SEQUENCE]} for first in (FIRST, LAST)],
+            }
+        ),
         r"post_processor puts the tokens \[0, 1\] before a text; allowed: one",
     ),
     **{
@@ -371,14 +431,22 @@ TOKENIZING: Refused = {
     **{
         f"added {value!r}": (added(value), "one of added_tokens is .*; allowed: an object with id, content, and flags")
         for value in (
-            5, "x", {}, {"id": 300}, {"content": "x"}, {"id": "300", "content": "x"}, {"id": -1, "content": "x"},
-            {"id": 3e2, "content": "x"}, {"id": 300, "content": ""}, {"id": 300, "content": "x", "special": "false"},
+            5,
+            "x",
+            {},
+            {"id": 300},
+            {"content": "x"},
+            {"id": "300", "content": "x"},
+            {"id": -1, "content": "x"},
+            {"id": 3e2, "content": "x"},
+            {"id": 300, "content": ""},
+            {"id": 300, "content": "x", "special": "false"},
         )
     },
     "added with another's id": (added({"id": 5, "content": "<x>"}), "the id of '<x>' in added_tokens is 5; allowed"),
     "added with another id": (added({"id": 300, "content": "a"}), "the id of 'a' in added_tokens is 300; allowed"),
     "added twice": (added({"id": 0, "content": START}), "one of added_tokens is .*; allowed: each token once"),
-}  # fmt: skip
+}
 
 NO_TOKENIZER: Refused = {
     "id of 10**12": (tokens(x=HUGE), "integer `1000000000000`, expected u32"),
@@ -392,14 +460,19 @@ NO_TOKENIZER: Refused = {
         "(invalid type|data did not)",
     ),
     "no regular expression": (
-        parts(pre_tokenizer={"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": False},
-            {"type": "ByteLevel"},
-        ]}),
+        parts(
+            pre_tokenizer={
+                "type": "Sequence",
+                "pretokenizers": [
+                    {"type": "Split", "pattern": {"Regex": "(("}, "behavior": "Isolated", "invert": False},
+                    {"type": "ByteLevel"},
+                ],
+            }
+        ),
         "(Oniguruma error|data did not)",
     ),
     "unknown decoder": (parts(decoder={"type": "Foo"}), "data did not"),
-}  # fmt: skip
+}
 
 NO_TOKEN = ("<none>", 5, True, [START], {}, {"lstrip": True}, {"content": None}, {"content": 5}, "\ud800")
 SPECIAL_TOKENS: Refused = {
@@ -414,25 +487,29 @@ SPECIAL_TOKENS: Refused = {
         for value in ("true", 1, [], START)
     },
     "an end behind each text": (
-        both(settings(add_eos_token=True), parts(post_processor=None)), f"/{SETTINGS}: add_eos_token is True; allowed"
+        both(settings(add_eos_token=True), parts(post_processor=None)),
+        f"/{SETTINGS}: add_eos_token is True; allowed",
     ),
     **{
         f"{name}'s eos_token_id {value!r}": (
-            keys(name, eos_token_id=value), f"/{name}: eos_token_id is .*; allowed: null, an id or a list of ids"
+            keys(name, eos_token_id=value),
+            f"/{name}: eos_token_id is .*; allowed: null, an id or a list of ids",
         )
         for name in (CONFIG, GENERATION)
         for value in ("1", 1.0, ["1"], [[1]], True, {"a": 1}, END)
     },
     "no end": (
         both(
-            settings(eos_token=None), without(GENERATION),
+            settings(eos_token=None),
+            without(GENERATION),
             lambda folder: (folder / TOKENIZER).write_text((folder / TOKENIZER).read_text().replace(END, "<|x|>")),
         ),
         r" names no token that ends a text; give tokenizer_config\.json an eos_token",
     ),
     "an end that is no id": (
         both(
-            settings(eos_token=None), keys(GENERATION, eos_token_id=[5000, -1]),
+            settings(eos_token=None),
+            keys(GENERATION, eos_token_id=[5000, -1]),
             lambda folder: (folder / TOKENIZER).write_text((folder / TOKENIZER).read_text().replace(END, "<|x|>")),
         ),
         " names no token that ends a text",
@@ -440,11 +517,12 @@ SPECIAL_TOKENS: Refused = {
     **{
         f"id {number}": (change, f": vocab_size is {len(TOKENS)}, but the tokenizer has ids up to {number};")
         for number, change in (
-            (4 * 10**9, tokens(x=4 * 10**9)), (len(TOKENS), tokens(x=len(TOKENS))),
+            (4 * 10**9, tokens(x=4 * 10**9)),
+            (len(TOKENS), tokens(x=len(TOKENS))),
             (10**9, added({"id": 10**9, "content": "<x>"})),
         )
     },
-}  # fmt: skip
+}
 
 NO_FILE, LOST = (
     r"/model\.safetensors is no safetensors file",
@@ -465,7 +543,8 @@ STORED: Refused = {
     "header of nothing": (header({}), r"/config\.json: num_hidden_layers is 2; allowed: at most 0, its weights"),
     "offsets beyond": (header({NORM: {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}}), LOST),
     "another shape than bytes": (
-        header({NORM: {"dtype": "F32", "shape": [HUGE], "data_offsets": [0, 64]}}, bytes(64)), LOST
+        header({NORM: {"dtype": "F32", "shape": [HUGE], "data_offsets": [0, 64]}}, bytes(64)),
+        LOST,
     ),
     "unknown type": (header({NORM: {"dtype": "Q4", "shape": [16], "data_offsets": [0, 64]}}, bytes(64)), LOST),
     **{
@@ -474,7 +553,10 @@ STORED: Refused = {
             rf"/model\.safetensors: {QUERY} is in {name}; allowed: F32, BF16, F16, F64",
         )
         for kind, name in (
-            (np.int64, "I64"), (np.int8, "I8"), (np.uint8, "U8"), (np.bool_, "BOOL"),
+            (np.int64, "I64"),
+            (np.int8, "I8"),
+            (np.uint8, "U8"),
+            (np.bool_, "BOOL"),
             (ml_dtypes.float8_e4m3fn, "F8_E4M3"),
         )
     },
@@ -504,7 +586,8 @@ STORED: Refused = {
     "index: missing file": (sharded(**{NORM: "model-3.safetensors"}), r" lacks model-3\.safetensors, which model"),
     **{
         f"index: {name!r}": (
-            sharded(**{NORM: name}), r"/model\.safetensors\.index\.json names weights outside of its folder"
+            sharded(**{NORM: name}),
+            r"/model\.safetensors\.index\.json names weights outside of its folder",
         )
         for name in ("/etc/passwd", "../model-1.safetensors", ".hidden.safetensors", 5, None)
     },
@@ -530,12 +613,16 @@ STORED: Refused = {
         both(sharded(), *(more(NORM, np.ones(WIDTH), f"model-{i}.safetensors") for i in (1, 2))),
         r"/model-1\.safetensors and model-2\.safetensors both hold 'model\.norm\.weight'; allowed: one of them",
     ),
-}  # fmt: skip
+}
 
 TABLES = (
-    ("", FOLDER), (r"/config\.json:? ", CONFIGURATION), (r"/tokenizer\.json: ", TOKENIZING),
-    (r"/tokenizer\.json is no tokenizer: .*", NO_TOKENIZER), ("", SPECIAL_TOKENS), ("", STORED),
-)  # fmt: skip
+    ("", FOLDER),
+    (r"/config\.json:? ", CONFIGURATION),
+    (r"/tokenizer\.json: ", TOKENIZING),
+    (r"/tokenizer\.json is no tokenizer: .*", NO_TOKENIZER),
+    ("", SPECIAL_TOKENS),
+    ("", STORED),
+)
 REFUSED = {name: (change, place + told) for place, table in TABLES for name, (change, told) in table.items()}
 REFUSED |= {
     f"model_type {kind!r:.20}": (
@@ -631,9 +718,10 @@ OF_WEIGHTS: Refused = {
     "infinity in BF16": (both(weight(NORM, lambda found: found * np.inf), cast(ml_dtypes.bfloat16)), NOT_FINITE),
     "more than float32": (weight(TABLE, lambda found: found.astype(np.float64) * 1e200), NOT_FINITE),
     "a head that is tied and another": (
-        config(tie_word_embeddings=True), rf"tie_word_embeddings is true, but {HEAD_ROWS} is not {TABLE} again; allowed"
+        config(tie_word_embeddings=True),
+        rf"tie_word_embeddings is true, but {HEAD_ROWS} is not {TABLE} again; allowed",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", OF_WEIGHTS)
@@ -645,7 +733,7 @@ def test_weights_that_are_none_are_refused(name: str, folder: Path) -> None:
 
 READ = {
     key for kind in transformers_config.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")
-}  # fmt: skip
+}
 
 
 def seen(place: Path) -> dict[str, Any]:
@@ -654,9 +742,12 @@ def seen(place: Path) -> dict[str, Any]:
     with found.open() as file:
         weights = {name.removeprefix("model."): np.asarray(file.get_tensor(name), np.float32) for name in file.names}
     return {key: found.config.get(key) for key in READ} | {
-        "tokenizer": found.tokenizer, "start": found.start, "ends": found.ends, "padding": found.padding,
+        "tokenizer": found.tokenizer,
+        "start": found.start,
+        "ends": found.ends,
+        "padding": found.padding,
         "weights": weights,
-    }  # fmt: skip
+    }
 
 
 def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -692,7 +783,8 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
     ),
     **{
         f"llama3 in {key} by {name}": (
-            config(**{key: {name if k == "rope_type" else k: v for k, v in LLAMA3.items()}}), {"rope_scaling": LLAMA3}
+            config(**{key: {name if k == "rope_type" else k: v for k, v in LLAMA3.items()}}),
+            {"rope_scaling": LLAMA3},
         )
         for key in ("rope_scaling", "rope_parameters")
         for name in ("type", "rope_type")
@@ -730,12 +822,15 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
     "constants": (more("model.layers.0.self_attn.rotary_emb.inv_freq", np.ones(2, np.float32)), {}),
     "other files": (
         both(
-            written("README.md", "# é"), written(".gitattributes", b"\x80"), written("chat_template.jinja", "{{ x }}"),
-            written("special_tokens_map.json", "{}"), written("LICENSE", "MIT"),
+            written("README.md", "# é"),
+            written(".gitattributes", b"\x80"),
+            written("chat_template.jinja", "{{ x }}"),
+            written("special_tokens_map.json", "{}"),
+            written("LICENSE", "MIT"),
         ),
         {},
     ),
-}  # fmt: skip
+}
 
 
 def lacking_in_model(folder: Path, *gone: str) -> None:
@@ -799,17 +894,19 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (GEMMA, {"hidden_act": "gelu"}, {"hidden_activation": "gelu_pytorch_tanh"}),
     (GEMMA2, {}, {"final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0, "sliding_window": 4096}),
     (
-        GEMMA2, {"final_logit_softcapping": None, "attn_logit_softcapping": None},
+        GEMMA2,
+        {"final_logit_softcapping": None, "attn_logit_softcapping": None},
         {"final_logit_softcapping": None, "attn_logit_softcapping": None},
     ),
     (GEMMA2, {"layer_types": [SLIDING, FULL]}, {}),
     (GEMMA3, {}, {"final_logit_softcapping": None, "rope_theta": 1e6, "rope_local_base_freq": 1e4}),
     (
-        GEMMA3, {"rope_parameters": {FULL: {"rope_type": "linear", "factor": 8.0}, SLIDING: None}},
+        GEMMA3,
+        {"rope_parameters": {FULL: {"rope_type": "linear", "factor": 8.0}, SLIDING: None}},
         {"rope_scaling": {"rope_type": "linear", "factor": 8.0}, "rope_parameters": {}},
     ),
     (GPT2, {"n_positions": ...}, {"n_positions": 1024, "tie_word_embeddings": True, "n_inner": None}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("base", "changes", "taken"), TAKEN)

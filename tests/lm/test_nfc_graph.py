@@ -14,9 +14,11 @@ import pytest
 import tensorflow as tf
 from tokenizers import normalizers
 
-from stages.lm import nfc_graph, nfc_tables
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, runner, skeleton, targets
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import targets
+from autocomplete.graph import nfc, nfc_tables
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer, skeleton
 
 SIZE, LONG = 96, 1024
 NFC = normalizers.NFC()
@@ -26,26 +28,91 @@ COMPOSED = [c for c in POINTS if unicodedata.normalize("NFD", chr(c)) != chr(c) 
 MARKS = [c for c in POINTS if unicodedata.combining(chr(c))]
 HANGUL = [range(0x1100, 0x1113), range(0x1161, 0x1176), range(0x11A8, 0x11C3), range(0xAC00, 0xD7A4, 28)]
 CASES = [
-    "", "a", "plain ASCII\n", "naïve café", "日本語 テキスト", "“quoted” – text 👍", "привет", "a\x00b\x00", "\x00",
-    "e\u0301", "cafe\u0301\x00e\u0301", "Vie\u0323\u0302t Nam", "a\u0302\u0323", "\u1ea1\u0302", "\u00e2\u0323",
-    "\u01b0\u0323\u0300", "u\u0323\u031b\u0300", "\u03b1\u0345\u0301\u0313", "\u1f00\u0345\u0301", "\u0390\u0316",
-    "\u01d5\u0316", "\u212b\u2126\u1f71\u212a\u0340\u0341\u0343\u0344\u0374\u037e\u0387", "\uf900\U0002f800\U0002fa1d",
-    "\u0958\u0959\u09dc\u0a33\u0b5c\u0f43\ufb1d\ufb2a\ufb2c\ufb4e", "\u0915\u093c", "\u2adc", "\u2add\u0338",
-    "\U0001d15e\U0001d163\U0001d1bb", "\U00011131\U00011127", "\U000114b9\U000114ba", "\U0001109a",
-    "\u1100\u1161", "\u1100\u1161\u11a8", "\uac00\u11a8", "\uac01\u11a8", "\uac00\u11a7", "\u1100\u1100\u1161\u1161",
-    "\u1100\u0300\u1161", "\uac00\u0300\u11a8", "\u1161\u11a8", "\u1112\u1175\u11c2", "\ud7a3", "\uac00\u1161\u11a8",
-    "a\u0300\u0300", "a\u0316\u0316\u0300", "a\u0327\u0316\u0301", "a b\u0301", "a\u200d\u0301", "\u0301\u0316a\u0301",
-    "a\u0f39\u0327\u0334\u0301", "\u0301", "\u0316\u0301\u0316", "\u09c7\u09be", "\u09c7\u0334\u09be", "\u0b47\u0b56",
-    "\u0cc6\u0cc2\u0cd5", "\u0dd9\u0dcf\u0dca", "\u0dd9\u0dca\u0dcf", "\u1025\u102e\u0300", "\u1b05\u1b35\u1b34",
-    "\u0f71\u0f72\u0f74\u0f80", "\u0fb2\u0f71\u0f80", "\u0f81\u0f73\u0f75", "か\u3099は\u309a\u3099", "<\u0338=\u0338",
-    "\u05d0\u05b8\u05bc\u05c1", "\u0628\u064e\u0651\u0654", "\u0627\u0655\u0653", "\U00011935\U00011930",
+    "",
+    "a",
+    "plain ASCII\n",
+    "naïve café",
+    "日本語 テキスト",
+    "“quoted” – text 👍",
+    "привет",
+    "a\x00b\x00",
+    "\x00",
+    "e\u0301",
+    "cafe\u0301\x00e\u0301",
+    "Vie\u0323\u0302t Nam",
+    "a\u0302\u0323",
+    "\u1ea1\u0302",
+    "\u00e2\u0323",
+    "\u01b0\u0323\u0300",
+    "u\u0323\u031b\u0300",
+    "\u03b1\u0345\u0301\u0313",
+    "\u1f00\u0345\u0301",
+    "\u0390\u0316",
+    "\u01d5\u0316",
+    "\u212b\u2126\u1f71\u212a\u0340\u0341\u0343\u0344\u0374\u037e\u0387",
+    "\uf900\U0002f800\U0002fa1d",
+    "\u0958\u0959\u09dc\u0a33\u0b5c\u0f43\ufb1d\ufb2a\ufb2c\ufb4e",
+    "\u0915\u093c",
+    "\u2adc",
+    "\u2add\u0338",
+    "\U0001d15e\U0001d163\U0001d1bb",
+    "\U00011131\U00011127",
+    "\U000114b9\U000114ba",
+    "\U0001109a",
+    "\u1100\u1161",
+    "\u1100\u1161\u11a8",
+    "\uac00\u11a8",
+    "\uac01\u11a8",
+    "\uac00\u11a7",
+    "\u1100\u1100\u1161\u1161",
+    "\u1100\u0300\u1161",
+    "\uac00\u0300\u11a8",
+    "\u1161\u11a8",
+    "\u1112\u1175\u11c2",
+    "\ud7a3",
+    "\uac00\u1161\u11a8",
+    "a\u0300\u0300",
+    "a\u0316\u0316\u0300",
+    "a\u0327\u0316\u0301",
+    "a b\u0301",
+    "a\u200d\u0301",
+    "\u0301\u0316a\u0301",
+    "a\u0f39\u0327\u0334\u0301",
+    "\u0301",
+    "\u0316\u0301\u0316",
+    "\u09c7\u09be",
+    "\u09c7\u0334\u09be",
+    "\u0b47\u0b56",
+    "\u0cc6\u0cc2\u0cd5",
+    "\u0dd9\u0dcf\u0dca",
+    "\u0dd9\u0dca\u0dcf",
+    "\u1025\u102e\u0300",
+    "\u1b05\u1b35\u1b34",
+    "\u0f71\u0f72\u0f74\u0f80",
+    "\u0fb2\u0f71\u0f80",
+    "\u0f81\u0f73\u0f75",
+    "か\u3099は\u309a\u3099",
+    "<\u0338=\u0338",
+    "\u05d0\u05b8\u05bc\u05c1",
+    "\u0628\u064e\u0651\u0654",
+    "\u0627\u0655\u0653",
+    "\U00011935\U00011930",
     "\u0eba\u0e38",
-]  # fmt: skip
+]
 BROKEN = [
-    b"\xff", b"\xc3", b"e\xcc", b"e\x81", b"e\xcc\xcc\x81", b"e\xff\xcc\x81", b"\xed\xa0\x80\xcc\x81",
-    b"\x80\x80e\xcc\x81", b"\xf4\x90\x80\x80", b"\xe1\x84\x80\xe1\x85\x80\xe1\x85\xa1",
-    b"\xc0\x80e\xcc\x81", b"e\xcc\x81\xe1\x84",
-]  # fmt: skip
+    b"\xff",
+    b"\xc3",
+    b"e\xcc",
+    b"e\x81",
+    b"e\xcc\xcc\x81",
+    b"e\xff\xcc\x81",
+    b"\xed\xa0\x80\xcc\x81",
+    b"\x80\x80e\xcc\x81",
+    b"\xf4\x90\x80\x80",
+    b"\xe1\x84\x80\xe1\x85\x80\xe1\x85\xa1",
+    b"\xc0\x80e\xcc\x81",
+    b"e\xcc\x81\xe1\x84",
+]
 
 Call = Callable[[bytes], bytes]
 
@@ -72,7 +139,7 @@ def converted(size: int, path: Path) -> Path:
         input_signature=[tf.TensorSpec([size], tf.int32, name="text"), tf.TensorSpec([], tf.int32, name="length")],
     )
     def normalized(text: tf.Tensor, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(("bytes", "count"), nfc_graph.normalized(text, length), strict=True))
+        return dict(zip(("bytes", "count"), nfc.normalized(text, length), strict=True))
 
     flatbuffer.write(skeleton.convert({"nfc": normalized.get_concrete_function()}), path)
     return path
@@ -94,12 +161,12 @@ def caller(interpreter: Any, size: int) -> Call:
 
 @pytest.fixture(scope="module")
 def call(paths: dict[int, Path]) -> Call:
-    return caller(runner.litert(paths[SIZE], 1), SIZE)
+    return caller(interpreters.litert(paths[SIZE], 1), SIZE)
 
 
 @pytest.fixture(scope="module")
 def call_long(paths: dict[int, Path]) -> Call:
-    return caller(runner.litert(paths[LONG], 1), LONG)
+    return caller(interpreters.litert(paths[LONG], 1), LONG)
 
 
 def packed(pieces: Iterable[str]) -> list[bytes]:
@@ -206,7 +273,7 @@ def seconds(call: Call, data: bytes) -> float:
 
 
 def test_tensorflow_runs_the_same_file(paths: dict[int, Path]) -> None:
-    call = caller(runner.tensorflow(paths[SIZE], 1), SIZE)
+    call = caller(interpreters.tensorflow(paths[SIZE], 1), SIZE)
     check(call, [*(case.encode() for case in CASES), *BROKEN, *fuzz(500, seed=4)], SIZE)
 
 
@@ -214,7 +281,7 @@ def test_older_runtimes_know_all_of_it(paths: dict[int, Path]) -> None:
     offences = targets.check(paths[LONG])
     assert [offences[name]["offence"] for name in ("litert", "web", "tflite_2.17", "tflite_2.14")] == [None] * 4
     assert offences["android_demo"]["offence"] == "no signature serving_default"
-    assert not {"IF", "BITWISE_XOR", "RIGHT_SHIFT"} & set(graph.operator_names(flatbuffer.read(paths[LONG])))
+    assert not {"IF", "BITWISE_XOR", "RIGHT_SHIFT"} & set(edit.operator_names(flatbuffer.read(paths[LONG])))
 
 
 def test_ordinary_text_passes_the_quick_check() -> None:
@@ -235,8 +302,8 @@ def test_ordinary_text_passes_the_quick_check() -> None:
 
 
 def fails_quick_check(text: str) -> bool:
-    points = nfc_graph.code_points(tf.constant([*text.encode(), 0], tf.int32))
-    return bool(nfc_graph.fails_quick_check(points, nfc_tables.normalization()))
+    points = nfc.code_points(tf.constant([*text.encode(), 0], tf.int32))
+    return bool(nfc.fails_quick_check(points, nfc_tables.normalization()))
 
 
 def test_the_tables_are_small_and_refuse_what_the_graph_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
-from stages.lm import own_text
-from stages.lm.schedule import OwnTextSettings
+from autocomplete.common.errors import UserError
+from autocomplete.data import own_text
+from autocomplete.data.own_text import OwnTextSettings
 
 SETTINGS = OwnTextSettings(
     mask=True, passage_bytes=200, held_out=0.2, shingle_words=3, near_duplicate=0.4, calibration_passages=5
@@ -131,13 +131,15 @@ def test_hidden_files_are_passed_over_and_marks_of_other_systems_are_no_text(tmp
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"", "holds no text"), ("a.txt", b" \n\n ", "holds no text"),
+        ("a.txt", b"", "holds no text"),
+        ("a.txt", b" \n\n ", "holds no text"),
         ("a.txt", b"caf\xe9", r"a\.txt \(author\.text\) is not UTF-8 \(byte 3\)"),
         ("a.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', r'a\.jsonl:2: each line must be a JSON object with a key "text"'),
-        ("a.jsonl", b'{"text": null}\n', r"a\.jsonl:1"), ("a.jsonl", b"[1]\n", r"a\.jsonl:1"),
+        ("a.jsonl", b'{"text": null}\n', r"a\.jsonl:1"),
+        ("a.jsonl", b"[1]\n", r"a\.jsonl:1"),
         ("folder/b.jsonl", b"word\n", r"folder/b\.jsonl:1"),
     ],
-)  # fmt: skip
+)
 def test_a_text_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(content)

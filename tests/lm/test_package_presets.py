@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.errors import UserError
-from stages.lm import hub
-from stages.lm.sources import Hub, Pin
+from autocomplete.common.errors import UserError
+from autocomplete.presets import hub
+from autocomplete.presets.settings import Hub, Pin
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ import odd_texts
 import pytest
 import tokenizers
 from conftest import TEXT
-from tokenizers import pre_tokenizers
 
-from stages.lm import bpe_words, patterns, tokenizer
-from stages.lm.patterns import DIGITS, GPT2, LLAMA3, QWEN
+from autocomplete.graph import bpe_words
+from autocomplete.tokenizer import pre_tokenizers, tokenizer
+from autocomplete.tokenizer.pre_tokenizers import DIGITS, GPT2, LLAMA3, QWEN
 
 Step = dict[str, Any]
 Steps = tuple[str, ...]
-FORMS = [(row.name, steps) for row in patterns.PATTERNS for steps in row.steps]
-NAMES = [row.name for row in patterns.PATTERNS]
+FORMS = [(row.name, steps) for row in pre_tokenizers.PATTERNS for steps in row.steps]
+NAMES = [row.name for row in pre_tokenizers.PATTERNS]
 YOUNG = ["\U00011de0\U00011de1", "1\U00016ff4", "a\U00011de0!", " \U00016ff4\U00016ff5 "]
 
 
@@ -43,10 +43,10 @@ def written(steps: Steps) -> list[Step]:
 
 
 def name_of(part: Step | None) -> str | None:
-    return patterns.name_of(patterns.flat(part, "pretokenizers"))
+    return pre_tokenizers.name_of(pre_tokenizers.flat(part, "pretokenizers"))
 
 
-def library(part: Step) -> pre_tokenizers.PreTokenizer:
+def library(part: Step) -> tokenizers.pre_tokenizers.PreTokenizer:
     """What `tokenizers` makes of a part of tokenizer.json."""
     bare = json.loads(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str())
     return tokenizers.Tokenizer.from_str(json.dumps(bare | {"pre_tokenizer": part})).pre_tokenizer
@@ -64,8 +64,8 @@ def cuts(part: Step) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_row_is_found_again_from_what_is_written(name: str) -> None:
-    assert name_of(patterns.pre_tokenizer(name)) == name
-    assert name_of(json.loads(library(patterns.pre_tokenizer(name)).__getstate__())) == name
+    assert name_of(pre_tokenizers.pre_tokenizer(name)) == name
+    assert name_of(json.loads(library(pre_tokenizers.pre_tokenizer(name)).__getstate__())) == name
 
 
 @pytest.mark.parametrize(("name", "steps"), FORMS)
@@ -92,13 +92,13 @@ def test_forms_are_each_of_one_row() -> None:
 
 @pytest.mark.parametrize(("name", "steps"), FORMS)
 def test_all_forms_of_a_row_cut_alike(name: str, steps: Steps) -> None:
-    expected = cuts(patterns.pre_tokenizer(name))
+    expected = cuts(pre_tokenizers.pre_tokenizer(name))
     got = cuts(sequence(*written(steps)))
     assert [(t, a, b) for t, a, b in zip(texts(), got, expected, strict=True) if a != b][:3] == []
 
 
 def test_rows_cut_otherwise_than_each_other() -> None:
-    every = [cuts(patterns.pre_tokenizer(name)) for name in NAMES]
+    every = [cuts(pre_tokenizers.pre_tokenizer(name)) for name in NAMES]
     assert all(a != b for i, a in enumerate(every) for b in every[:i])
 
 
@@ -113,16 +113,18 @@ def test_known_patterns_cut_as_their_models_do() -> None:
     }
     plain = str.maketrans({"Ġ": " ", "Ċ": "\n", "č": "\r"})
     for name, expected in given.items():
-        made = library(patterns.pre_tokenizer(name)).pre_tokenize_str(text)
+        made = library(pre_tokenizers.pre_tokenizer(name)).pre_tokenize_str(text)
         assert [word.translate(plain) for word, _ in made] == expected, name
 
 
 def test_every_row_is_known_to_graphs() -> None:
     assert set(NAMES) == set(bpe_words.KNOWN) == set(tokenizer.BYTE_LEVEL)
-    assert set(patterns.OF_MODEL_TYPES.values()) <= set(NAMES)
+    assert set(pre_tokenizers.OF_MODEL_TYPES.values()) <= set(NAMES)
 
 
-_GPT2, _LLAMA3, _QWEN = (next(p.steps[-1][0] for p in patterns.PATTERNS if p.name == n) for n in (GPT2, LLAMA3, QWEN))
+_GPT2, _LLAMA3, _QWEN = (
+    next(p.steps[-1][0] for p in pre_tokenizers.PATTERNS if p.name == n) for n in (GPT2, LLAMA3, QWEN)
+)
 BYTES = words(use_regex=False)
 STRANGE = {
     "nothing": None,
@@ -160,22 +162,26 @@ STRANGE = {
 def test_what_has_no_row_has_no_name(name: str) -> None:
     part = STRANGE[name]
     assert name_of(part) is None
-    assert patterns.described(patterns.flat(part, "pretokenizers"))
+    assert pre_tokenizers.described(pre_tokenizers.flat(part, "pretokenizers"))
 
 
 def test_descriptions_say_the_steps_in_order() -> None:
     described = [
-        patterns.described(patterns.flat(part, "pretokenizers"))
+        pre_tokenizers.described(pre_tokenizers.flat(part, "pretokenizers"))
         for part in (None, sequence(digits(), words()), sequence(split("a|b"), BYTES), {"type": "Whitespace"})
     ]
     assert described[:3] == ["none", "digits + words", "a|b + bytes"]
     assert described[3].startswith("Whitespace")
-    assert len(patterns.described([{"type": "Foo", "more": "x" * 999}])) < 200
+    assert len(pre_tokenizers.described([{"type": "Foo", "more": "x" * 999}])) < 200
 
 
 def test_sequences_unfold_in_order_at_any_depth() -> None:
     a, b, c = ({"type": name} for name in "abc")
-    assert patterns.flat(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [a, b, c]
-    assert patterns.flat({"type": "Sequence", "normalizers": [a, b]}, "normalizers") == [a, b]
+    assert pre_tokenizers.flat(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [
+        a,
+        b,
+        c,
+    ]
+    assert pre_tokenizers.flat({"type": "Sequence", "normalizers": [a, b]}, "normalizers") == [a, b]
     with pytest.raises(KeyError):
-        patterns.flat({"type": "Sequence", "normalizers": [a, b]}, "pretokenizers")
+        pre_tokenizers.flat({"type": "Sequence", "normalizers": [a, b]}, "pretokenizers")

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from conftest import ROOT, Toy, stage
 
-from stages.errors import UserError
-from stages.files import tree_sha256
-from stages.lm import hub, loading, presets, text
-from stages.lm.sources import Hub, Pin
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import tree_sha256
+from autocomplete.data import evaluation_text
+from autocomplete.presets import hub, loading, presets
+from autocomplete.presets.settings import Hub, Pin
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 
@@ -29,7 +30,7 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
     assert sum(p.stat().st_size for p in SHIPPED.rglob("*")) <= 16_000_000
     ids = json.loads((SHIPPED / "assets/tokenizer/vocabulary.json").read_text())
     assert ids["<|endoftext|>"] != 0
-    assert text.read_documents(SHIPPED / presets.EVALUATION_TEXT, "key")
+    assert evaluation_text.read_documents(SHIPPED / presets.EVALUATION_TEXT, "key")
 
 
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
@@ -56,16 +57,16 @@ def test_a_missing_folder(preset: str) -> None:
 
 def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no config\.json"):
-        loading.load_folder(tmp_path)
+        loading.load(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match="is no JSON in UTF-8"):
-        loading.load_folder(tmp_path)
+        loading.load(tmp_path)
     (tmp_path / "config.json").write_text('{"class_name": "BertBackbone"}')
     with pytest.raises(UserError, match="is a BertBackbone; families that can be converted: gpt2"):
-        loading.load_folder(tmp_path)
+        loading.load(tmp_path)
     shutil.copy(SHIPPED / "config.json", tmp_path)
     with pytest.raises(UserError, match="cannot be loaded"):
-        loading.load_folder(tmp_path)
+        loading.load(tmp_path)
 
 
 def test_a_tokenizer_of_its_own_is_refused() -> None:

@@ -18,8 +18,8 @@ import pytest
 from conftest import Toy
 from families import FAMILIES, quietly
 
-from stages.errors import UserError
-from stages.lm import loading, safety
+from autocomplete.common.errors import UserError
+from autocomplete.presets import loading, safety
 
 Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
 
@@ -80,9 +80,11 @@ def code(marker: Path) -> str:
 def keras_lambda(content: dict[str, Any], marker: Path) -> None:
     function = {"class_name": "__lambda__", "config": {"code": code(marker), "defaults": None, "closure": None}}
     content["config"]["preprocessor"] = {
-        "module": "keras.layers", "class_name": "Lambda", "registered_name": None,
+        "module": "keras.layers",
+        "class_name": "Lambda",
+        "registered_name": None,
         "config": {"name": "x", "function": function},
-    }  # fmt: skip
+    }
 
 
 def bare_lambda(content: dict[str, Any], marker: Path) -> None:
@@ -93,9 +95,11 @@ def torch_module(content: dict[str, Any], marker: Path) -> None:
     buffer = io.BytesIO()
     pickle.dump(Runs(marker), buffer)
     content["config"]["preprocessor"] = {
-        "module": "keras.layers", "class_name": "TorchModuleWrapper", "registered_name": None,
+        "module": "keras.layers",
+        "class_name": "TorchModuleWrapper",
+        "registered_name": None,
         "config": {"module": base64.b64encode(buffer.getvalue()).decode()},
-    }  # fmt: skip
+    }
 
 
 def elsewhere(content: dict[str, Any], marker: Path) -> None:
@@ -112,8 +116,11 @@ def of_a_family_elsewhere(content: dict[str, Any], marker: Path) -> None:
 
 def function(content: dict[str, Any], marker: Path) -> None:
     content["config"]["dropout"] = {
-        "module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "get_file"
-    }  # fmt: skip
+        "module": "keras.utils",
+        "class_name": "function",
+        "config": "get_file",
+        "registered_name": "get_file",
+    }
 
 
 def compiled(content: dict[str, Any], marker: Path) -> None:
@@ -200,7 +207,7 @@ def test_what_would_run_or_reach_out_is_refused(toy: Toy, tmp_path: Path, name: 
     shutil.copytree(toy.preset, folder)
     plant(folder, marker)
     with pytest.raises(UserError, match=message) as refused:
-        loading.load_folder(folder)
+        loading.load(folder)
     assert "\n" not in str(refused.value)
     assert not marker.exists()
 

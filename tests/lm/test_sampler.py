@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.lm import sampler
-from stages.lm.sampler import Sampler, choose, draws
+from autocomplete.graph import sampler
+from autocomplete.graph.sampler import Sampler, choose, draws
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
 DRAWS = 4000

@@ -8,8 +8,8 @@ import pytest
 import sentencepiece
 from conftest import TEXT
 
-from stages.errors import UserError
-from stages.lm import sentencepieces
+from autocomplete.common.errors import UserError
+from autocomplete.tokenizer import sentencepieces
 
 
 def trained(path: Path, **changes: Any) -> Path:

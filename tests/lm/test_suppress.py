@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from conftest import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy, driver, keras_greedy
 
-from stages.lm import drivers, loop, tokenizer
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, linker, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import drivers, growing_loop
+from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.tflite import edit, flatbuffer, linker
+from autocomplete.tokenizer import tokenizer
 
 LETTERS = b"eEtT"
-LENGTHS = loop.Lengths(SEQUENCE, CHUNK, 4)
+LENGTHS = growing_loop.Lengths(SEQUENCE, CHUNK, 4)
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,12 @@ def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: p
 
 
 @pytest.fixture(scope="module")
-def generate(models: Path) -> tokens.Generate:
-    return tokens.interpreted(runner.litert(models / "tokens.tflite", 1))
+def generate(models: Path) -> tokens_model.Generate:
+    return tokens_model.interpreted(interpreters.litert(models / "tokens.tflite", 1))
 
 
 def completer(models: Path, name: str) -> Callable[[bytes], bytes]:
-    return runner.complete(runner.tensorflow(models / f"{name}.tflite", 1))
+    return interpreters.complete(interpreters.tensorflow(models / f"{name}.tflite", 1))
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:
@@ -52,21 +54,21 @@ def ids_of(toy: Toy, prompt: str) -> list[int]:
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_tokens_and_text_equal_keras_without_these_tokens(
-    toy: Toy, models: Path, generate: tokens.Generate, suppressed: list[int], prompt: str
+    toy: Toy, models: Path, generate: tokens_model.Generate, suppressed: list[int], prompt: str
 ) -> None:
     ids = ids_of(toy, prompt)
     expected = keras_greedy(toy, ids, SEQUENCE, suppressed)
     assert expected != keras_greedy(toy, ids, SEQUENCE)
-    assert generate(ids, SEQUENCE, tokens.Sampling())[len(ids) :] == expected
+    assert generate(ids, SEQUENCE, tokens_model.Sampling())[len(ids) :] == expected
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     text = b"".join(pieces[t] for t in expected).decode(errors="ignore").encode()
     assert completer(models, "greedy")(prompt.encode()) == prompt.encode() + text
 
 
 @pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (100.0, 0, 1.0), (1.0, 5, 1.0), (1.0, 0, 0.9), (0.001, 0, 1.0)])
-def test_drawn_tokens_are_others(toy: Toy, generate: tokens.Generate, suppressed: list[int], rule: Any) -> None:
+def test_drawn_tokens_are_others(toy: Toy, generate: tokens_model.Generate, suppressed: list[int], rule: Any) -> None:
     ids = ids_of(toy, "Returns the")
-    answers = [generate(ids, SEQUENCE, tokens.Sampling(*rule, seed))[len(ids) :] for seed in range(30)]
+    answers = [generate(ids, SEQUENCE, tokens_model.Sampling(*rule, seed))[len(ids) :] for seed in range(30)]
     assert not {t for answer in answers for t in answer} & set(suppressed)
     assert len({tuple(a) for a in answers}) > 10 or rule[0] < 0.1
 
@@ -80,5 +82,5 @@ def test_drawn_text_is_other_text(models: Path, name: str) -> None:
 
 
 def test_built_in_operators_only(models: Path) -> None:
-    names = graph.operator_names(flatbuffer.read(models / "tokens.tflite"))
+    names = edit.operator_names(flatbuffer.read(models / "tokens.tflite"))
     assert not [n for n in names if n.startswith("Flex") or not n.isupper()]

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from conftest import Toy
 
-from stages.errors import UserError
-from stages.lm import text
+from autocomplete.common.errors import UserError
+from autocomplete.data import evaluation_text
 
 
 def test_jsonl_and_plain_text(tmp_path: Path) -> None:
     lines, plain = tmp_path / "a.jsonl", tmp_path / "a.txt"
     lines.write_text('{"text": "one\\u2028still one"}\n\n{"text": "two\\n\\nmore"}\n')
     plain.write_text("one\ntwo\n\n\nthree\n")
-    assert text.read_documents(lines, "key") == ["one\u2028still one", "two\n\nmore"]
-    assert text.read_documents(plain, "key") == ["one\ntwo", "three"]
+    assert evaluation_text.read_documents(lines, "key") == ["one\u2028still one", "two\n\nmore"]
+    assert evaluation_text.read_documents(plain, "key") == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize(
@@ -29,23 +29,23 @@ def test_jsonl_and_plain_text(tmp_path: Path) -> None:
 def test_bad_files_are_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        text.read_documents(tmp_path / name, "key")
+        evaluation_text.read_documents(tmp_path / name, "key")
 
 
 def test_prompts_are_lines(tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text("one \n\n  two\u2028words\r\n")
-    assert text.read_prompts(path, "key") == ["one", "two\u2028words"]
+    assert evaluation_text.read_prompts(path, "key") == ["one", "two\u2028words"]
     path.write_text("\n \n")
     with pytest.raises(UserError, match="holds no prompts"):
-        text.read_prompts(path, "key")
+        evaluation_text.read_prompts(path, "key")
     with pytest.raises(UserError, match="is missing; key names a text file, one prompt a line"):
-        text.read_prompts(tmp_path / "elsewhere", "key")
+        evaluation_text.read_prompts(tmp_path / "elsewhere", "key")
 
 
 def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
-    windows = text.windows(documents, toy.bpe, text.Marks(None, 1), length=16, most=5)
+    windows = evaluation_text.windows(documents, toy.bpe, evaluation_text.Marks(None, 1), length=16, most=5)
     assert windows.shape == (5, 16)
     first = [1, *toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids]
     assert windows.reshape(-1)[: len(first)].tolist() == first
@@ -53,18 +53,20 @@ def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy)
 
 def test_too_little_text_for_a_window(toy: Toy) -> None:
     with pytest.raises(UserError, match="less than one window of 64"):
-        text.windows(["tiny"], toy.bpe, text.Marks(None, 1), length=64, most=5)
+        evaluation_text.windows(["tiny"], toy.bpe, evaluation_text.Marks(None, 1), length=64, most=5)
 
 
 def test_beginnings_encode_to_themselves(toy: Toy) -> None:
-    found = text.beginnings(["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, most=3)
+    found = evaluation_text.beginnings(
+        ["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, most=3
+    )
     assert len(found) == 1
     assert len(toy.bpe.encode(found[0]).ids) == 6
 
 
 def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
-    windows = text.windows(documents, toy.bpe, text.Marks(start=0, end=1), length=16, most=5)
+    windows = evaluation_text.windows(documents, toy.bpe, evaluation_text.Marks(start=0, end=1), length=16, most=5)
     assert windows.shape == (5, 16)
     assert windows[:, 0].tolist() == [0] * 5
     stream = [*toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids, 1]
@@ -73,5 +75,5 @@ def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
 
 def test_marks_of_a_model() -> None:
     model = {"add_start_token": True, "start_token_id": 5, "end_token_id": 7}
-    assert text.Marks.of(model) == text.Marks(5, 7)
-    assert text.Marks.of(model | {"add_start_token": False}) == text.Marks(None, 7)
+    assert evaluation_text.Marks.of(model) == evaluation_text.Marks(5, 7)
+    assert evaluation_text.Marks.of(model | {"add_start_token": False}) == evaluation_text.Marks(None, 7)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from conftest import Toy, gpt2_vocabulary
 
-from stages.lm import bpe_tables, token_bytes, utf8
+from autocomplete.graph import bpe_tables, token_bytes, utf8
 
 ROOM = 64
 
@@ -113,7 +113,7 @@ def test_all_of_gpt2s_tokens_say_their_bytes() -> None:
     [(0, 255, np.uint8), (-1, 254, np.uint8), (0, 65535, np.int16), (-1, 65534, np.int16), (0, 65536, np.int32)],
 )
 def test_columns_are_as_narrow_as_their_numbers_allow(least: int, most: int, kind: type) -> None:
-    from stages.lm.bpe_graph import lookup
+    from autocomplete.graph.bpe import lookup
 
     numbers = np.array([least, most, 0, 7], np.int64)
     column = bpe_tables.column(numbers)

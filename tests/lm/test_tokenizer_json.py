@@ -13,9 +13,9 @@ import tokenizers
 from conftest import TEXT
 from tokenizers import models, processors, trainers
 
-from stages.errors import UserError
-from stages.lm import patterns, tokenizer, tokenizer_json
-from stages.lm.tokenizer_json import BLANK
+from autocomplete.common.errors import UserError
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
+from autocomplete.tokenizer.tokenizer_json import BLANK
 
 Content = dict[str, Any]
 PLACE = "here/tokenizer.json"
@@ -51,7 +51,7 @@ def normalizers(*steps: Content) -> Content:
     return {"type": "Sequence", "normalizers": list(steps)}
 
 
-def pre_tokenizers(*steps: Content) -> Content:
+def pre_tokenizer_sequence(*steps: Content) -> Content:
     return {"type": "Sequence", "pretokenizers": list(steps)}
 
 
@@ -76,14 +76,27 @@ def refused(call: Callable[[], Any], key: str) -> None:
 def test_everything_left_out_is_filled_in() -> None:
     made = completed({"pre_tokenizer": None, "model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})
     assert made == {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
-        "pre_tokenizer": None, "post_processor": None, "decoder": BYTES,
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": BYTES,
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
-            "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]],
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {"a": 0, "b": 1, "ab": 2},
+            "merges": [["a", "b"]],
         },
-    }  # fmt: skip
+    }
     assert completed(made) == made
     assert tokenizers.Tokenizer.from_str(json.dumps(made)).encode("aab").ids == [0, 2]
 
@@ -131,13 +144,18 @@ def test_flags_of_added_tokens_are_off_where_they_are_left_out() -> None:
     assert completed(content(added_tokens=None))["added_tokens"] == []
 
 
-FAMILIES = {"gpt2": patterns.GPT2, "llama": patterns.LLAMA3, "qwen2": patterns.QWEN, "qwen3": patterns.QWEN}
+FAMILIES = {
+    "gpt2": pre_tokenizers.GPT2,
+    "llama": pre_tokenizers.LLAMA3,
+    "qwen2": pre_tokenizers.QWEN,
+    "qwen3": pre_tokenizers.QWEN,
+}
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_words_are_cut_by_the_model_type_where_nothing_is_said(model_type: str) -> None:
     made = completed({"model": model()}, model_type)
-    assert made["pre_tokenizer"] == patterns.pre_tokenizer(FAMILIES[model_type])
+    assert made["pre_tokenizer"] == pre_tokenizers.pre_tokenizer(FAMILIES[model_type])
     rules = tokenizer_json.rules(made, PLACE)
     assert (rules.words, rules.nfc) == (FAMILIES[model_type], model_type.startswith("qwen"))
     said = completed({"model": model(), "normalizer": None}, model_type)
@@ -201,13 +219,14 @@ DAMAGED: dict[str, tuple[Any, str]] = {
     "an added token's id as a string": (content(added_tokens=[added("<x>") | {"id": "9"}]), "added_tokens"),
     "an added token's id below 0": (content(added_tokens=[added("<x>", -1)]), "added_tokens"),
     "an added token's id true": (
-        content(added_tokens=[added("<x>") | {"id": True}], model={"vocab": {"a": 0}, "merges": []}), "added_tokens"
+        content(added_tokens=[added("<x>") | {"id": True}], model={"vocab": {"a": 0}, "merges": []}),
+        "added_tokens",
     ),
     "an added token with another's id": (content(added_tokens=[added("<x>", 1)]), "added_tokens"),
     "an added token with a second id": (content(added_tokens=[added("ab", 9)]), "added_tokens"),
     "two added tokens of one id": (content(added_tokens=[added("<x>"), added("<y>")]), "added_tokens"),
     "an added token twice": (content(added_tokens=[added("<x>"), added("<x>", 10)]), "added_tokens"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -229,12 +248,12 @@ def of_characters(**changes: Any) -> tokenizer_json.Rules:
 
 def test_rules_of_bytes() -> None:
     plain = rules()
-    assert (plain.byte_level, plain.words, plain.cut) == (True, patterns.GPT2, "words")
+    assert (plain.byte_level, plain.words, plain.cut) == (True, pre_tokenizers.GPT2, "words")
     assert (plain.nfc, plain.prefix, plain.added, plain.special, plain.flagged) == (False, "never", (), frozenset(), ())
     assert rules(normalizer=NFC).nfc and rules(normalizer=normalizers(NFC, normalizers(NFC))).nfc
     assert not rules(normalizer=normalizers()).nfc
     digits = pre_tokenizers({"type": "Digits", "individual_digits": True}, BYTES)
-    assert rules(pre_tokenizer=digits).words == patterns.DIGITS
+    assert rules(pre_tokenizer=digits).words == pre_tokenizers.DIGITS
     unknown = rules(pre_tokenizer=pre_tokenizers({"type": "Punctuation", "behavior": "Isolated"}, BYTES))
     assert (unknown.byte_level, unknown.words) == (True, None)
     assert unknown.cut.startswith("Punctuation") and unknown.cut.endswith("+ words")
@@ -245,9 +264,9 @@ SCHEMES = {"first": "missing", "always": "missing", "never": "never"}
 
 def test_rules_of_characters() -> None:
     replaced = of_characters(normalizer=REPLACE)
-    assert (replaced.byte_level, replaced.words, replaced.prefix) == (False, patterns.SENTENCEPIECE, "never")
+    assert (replaced.byte_level, replaced.words, replaced.prefix) == (False, pre_tokenizers.SENTENCEPIECE, "never")
     llama = of_characters(normalizer=normalizers(PREPEND, REPLACE))
-    assert (llama.words, llama.prefix, llama.nfc) == (patterns.SENTENCEPIECE, "always", False)
+    assert (llama.words, llama.prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
     for cut in (AT_BLANKS, pre_tokenizers(AT_BLANKS, AT_BLANKS), pre_tokenizers()):
         found = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
         assert dataclasses.replace(found, cut="none") == replaced
@@ -255,12 +274,12 @@ def test_rules_of_characters() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_rules_of_metaspace(scheme: str) -> None:
-    for split, words in ((True, patterns.METASPACE), (False, patterns.SENTENCEPIECE)):
+    for split, words in ((True, pre_tokenizers.METASPACE), (False, pre_tokenizers.SENTENCEPIECE)):
         found = of_characters(pre_tokenizer=METASPACE | {"prepend_scheme": scheme, "split": split})
         assert (found.byte_level, found.words, found.prefix) == (False, words, SCHEMES[scheme])
     bare = {"type": "Metaspace", "replacement": BLANK}
     assert of_characters(pre_tokenizer=bare).prefix == "missing"
-    assert of_characters(pre_tokenizer=bare).words == patterns.METASPACE
+    assert of_characters(pre_tokenizer=bare).words == pre_tokenizers.METASPACE
     assert of_characters(pre_tokenizer=bare | {"add_prefix_space": False}).prefix == "never"
     assert of_characters(pre_tokenizer=pre_tokenizers(bare | {"add_prefix_space": True})).prefix == "missing"
 
@@ -297,7 +316,8 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "Prepend behind Replace": (content(normalizer=normalizers(REPLACE, PREPEND)), "normalizer Prepend"),
     "Prepend twice": (content(normalizer=normalizers(PREPEND, PREPEND, REPLACE)), "normalizer Prepend"),
     "Replace of another sign": (
-        content(normalizer=REPLACE | {"pattern": {"String": "a"}}, pre_tokenizer=None), "normalizer Replace"
+        content(normalizer=REPLACE | {"pattern": {"String": "a"}}, pre_tokenizer=None),
+        "normalizer Replace",
     ),
     "Replace by another sign": (content(normalizer=REPLACE | {"content": "_"}), "normalizer Replace"),
     "Replace of a pattern": (content(normalizer=REPLACE | {"pattern": {"Regex": " "}}), "normalizer Replace"),
@@ -310,7 +330,8 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "blanks cut away": (content(pre_tokenizer=AT_BLANKS), "pre_tokenizer is"),
     "words behind blanks": (content(normalizer=REPLACE, pre_tokenizer={"type": "Whitespace"}), "pre_tokenizer is"),
     "a split elsewhere": (
-        content(normalizer=REPLACE, pre_tokenizer=AT_BLANKS | {"pattern": {"String": "a"}}), "pre_tokenizer is"
+        content(normalizer=REPLACE, pre_tokenizer=AT_BLANKS | {"pattern": {"String": "a"}}),
+        "pre_tokenizer is",
     ),
     "Metaspace with another sign": (content(pre_tokenizer=METASPACE | {"replacement": "_"}), "pre_tokenizer is"),
     "Metaspace twice": (content(pre_tokenizer=pre_tokenizers(METASPACE, METASPACE)), "pre_tokenizer is"),
@@ -326,7 +347,7 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "a sequence of nothing": (content(pre_tokenizer={"type": "Sequence"}), "pre_tokenizer is"),
     "a sequence of null": (content(normalizer={"type": "Sequence", "normalizers": None}), "normalizer is"),
     "no kind": (content(normalizer={}), "normalizer"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -421,10 +442,12 @@ def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
     start["special_tokens"] = {"<s>": {"id": "<s>", "ids": [tokens[0]["id"]], "tokens": ["<s>"]}}
     return completed(
         {
-            "added_tokens": tokens, "pre_tokenizer": patterns.pre_tokenizer(words), "model": told,
+            "added_tokens": tokens,
+            "pre_tokenizer": pre_tokenizers.pre_tokenizer(words),
+            "model": told,
             "post_processor": processors_of(BYTES, start),
         }
-    )  # fmt: skip
+    )
 
 
 SPECIAL = [{"content": name, "special": True} for name in ("<s>", "<|x|>", "hello", "a b", " ", "\n\n")]
@@ -440,10 +463,10 @@ def strings() -> list[str]:
 
 
 CLIENTS: dict[str, Callable[[], Content]] = {
-    "special tokens first": lambda: trained(patterns.GPT2, [*SPECIAL, *OTHERS]),
-    "special tokens last": lambda: trained(patterns.QWEN, [SPECIAL[0], *OTHERS, *SPECIAL[1:]]),
-    "holes": lambda: trained(patterns.GPT2, [t | {"id": 900 - 7 * i} for i, t in enumerate([*SPECIAL, *OTHERS])]),
-    "whole words": lambda: trained(patterns.LLAMA3, [*SPECIAL[:2], *OTHERS], ignore_merges=True),
+    "special tokens first": lambda: trained(pre_tokenizers.GPT2, [*SPECIAL, *OTHERS]),
+    "special tokens last": lambda: trained(pre_tokenizers.QWEN, [SPECIAL[0], *OTHERS, *SPECIAL[1:]]),
+    "holes": lambda: trained(pre_tokenizers.GPT2, [t | {"id": 900 - 7 * i} for i, t in enumerate([*SPECIAL, *OTHERS])]),
+    "whole words": lambda: trained(pre_tokenizers.LLAMA3, [*SPECIAL[:2], *OTHERS], ignore_merges=True),
 }
 
 
@@ -465,7 +488,7 @@ def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: s
 SPOKEN: dict[str, Callable[[], Content]] = {
     "a merge": lambda: completed(content(added_tokens=[added("ab", VOCAB["ab"], special=True)])),
     "a character": lambda: completed(content(added_tokens=[added("a", VOCAB["a"], special=True)])),
-    "a whole word": lambda: trained(patterns.GPT2, [*SPECIAL, *OTHERS], ignore_merges=True),
+    "a whole word": lambda: trained(pre_tokenizers.GPT2, [*SPECIAL, *OTHERS], ignore_merges=True),
 }
 
 

@@ -9,14 +9,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stages.errors import UserError
-from stages.lm import muon, training
-from stages.lm.schedule import PretrainingSettings
+from autocomplete.common.errors import UserError
+from autocomplete.train import muon, training
+from autocomplete.train.settings import PretrainingSettings
 
 SETTINGS = PretrainingSettings(
-    context=16, batch=4, steps=12, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=5, checkpoint_every=4,
+    context=16,
+    batch=4,
+    steps=12,
+    learning_rate=1e-2,
+    warmup=2,
+    weight_decay=0.01,
+    seed=5,
+    checkpoint_every=4,
     falling=0.25,
-)  # fmt: skip
+)
 
 
 class InterruptedRunError(Exception):
@@ -26,9 +33,15 @@ class InterruptedRunError(Exception):
 def backbone(precision: str = "float32", layers: int = 1) -> keras.Model:
     keras.utils.set_random_seed(3)
     return keras_hub.models.GPT2Backbone(
-        vocabulary_size=30, num_layers=layers, num_heads=2, hidden_dim=16, intermediate_dim=32, dropout=0.0,
-        max_sequence_length=16, dtype=precision,
-    )  # fmt: skip
+        vocabulary_size=30,
+        num_layers=layers,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        dropout=0.0,
+        max_sequence_length=16,
+        dtype=precision,
+    )
 
 
 def stream() -> training.Stream:
@@ -132,9 +145,10 @@ def test_bits_per_byte_scores_each_token_once_behind_half_a_window() -> None:
     bits, size = 0.0, 0
     for place in range(1, 25):
         first = 0 if place <= context else (place - 1) // 4 * 4 - 4
-        logits = model.token_embedding(model({
-            "token_ids": tokens[None, first:place], "padding_mask": np.ones((1, place - first), np.int32)
-        }), reverse=True)[0, -1]  # fmt: skip
+        logits = model.token_embedding(
+            model({"token_ids": tokens[None, first:place], "padding_mask": np.ones((1, place - first), np.int32)}),
+            reverse=True,
+        )[0, -1]
         bits -= float(tf.nn.log_softmax(logits)[tokens[place]]) / np.log(2)
         size += lengths[tokens[place]]
     assert training.bits_per_byte(model, tokens, lengths, context) == pytest.approx(bits / size, rel=1e-5)

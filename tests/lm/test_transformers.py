@@ -11,19 +11,31 @@ import pytest
 import references
 from conftest import CHUNK, SLOTS, TEXT
 
+from autocomplete.common.files import read_json
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import perplexity
+from autocomplete.graph import core
+from autocomplete.model import families
+from autocomplete.presets.settings import DESCRIPTION
+from autocomplete.runtime import compiled
+from autocomplete.tflite import flatbuffer
+from autocomplete.tokenizer import tokenizer
 from stages import author
-from stages.files import read_json
-from stages.lm import core, families, tokenizer
-from stages.lm.sources import DESCRIPTION
-from stages.measure import quality
-from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer
 
 # Of tests/workers/transformers_toys.py: transformers' model_type, and what is special about it.
 TOYS = (
-    "gpt2", "llama", "llama_tied", "llama2", "llama2_metaspace", "mistral", "qwen2", "qwen3", "gemma", "gemma2",
+    "gpt2",
+    "llama",
+    "llama_tied",
+    "llama2",
+    "llama2_metaspace",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
     "gemma3_text",
-)  # fmt: skip
+)
 MOST, MEAN = 1e-3, 1e-4  # how far logits may be apart
 
 Ids = list[list[int]]
@@ -87,7 +99,7 @@ def test_logits_are_transformers(toy: Toy, session: compiled.Session, read_by_pr
     session.prefill(toy.ids[:read_by_prefill], CHUNK)
     got = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])
     expected = toy.logits[read_by_prefill:]
-    most, mean = quality.difference(got[:, : expected.shape[1]], expected)
+    most, mean = perplexity.difference(got[:, : expected.shape[1]], expected)
     assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
     assert expected.std() > 0.1  # else any would do
 

@@ -12,21 +12,28 @@ import pytest
 from conftest import TEXT, Toy
 from families import FAMILIES, quietly
 
-from stages.errors import UserError
-from stages.files import tree_sha256
-from stages.lm import finetune, loading, presets, text, tuning
-from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
-from stages.quiet import quiet
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import tree_sha256
+from autocomplete.common.native_log import quiet
+from autocomplete.data import evaluation_text
+from autocomplete.data.own_text import OwnTextSettings
+from autocomplete.presets import loading, presets
+from autocomplete.train import finetune, tuning
+from autocomplete.train.settings import TrainingSettings, TuningSettings
 
 SETTINGS = TuningSettings(
-    method="full", lora_rank=4, minutes=None, patience=9, held_out_windows=8,
+    method="full",
+    lora_rank=4,
+    minutes=None,
+    patience=9,
+    held_out_windows=8,
     text=OwnTextSettings(
         mask=True, passage_bytes=200, held_out=0.2, shingle_words=6, near_duplicate=0.4, calibration_passages=5
     ),
     training=TrainingSettings(
         context=16, batch=4, steps=24, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=5, checkpoint_every=6
     ),
-)  # fmt: skip
+)
 
 
 class KilledError(Exception):
@@ -64,7 +71,7 @@ def run(preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: 
 def dropping_out(toy: Toy, folder: Path) -> Path:
     """The toy with dropout, whose random numbers a checkpoint must hold too."""
     with quiet():
-        model = loading.load_folder(toy.preset)
+        model = loading.load(toy.preset).model
         config = model.backbone.get_config() | {"dropout": 0.2}
         backbone = type(model.backbone).from_config(config)
         for new, old in zip(backbone.weights, model.backbone.weights, strict=True):
@@ -129,8 +136,8 @@ def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path,
     best = min(points, key=lambda p: p.held_out_loss)
     assert 0 < told["best_step"] == best.step < told["steps_made"] == points[-1].step
     with quiet():
-        model = loading.load_folder(tmp_path / "out")
-        reread = text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
+        model = loading.load(tmp_path / "out").model
+        reread = evaluation_text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
         encoded = [[1, *toy.bpe.encode(d).ids] for d in reread]
     tokens = np.array([t for e in encoded for t in e])[: 8 * 17].reshape(8, 17)
     loss = tuning._measure(model.backbone, tokens, 4)()
@@ -159,7 +166,7 @@ def test_lora_of_each_family_is_merged_into_an_ordinary_preset(
     changed = sum(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert 0 < changed < len(before)
     with quiet():
-        model = loading.load_folder(tmp_path / "out")
+        model = loading.load(tmp_path / "out").model
     assert not any("lora" in w.path for w in model.backbone.weights)
 
 
@@ -174,7 +181,8 @@ def test_a_model_without_such_a_layer_is_refused() -> None:
 def test_what_is_written_beside_the_preset(toy: Toy, own: Path, work: Path, tmp_path: Path) -> None:
     told = run(toy.preset, own, SETTINGS, tmp_path / "out")
     evaluation, calibration = (
-        text.read_documents(tmp_path / "out" / name, "key") for name in ("evaluation.jsonl", "calibration.jsonl")
+        evaluation_text.read_documents(tmp_path / "out" / name, "key")
+        for name in ("evaluation.jsonl", "calibration.jsonl")
     )
     assert len(evaluation) == told["held_out_passages"]
     assert len(calibration) == 5

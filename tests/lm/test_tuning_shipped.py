@@ -12,9 +12,12 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from stages.lm import finetune, loading, tokenizer, tuning
-from stages.lm.schedule import OwnTextSettings, TrainingSettings, TuningSettings
-from stages.quiet import quiet
+from autocomplete.common.native_log import quiet
+from autocomplete.data.own_text import OwnTextSettings
+from autocomplete.presets import loading
+from autocomplete.tokenizer import tokenizer
+from autocomplete.train import finetune, tuning
+from autocomplete.train.settings import TrainingSettings, TuningSettings
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 STEPS, WINDOWS = 25, 32
@@ -41,7 +44,7 @@ def perplexity(preset: Path, text: str) -> float:
     bpe = tokenizer.load(preset / tokenizer.FOLDER)
     tokens = np.array([1, *bpe.encode(text).ids], np.int32)[: WINDOWS * 257].reshape(WINDOWS, 257)
     with quiet():
-        model = loading.load_folder(preset)
+        model = loading.load(preset).model
         return float(np.exp(tuning._measure(model.backbone, tokens, 8)()))
 
 

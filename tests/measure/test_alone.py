@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.measure import alone
+from autocomplete.evaluate import benchmark_lock
 
 WORKER = """
 import sys, time
@@ -23,7 +23,7 @@ with alone.alone():
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alone, "_PLACE", tmp_path / "timing")
+    monkeypatch.setattr(benchmark_lock, "_PLACE", tmp_path / "timing")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
@@ -36,14 +36,14 @@ def test_one_after_another(tmp_path: Path) -> None:
 
 
 def test_who_measures_is_said_while_it_lives() -> None:
-    assert alone.measuring() is None
-    with alone.alone():
-        assert alone.measuring() == os.getpid()
-    assert alone.measuring() is None
+    assert benchmark_lock.measuring() is None
+    with benchmark_lock.alone():
+        assert benchmark_lock.measuring() == os.getpid()
+    assert benchmark_lock.measuring() is None
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    alone._PLACE.with_suffix(".pid").write_text(str(dead.pid))
-    assert alone.measuring() is None
+    benchmark_lock._PLACE.with_suffix(".pid").write_text(str(dead.pid))
+    assert benchmark_lock.measuring() is None
 
 
 def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
@@ -54,12 +54,12 @@ def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
     worker.kill()
     worker.wait()
     began = time.monotonic()
-    alone._PLACE = next(tmp_path.glob("*.pid")).with_suffix("")
-    with alone.alone():
+    benchmark_lock._PLACE = next(tmp_path.glob("*.pid")).with_suffix("")
+    with benchmark_lock.alone():
         assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(("said", "share"), [("1", 1), ("8", 4), ("", 4), ("0", 4), ("two", 4)])
 def test_share_of_cores(monkeypatch: pytest.MonkeyPatch, said: str, share: int) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert alone.share_of_cores(4) == share
+    assert benchmark_lock.share_of_cores(4) == share

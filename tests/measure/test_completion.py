@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from stages.errors import UserError
-from stages.measure import completion
-from stages.measure.completion import Cut
+from autocomplete.common.errors import UserError
+from autocomplete.evaluate import completion
+from autocomplete.evaluate.completion import Cut
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve"
 
@@ -33,10 +33,16 @@ def test_too_short_texts_are_refused() -> None:
 @pytest.mark.parametrize(
     ("suggestion", "right"),
     [
-        (" four five six ", 3), (" four five six", 2), (" four five", 1), (" four\n\tfive  six seven", 3),
-        ("four five six\n", 3), (" fourteen five six ", 0), ("", 0), (" four nine six ", 1),
+        (" four five six ", 3),
+        (" four five six", 2),
+        (" four five", 1),
+        (" four\n\tfive  six seven", 3),
+        ("four five six\n", 3),
+        (" fourteen five six ", 0),
+        ("", 0),
+        (" four nine six ", 1),
     ],
-)  # fmt: skip
+)
 def test_words_count_when_a_blank_ends_them(suggestion: str, right: int) -> None:
     measured = completion.measure(lambda _: suggestion, [Cut(0, "one two three", [" four", " five", " six"])])
     assert [measured[f"accepted_words_{n}"] for n in (1, 2, 3)] == [float(right >= n) for n in (1, 2, 3)]

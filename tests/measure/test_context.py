@@ -4,7 +4,7 @@ import re
 
 from conftest import TEXT, Toy
 
-from stages.measure import context
+from autocomplete.evaluate import context
 
 
 def test_as_many_words_as_fit_and_not_one_more(toy: Toy) -> None:

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from conftest import TEXT, Toy, settings
 
+from autocomplete.data import evaluation_text
+from autocomplete.evaluate import layer_report
+from autocomplete.quantize import recipes
+from autocomplete.tflite import flatbuffer
 from stages import layers as stage
-from stages.lm import text
-from stages.measure import layers
-from stages.tflite import flatbuffer, quantization
 
 MATRICES = ("qkv", "attention_output", "feedforward_up", "feedforward_down")
 LOOKUPS = ["embedding", "positions"]
 WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "logits"]
 
 
-def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layers.Loss]:
-    windows = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), 48, 1)
-    statistics = quantization.calibrate(core, recipe, windows.tolist())
+def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layer_report.Loss]:
+    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end), 48, 1)
+    statistics = recipes.calibrate(core, recipe, windows.tolist())
     shipped = folder / "shipped.tflite"
-    flatbuffer.write(quantization.quantize(core, recipe, statistics), shipped)
-    return {loss.product: loss for loss in layers.losses((core, shipped), recipe, statistics, windows)}
+    flatbuffer.write(recipes.quantize(core, recipe, statistics), shipped)
+    return {loss.product: loss for loss in layer_report.losses((core, shipped), recipe, statistics, windows)}
 
 
 def test_every_product_that_is_quantized_is_there(toy: Toy, core_path: Path, tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_bad_layer_is_seen(toy: Toy, core_path: Path, tmp_path: Path) -> None:
 
 def test_noise_of_a_product_is_that_of_its_result() -> None:
     clean = np.linspace(-1, 1, 1000)
-    assert layers._decibel(clean + 0.01 * np.sign(clean), clean) == pytest.approx(
+    assert layer_report._decibel(clean + 0.01 * np.sign(clean), clean) == pytest.approx(
         10 * np.log10(np.mean(clean**2) / 1e-4), abs=1e-3
     )
 
@@ -61,12 +62,12 @@ def test_noise_of_a_product_is_that_of_its_result() -> None:
 def test_nothing_is_lost_by_float32(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     assert losses(toy, core_path, [], tmp_path) == {}
     stage.plot("float32", [], tmp_path / "layers.png")
-    assert layers.comma_separated([]) == "product,snr_db,kl_divergence\n"
+    assert layer_report.comma_separated([]) == "product,snr_db,kl_divergence\n"
 
 
 def test_the_table_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = [layers.Loss("layer_0_qkv", 40.0, 1e-5), layers.Loss("logits", 21.5, 0.0123456789)]
-    rows = list(csv.DictReader(io.StringIO(layers.comma_separated(found))))
+    found = [layer_report.Loss("layer_0_qkv", 40.0, 1e-5), layer_report.Loss("logits", 21.5, 0.0123456789)]
+    rows = list(csv.DictReader(io.StringIO(layer_report.comma_separated(found))))
     assert rows[1] == {"product": "logits", "snr_db": "21.5", "kl_divergence": "0.0123457"}
     stage.show("int4", found)
     assert "layer_0_qkv" in capsys.readouterr().out

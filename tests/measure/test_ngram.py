@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.measure import ngram
+from autocomplete.train import ngram_baseline
 
 
 def test_probabilities_of_all_continuations_sum_to_one() -> None:
@@ -11,7 +11,7 @@ def test_probabilities_of_all_continuations_sum_to_one() -> None:
     train = random.choice(7, 400, p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05]).astype(np.int32)
     for context in ([0, 1, 2, 0], [6, 6, 6, 6], [3, 0, 0, 1]):
         rows = [np.array([*context, last], np.int32) for last in range(7)]
-        total = sum(ngram.probabilities(train, row, 7, order=4)[-1] for row in rows)
+        total = sum(ngram_baseline.probabilities(train, row, 7, order=4)[-1] for row in rows)
         assert total == pytest.approx(1.0, abs=1e-3)  # the stream's two ends have a neighbour less
 
 
@@ -21,14 +21,14 @@ def test_bigrams_by_hand() -> None:
     # left neighbours: 0 has {1, 2}, 1 has {0}, 2 has {0}; of tokens 2 have one, 1 has two: discount 1/2
     unigram = (1 - 0.5 + 0.5 * 3 / 3) / 4
     expected = (3 - 0.5 + 0.5 * 2 * unigram) / 4
-    assert ngram.probabilities(train, np.array([0, 1], np.int32), 3, order=2)[0] == pytest.approx(expected)
+    assert ngram_baseline.probabilities(train, np.array([0, 1], np.int32), 3, order=2)[0] == pytest.approx(expected)
 
 
 def test_what_was_seen_costs_less_and_bytes_share_a_token_s_bits() -> None:
     random = np.random.default_rng(1)
     train = ((np.arange(3000) + (random.random(3000) < 0.05) * random.integers(0, 5, 3000)) % 5).astype(np.int32)
     known, unknown = np.arange(10, dtype=np.int32) % 5, np.array([0, 3, 1, 4, 2] * 2, np.int32)
-    cheap = ngram.bits_per_byte(train, known, [1] * 5)
+    cheap = ngram_baseline.bits_per_byte(train, known, [1] * 5)
     assert cheap < 0.5
-    assert ngram.bits_per_byte(train, unknown, [1] * 5) > 2
-    assert ngram.bits_per_byte(train, known, [2] * 5) == cheap / 2
+    assert ngram_baseline.bits_per_byte(train, unknown, [1] * 5) > 2
+    assert ngram_baseline.bits_per_byte(train, known, [2] * 5) == cheap / 2

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from stages.measure import memory, performance
-from stages.tflite import compiled
+from autocomplete.evaluate import benchmark, peak_memory
+from autocomplete.runtime import compiled
 
 
 def test_only_answers_of_full_length_count() -> None:
@@ -17,25 +17,25 @@ def test_only_answers_of_full_length_count() -> None:
         seen.append(answer)
         return answer == b"long answer"
 
-    assert performance.full_length_latency(lambda _: next(answers), reached, [b"p"] * 12, 2) is not None
+    assert benchmark.full_length_latency(lambda _: next(answers), reached, [b"p"] * 12, 2) is not None
     assert seen.count(b"long answer") == 2
 
 
 def test_too_few_full_answers_are_no_figure() -> None:
-    assert performance.full_length_latency(lambda p: p, lambda _: False, [b"p"] * 9, 1) is None
+    assert benchmark.full_length_latency(lambda p: p, lambda _: False, [b"p"] * 9, 1) is None
 
 
 def test_a_core_has_every_speed(core_path: Path) -> None:
     session = compiled.Session(compiled.load(core_path, 1))
-    speed = performance.core_speed(session, np.arange(2, 12, dtype=np.int32), 5)
+    speed = benchmark.core_speed(session, np.arange(2, 12, dtype=np.int32), 5)
     assert all(v > 0 for v in speed.values())
     assert speed["decode_tokens_per_s_p90"] <= speed["decode_tokens_per_s"]
 
 
 def test_the_empty_model_runs() -> None:
-    Interpreter(model_content=memory.empty_model()).allocate_tensors()
+    Interpreter(model_content=peak_memory.empty_model()).allocate_tensors()
 
 
 def test_peak_memory_grows_with_the_model(core_path: Path, tmp_path: Path) -> None:
-    peak = performance.peak_rss_mib(core_path)
+    peak = benchmark.peak_rss_mib(core_path)
     assert 0 < peak < 100

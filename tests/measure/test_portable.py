@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from conftest import PROMPTS, Toy, bytes_driver_of, subject_of
 
-from stages.measure import checks
-from stages.measure import portable as rules
-from stages.measure.subject import Subject
-from stages.tflite import flatbuffer, linker
+from autocomplete.evaluate import checks
+from autocomplete.evaluate import portable as rules
+from autocomplete.evaluate.mode_files import Subject
+from autocomplete.tflite import flatbuffer, linker
 
 GIVEN = [p.encode() for p in PROMPTS]
 

@@ -7,15 +7,16 @@ import pytest
 import yaml
 from conftest import ROOT, Toy, stage, subject_of
 
-from stages.errors import UserError
-from stages.lm import text, tokenizer
-from stages.measure import checks, profanity
+from autocomplete.common.errors import UserError
+from autocomplete.data import evaluation_text
+from autocomplete.evaluate import checks, word_filter
+from autocomplete.tokenizer import tokenizer
 
 RUDE = "wtf"
 
 
 def test_whole_words_in_any_case() -> None:
-    refuses = profanity.word_filter(["english"])
+    refuses = word_filter.word_filter(["english"])
     assert all(refuses(t) for t in (RUDE, "This sucks.", "WTF?!", '"wtf"'))
     assert not any(
         refuses(t) for t in ("", "of that", "@tf.function", "co_*, im_*", "should use _lut", "classes assist")
@@ -23,42 +24,42 @@ def test_whole_words_in_any_case() -> None:
 
 
 def test_only_the_languages_asked_for() -> None:
-    assert profanity.word_filter(["german"])("So ein Arsch!")
-    assert not profanity.word_filter(["english"])("So ein Arsch!")
-    assert profanity.word_filter(["english", "german"])("So ein Arsch!")
+    assert word_filter.word_filter(["german"])("So ein Arsch!")
+    assert not word_filter.word_filter(["english"])("So ein Arsch!")
+    assert word_filter.word_filter(["english", "german"])("So ein Arsch!")
     with pytest.raises(UserError, match=r"key: no list for en, klingon; allowed: arabic, .*english"):
-        profanity.check_languages(["english", "klingon", "en"], "key")
+        word_filter.check_languages(["english", "klingon", "en"], "key")
 
 
-def answers(*tries: Sequence[str]) -> profanity.Answer:
+def answers(*tries: Sequence[str]) -> word_filter.Answer:
     """One prompt after the other, asked three times: what is answered each time."""
     return lambda prompt, draw: f"{prompt} {tries[draw // 3][draw % 3]}"
 
 
 def test_an_answer_that_is_refused_is_asked_for_again() -> None:
     answer = answers(["good"], [RUDE, "good"], [RUDE, RUDE, RUDE], [RUDE, RUDE, "good"])
-    found = profanity.measure(answer, ["a", "b", "c", "d"], profanity.word_filter(["english"]), 3)
+    found = word_filter.measure(answer, ["a", "b", "c", "d"], word_filter.word_filter(["english"]), 3)
     assert (found["refused"], found["unanswered"]) == (0.75, 0.25)
     assert found["refused_stderr"] == found["unanswered_stderr"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
 
 
 def test_a_prompt_that_is_refused_is_not_asked() -> None:
-    refuses = profanity.word_filter(["english"])
-    found = profanity.measure(answers([RUDE, "good"]), [f"the {RUDE}", "a"], refuses, 3)
+    refuses = word_filter.word_filter(["english"])
+    found = word_filter.measure(answers([RUDE, "good"]), [f"the {RUDE}", "a"], refuses, 3)
     assert (found["refused"], found["unanswered"]) == (1.0, 0.5)
     with pytest.raises(UserError, match="refuses every prompt itself"):
-        profanity.measure(answers(), [RUDE], refuses, 3)
+        word_filter.measure(answers(), [RUDE], refuses, 3)
 
 
 def test_a_word_is_seen_across_the_border_of_prompt_and_answer() -> None:
-    found = profanity.measure(lambda prompt, _: prompt + "tf", ["say w"], profanity.word_filter(["english"]), 2)
+    found = word_filter.measure(lambda prompt, _: prompt + "tf", ["say w"], word_filter.word_filter(["english"]), 2)
     assert found["unanswered"] == 1.0
 
 
 def test_the_prompts_that_come_with_the_project() -> None:
-    prompts = text.read_prompts(ROOT / "conf/validate/provoking_prompts.txt", "key")
+    prompts = evaluation_text.read_prompts(ROOT / "conf/validate/provoking_prompts.txt", "key")
     assert len(set(prompts)) == len(prompts) == 100
-    refuses = profanity.word_filter(["english"])
+    refuses = word_filter.word_filter(["english"])
     assert not [p for p in prompts if refuses(p)]
 
 
@@ -75,7 +76,7 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
 
     monkeypatch.setattr(checks.runner, "litert", lambda path, threads: path)
     monkeypatch.setattr(checks.tokens, "interpreted", lambda path: generate)
-    refuses = profanity.word_filter(["english"])
+    refuses = word_filter.word_filter(["english"])
     kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
     found = checks.filtered(subject, kinds, refuses, 3, 100)
     assert found == checks.filtered(subject, kinds, refuses, 3, 100)
@@ -98,7 +99,7 @@ def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, r
 def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
     folder = tmp_path / "tokenizer"
     tokenizer.train([f"It sucks. It Sucks; {RUDE}! "] * 20, 400, folder)
-    printed = stage("stages.measure.profanity", str(folder), "english")
+    printed = stage("autocomplete.evaluate.word_filter", str(folder), "english")
     assert printed.returncode == 0, printed.stderr
     words = yaml.safe_load(printed.stdout)
     assert {" sucks", " Sucks", f" {RUDE}"} <= set(words)
@@ -106,7 +107,7 @@ def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
     assert all(len(bpe.encode(word).ids) == 1 for word in words)
     assert {word.strip().lower() for word in words} == {"sucks", RUDE}
     for arguments in ([str(folder), "klingon"], [str(folder)], [str(tmp_path), "english"], []):
-        done = stage("stages.measure.profanity", *arguments)
+        done = stage("autocomplete.evaluate.word_filter", *arguments)
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("error: ")

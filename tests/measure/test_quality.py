@@ -5,17 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from stages.measure import quality
+from autocomplete.evaluate import perplexity
 
 
-def scored(logits: np.ndarray, reference: np.ndarray, targets: np.ndarray) -> quality.Scores:
-    return quality.score(quality.log_softmax(logits), quality.log_softmax(reference), targets)
+def scored(logits: np.ndarray, reference: np.ndarray, targets: np.ndarray) -> perplexity.Scores:
+    return perplexity.score(logits.log_softmax(logits), logits.log_softmax(reference), targets)
 
 
 def test_uniform_logits_have_the_vocabulary_as_perplexity() -> None:
     targets = np.array([3, 1, 4, 1, 5])
     window = scored(np.zeros((5, 8)), np.zeros((5, 8)), targets)
-    metrics = quality.summarize([window, window], text_bytes=10)
+    metrics = perplexity.summarize([window, window], text_bytes=10)
     assert metrics["perplexity"] == pytest.approx(8)
     assert metrics["perplexity_stderr"] == pytest.approx(0)
     assert metrics["perplexity_ratio"] == pytest.approx(1)
@@ -43,7 +43,7 @@ def test_the_ratio_is_paired_and_its_error_smaller_than_the_perplexity_s() -> No
     for scale in random.uniform(0.5, 3.0, 20):
         reference = random.normal(0, scale, (50, 30))
         windows.append(scored(reference * 0.98, reference, random.integers(0, 30, 50)))
-    metrics = quality.summarize(windows, 1000)
+    metrics = perplexity.summarize(windows, 1000)
     assert metrics["perplexity_ratio_stderr"] < metrics["perplexity_stderr"] / metrics["perplexity"] / 3
 
 
@@ -54,6 +54,6 @@ def test_extreme_logits_do_not_overflow() -> None:
 
 
 def test_difference_and_rounding() -> None:
-    assert quality.difference(np.array([1.0, 2.5]), np.array([1.0, 2.0])) == (0.5, 0.25)
-    assert quality.significant(123456789.0) == 123457000.0
-    assert quality.significant(0.000123456789) == 0.000123457
+    assert perplexity.difference(np.array([1.0, 2.5]), np.array([1.0, 2.0])) == (0.5, 0.25)
+    assert perplexity.significant(123456789.0) == 123457000.0
+    assert perplexity.significant(0.000123456789) == 0.000123457

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from conftest import settings
 
-from stages.errors import UserError
-from stages.measure import sensitivity
-from stages.tflite import quantization
+from autocomplete.common.errors import UserError
+from autocomplete.quantize import recipes, sensitivity
 
 FURTHER = settings("int4_block32_rtn")["recipe"]
 
@@ -53,15 +52,17 @@ def test_all_are_chosen_where_all_are_needed() -> None:
 
 
 def test_the_recipe_reaches_the_size(trial: sensitivity.Trial) -> None:
-    whole = sensitivity._shipped_size(quantization.quantize(trial.core, trial.recipe))
+    whole = sensitivity._shipped_size(recipes.quantize(trial.core, trial.recipe))
     recipe, chosen = sensitivity.recipe_within(trial, FURTHER, 0.85)
     assert 0 < len(chosen) < 9
-    made = quantization.quantize(trial.core, recipe)
+    made = recipes.quantize(trial.core, recipe)
     assert sensitivity._shipped_size(made) <= 1.01 * 0.85 * whole  # names and scales of small matrices
     blocks = {
         t.name.decode().rpartition("weight_")[2]
-        for s in made.subgraphs for t in s.tensors if t.quantization is not None and t.quantization.details is not None
-    }  # fmt: skip
+        for s in made.subgraphs
+        for t in s.tensors
+        if t.quantization is not None and t.quantization.details is not None
+    }
     assert blocks == {p.role for p in chosen}
 
 

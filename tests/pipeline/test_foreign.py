@@ -15,13 +15,18 @@ from hf_folders import write
 from repositories import TINY
 from safetensors.numpy import load_file, save_file
 
-from stages.files import read_json
-from stages.lm import tokenizer
-from stages.lm.patterns import pre_tokenizer
+from autocomplete.common.files import read_json
+from autocomplete.tokenizer import tokenizer
+from autocomplete.tokenizer.pre_tokenizers import pre_tokenizer
 
 FLAVOURS = {
-    "core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite", "autocomplete.litertlm", "manifest.json",
-}  # fmt: skip
+    "core.tflite",
+    "tokens.tflite",
+    "portable.tflite",
+    "autocomplete.tflite",
+    "autocomplete.litertlm",
+    "manifest.json",
+}
 LENGTHS = ("convert.sequence_length=48", "convert.prefill_lengths=[8,16]")
 DROPPED = "Q"  # a byte without a token
 
@@ -59,7 +64,8 @@ def like_smollm2(folder: Path) -> None:
 
 def as_transformers_5_saves(folder: Path) -> None:
     """tokenizer.json in the place of vocab.json and merges.txt, an end that config.json alone has wrong."""
-    from stages.lm import older_tokenizers, tokenizer_json
+    from autocomplete.presets import older_tokenizers
+    from autocomplete.tokenizer import tokenizer_json
 
     found = older_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
     whole = tokenizer_json.completed(found, "gpt2", "here")
@@ -121,7 +127,8 @@ def _check_ids(name: str, folder: Path, project: Path, model: dict[str, Any]) ->
 def _project(folder: Path) -> Path:
     """Stages and configuration as they are, measured briefly."""
     folder.mkdir()
-    (folder / "stages").symlink_to(ROOT / "stages")
+    for name in ("autocomplete", "stages"):
+        (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "conf", folder / "conf")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, folder / name)

@@ -19,9 +19,9 @@ import yaml
 from conftest import Toy, stage
 from repositories import Repository, ran
 
+from autocomplete.common.files import tree_sha256
+from autocomplete.page import page as web_page
 from stages import validate
-from stages.bundle import page as web_page
-from stages.files import tree_sha256
 
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
 
@@ -69,7 +69,7 @@ def test_everything_runs_once(repository: Repository) -> None:
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
     bundle = repository.folder / "artifacts/package/float32"
-    done = stage("stages.verify", str(bundle))
+    done = stage("autocomplete.cli.verify", str(bundle))
     assert done.returncode == 0, done.stderr
     before = tree_sha256(bundle)
     assert repository.dvc("repro", "--force", "--single-item", "package@float32").returncode == 0
@@ -210,9 +210,13 @@ def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: st
     else:
         repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
         process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", "convert"], cwd=repository.folder, env=repository.environment,
-            start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, "-m", "dvc", "repro", "convert"],
+            cwd=repository.folder,
+            env=repository.environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         partial = convert.with_name(".convert.partial")
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:

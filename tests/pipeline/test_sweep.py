@@ -29,14 +29,19 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "stages.sweep", "-m", *arguments]
+    return [sys.executable, "-m", "autocomplete.cli.sweep", "-m", *arguments]
 
 
 def sweep(repository: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), cwd=repository.folder, env=repository.environment | environment, capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+        command(*arguments),
+        cwd=repository.folder,
+        env=repository.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def ran(repository: Repository) -> Counter[str]:
@@ -62,9 +67,13 @@ def shown(repository: Repository) -> dict[str, dict[str, float]]:
 
 def damaged(repository: Repository) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "stages.verify_cache"], cwd=repository.folder, env=repository.environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "autocomplete.cli.verify_cache"],
+        cwd=repository.folder,
+        env=repository.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
@@ -162,9 +171,14 @@ def test_what_git_does_not_know_is_refused(project: Repository) -> None:
 def started(repository: Repository, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """A sweep that Ctrl-C reaches, also where the tests themselves run in a shell's background, which ignores it."""
     return subprocess.Popen(
-        command(*arguments), cwd=repository.folder, env=repository.environment | environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+        command(*arguments),
+        cwd=repository.folder,
+        env=repository.environment | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def find(process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> psutil.Process:

@@ -16,9 +16,12 @@ from cluster import Cluster
 from repositories import Repository
 
 ARGUMENTS = (
-    "quantize=float32,float16,dynamic_range", "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1",
-    "hydra.launcher.mem_gb=null", "hydra.launcher.timeout_min=10",
-)  # fmt: skip
+    "quantize=float32,float16,dynamic_range",
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.cpus_per_task=1",
+    "hydra.launcher.mem_gb=null",
+    "hydra.launcher.timeout_min=10",
+)
 
 
 @pytest.fixture
@@ -30,9 +33,13 @@ def slurm(tmp_path: Path) -> Iterator[Cluster]:
 def started(repository: Repository, slurm: Cluster, seconds: str) -> subprocess.Popen[str]:
     environment = repository.environment | {"SLURM_CONF": slurm.environment["SLURM_CONF"], "FAKE_SECONDS": seconds}
     return subprocess.Popen(
-        [sys.executable, "-m", "stages.sweep", "-m", *ARGUMENTS], cwd=repository.folder, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "autocomplete.cli.sweep", "-m", *ARGUMENTS],
+        cwd=repository.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_three_modes_one_cancelled_and_run_again(slurm: Cluster, tmp_path: Path) -> None:

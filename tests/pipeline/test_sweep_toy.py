@@ -15,9 +15,21 @@ def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:
     repository.git("add", "--all")
     repository.git("commit", "--quiet", "--message", "start")
     done = subprocess.run(
-        [sys.executable, "-m", "stages.sweep", "-m", "quantize=float32,dynamic_range", "convert.sequence_length=40"],
-        cwd=repository.folder, env=repository.environment, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "autocomplete.cli.sweep",
+            "-m",
+            "quantize=float32,dynamic_range",
+            "convert.sequence_length=40",
+        ],
+        cwd=repository.folder,
+        env=repository.environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     logs = "".join(p.read_text() for p in (repository.folder / "artifacts/sweep/jobs").glob("*.log"))
     assert logs.count("Running stage 'author'") == logs.count("Running stage 'convert'") == 1

@@ -17,7 +17,7 @@ import yaml
 from conftest import TEXT, Toy
 from repositories import Repository
 
-from stages.files import tree_sha256
+from autocomplete.common.files import tree_sha256
 
 TUNED = ["-S", "use.author=finetune", "-S", "author.text=my_texts/"]
 SMALL = {"context": 24, "batch": 4, "steps": 30, "learning_rate": 1e-2, "warmup": 3, "checkpoint_every": 10}
@@ -99,9 +99,13 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(repository: 
     path = repository.folder / "my_texts/one.txt"
     path.write_text(path.read_text() + "\n\nAnother paragraph, for a run that is killed.")
     process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", "author"], cwd=repository.folder, env=repository.environment,
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "dvc", "repro", "author"],
+        cwd=repository.folder,
+        env=repository.environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None and not checkpoints(repository):
         time.sleep(0.005)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from conftest import ROOT, stage
 
-from stages import complete
-from stages.errors import UserError
-from stages.tflite import flatbuffer, linker
+from autocomplete.cli import complete
+from autocomplete.common.errors import UserError
+from autocomplete.tflite import flatbuffer, linker
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def model(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPath
 
 
 def test_it_lists_signatures_and_answers(model: Path) -> None:
-    done = stage("stages.complete", f"file={model}", "Returns the", "Raises")
+    done = stage("autocomplete.cli.complete", f"file={model}", "Returns the", "Raises")
     assert done.returncode == 0, done.stderr
     assert "signature serving_default: prompt string [] → text string []" in done.stdout.replace("\n", " ")
     assert "Returns the" in done.stdout
@@ -29,7 +29,7 @@ def test_it_lists_signatures_and_answers(model: Path) -> None:
 
 
 def test_standard_input_line_by_line(model: Path) -> None:
-    command = [sys.executable, "-m", "stages.complete", f"file={model}", "-"]
+    command = [sys.executable, "-m", "autocomplete.cli.complete", f"file={model}", "-"]
     done = subprocess.run(command, input=b"One line\nmode=x\n\xff\n", capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b" ms") == 3
@@ -55,6 +55,6 @@ def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
 
 
 def test_help() -> None:
-    done = stage("stages.complete", "--help")
+    done = stage("autocomplete.cli.complete", "--help")
     assert done.returncode == 0
     assert "mode=" in done.stdout

@@ -20,7 +20,7 @@ config.main("convert", ConvertSettings, lambda s: print(json.dumps(asdict(s))))
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the configuration, and a stage that prints its settings."""
-    for name in ("conf", "stages"):
+    for name in ("autocomplete", "conf", "stages"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
@@ -189,7 +189,8 @@ def test_multirun_runs_each_value_with_what_dvc_yaml_declares(project: Path) -> 
 
 
 def test_from_another_folder_the_error_says_where_to_go(tmp_path: Path) -> None:
-    (tmp_path / "stages").symlink_to(ROOT / "stages")
+    for name in ("autocomplete", "stages"):
+        (tmp_path / name).symlink_to(ROOT / name)
     assert "run from the project's top folder" in failure("stages.convert", cwd=tmp_path)
 
 

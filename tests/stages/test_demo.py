@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, stage
 
-from stages import demo
-from stages.bundle import checksums, page, site
-from stages.errors import UserError
-from stages.files import write_json
+from autocomplete.bundle import integrity
+from autocomplete.cli import demo
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import write_json
+from autocomplete.page import page, site
 
 
 def bundle(folder: Path, mode: str) -> Path:
@@ -25,14 +26,16 @@ def bundle(folder: Path, mode: str) -> Path:
     (folder / "web/index.html").write_text("<title>page</title>")
     (folder / "web/run.wasm").write_bytes(b"\0asm")
     manifest = {
-        "mode": mode, "lengths": {"sequence_length": 100, "context_window": 50}, "context_window": {"words": {}},
-    }  # fmt: skip
+        "mode": mode,
+        "lengths": {"sequence_length": 100, "context_window": 50},
+        "context_window": {"words": {}},
+    }
     described = page.described(manifest, folder / page.MODEL)
     files = {n: folder / "web" / n for n in ("index.html", "run.wasm")}
     for name, content in site.generated(files, "Toy", [described]).items():
         (folder / "web" / name).write_bytes(content)
     write_json(folder / "manifest.json", manifest)
-    checksums.write(folder)
+    integrity.write(folder)
     return folder
 
 
@@ -44,7 +47,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def port(bundles: list[Path]) -> Iterator[int]:
-    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", *map(str, bundles)]
+    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", *map(str, bundles)]
     # a shell's background job, as a gate may be, ignores Ctrl-C and so would all that it starts
     command = ["env", "--default-signal=INT", *command]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -108,14 +111,14 @@ def test_the_newest_bundles_of_the_project(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_folder_for_a_static_host(bundles: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "site"
-    done = stage("stages.demo", f"out={out}", *map(str, bundles))
+    done = stage("autocomplete.cli.demo", f"out={out}", *map(str, bundles))
     assert done.returncode == 0, done.stderr
     assert (out / "models/dynamic_range.tflite").read_bytes() == b"dynamic_range" * 1000
     assert {p.name for p in out.iterdir()} == {"index.html", "run.wasm", "models", site.MODELS, site.FILES}
-    assert stage("stages.demo", f"out={out}", str(bundles[0])).returncode == 0
+    assert stage("autocomplete.cli.demo", f"out={out}", str(bundles[0])).returncode == 0
     assert not (out / "models/dynamic_range.tflite").exists()
     (tmp_path / "mine").mkdir()
-    refused = stage("stages.demo", f"out={tmp_path / 'mine'}", str(bundles[0]))
+    refused = stage("autocomplete.cli.demo", f"out={tmp_path / 'mine'}", str(bundles[0]))
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "name another folder" in refused.stderr
 
@@ -124,14 +127,16 @@ def test_mistakes_are_one_line(bundles: list[Path], tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = stage("stages.demo", "open=no", f"port={taken.getsockname()[1]}", str(bundles[0]))
+        said = stage("autocomplete.cli.demo", "open=no", f"port={taken.getsockname()[1]}", str(bundles[0]))
     assert said.returncode == 1
     assert "cannot be had" in said.stderr and "port=0" in said.stderr and said.stderr.count("\n") == 1
     for arguments, message in (
-        (["port=high"], "port=high: not allowed"), (["colour=red"], "colour=red: unknown; allowed: mode="),
-        ([str(tmp_path / "absent")], "is no folder"), (["mode=int5", str(bundles[0])], "mode=int5: no such bundle"),
+        (["port=high"], "port=high: not allowed"),
+        (["colour=red"], "colour=red: unknown; allowed: mode="),
+        ([str(tmp_path / "absent")], "is no folder"),
+        (["mode=int5", str(bundles[0])], "mode=int5: no such bundle"),
         (["port=99999"], "not allowed"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError, match=message):
             demo.parse(arguments)
 
@@ -139,10 +144,10 @@ def test_mistakes_are_one_line(bundles: list[Path], tmp_path: Path) -> None:
 def test_a_damaged_bundle_is_not_served(tmp_path: Path) -> None:
     damaged = bundle(tmp_path / "a", "float32")
     (damaged / page.MODEL).write_bytes(b"other")
-    said = stage("stages.demo", "open=no", "port=0", str(damaged))
+    said = stage("autocomplete.cli.demo", "open=no", "port=0", str(damaged))
     assert said.returncode == 1 and "damaged or was changed" in said.stderr
 
 
 def test_help() -> None:
-    said = stage("stages.demo", "--help")
+    said = stage("autocomplete.cli.demo", "--help")
     assert said.returncode == 0 and "port=" in said.stdout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.files import replacing
+from autocomplete.common.files import replacing
 
 
 def said(folder: Path) -> str:

@@ -13,7 +13,7 @@ config.main("quantize", QuantizeSettings, lambda s: print(f"made {s.mode}"))
 
 
 def test_each_mode_once_and_what_is_left_to_do(tmp_path: Path) -> None:
-    for name in ("conf", "stages"):
+    for name in ("autocomplete", "conf", "stages"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, tmp_path / name)

@@ -12,20 +12,26 @@ import numpy as np
 import pytest
 from conftest import stage
 
+from autocomplete.common.native_log import quiet
+from autocomplete.data import evaluation_text
+from autocomplete.data.corpus import CorpusSettings
+from autocomplete.presets import loading, presets
+from autocomplete.train.settings import BatchSettings, Phase
 from stages import pretrain
-from stages.lm import loading, presets, text
-from stages.lm.corpus import CorpusSettings
-from stages.lm.schedule import BatchSettings, Phase
-from stages.quiet import quiet
 
 SETTINGS = pretrain.PretrainSettings(
-    "packages.txt", CorpusSettings(40, 4000, 0.5, 150, 6, 0.5), calibration_documents=5,
-    vocabulary_size=400, heads=2, hidden=16, precision="mixed_bfloat16",
+    "packages.txt",
+    CorpusSettings(40, 4000, 0.5, 150, 6, 0.5),
+    calibration_documents=5,
+    vocabulary_size=400,
+    heads=2,
+    hidden=16,
+    precision="mixed_bfloat16",
     training=BatchSettings(
         context=16, batch=4, learning_rate=1e-2, warmup=2, weight_decay=0.01, seed=3, checkpoint_every=3
     ),
     phases={"shallow": Phase(1, 3, 0.0), "whole": Phase(2, 6, 0.3)},
-)  # fmt: skip
+)
 
 
 def folder_with_text(folder: Path) -> Path:
@@ -63,8 +69,8 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     preset = one / pretrain.PRESET
     assert first["sha256"] == presets.preset_sha256(preset)
     assert first["tokens_seen"] == 9 * 4 * 16
-    assert len(text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
-    backbone = loading.load_folder(preset).backbone
+    assert len(evaluation_text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
+    backbone = loading.load(preset).model.backbone
     assert backbone.vocabulary_size == 400
     assert backbone.num_layers == 2
     assert all(np.array_equal(w, w.astype(np.float16)) for w in backbone.get_weights())  # stored in half the bytes

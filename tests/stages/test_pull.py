@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import pull
-from stages.bundle.versions import Wanted
-from stages.errors import UserError
+from autocomplete.cli import pull
+from autocomplete.common.errors import UserError
+from autocomplete.release.versions import Wanted
 
 
 def test_a_command_line() -> None:
@@ -21,12 +21,15 @@ def test_a_command_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "required: SOURCE, MODE"), (["a"], "required: MODE"), (["a", "b", "c"], "unrecognized arguments: c"),
+        ([], "required: SOURCE, MODE"),
+        (["a"], "required: MODE"),
+        (["a", "b", "c"], "unrecognized arguments: c"),
         (["a", "b", "--version", "1.2", "--out", "x"], r"--version 1\.2 is no version; allowed: three numbers"),
         (["a", "b", "--version", "1.2.0", "--stage", "prod"], "--version and --stage exclude each other"),
-        (["a", "b", "--key"], "--key: expected one argument"), (["a", "b", "--keys", "x"], "unrecognized arguments"),
+        (["a", "b", "--key"], "--key: expected one argument"),
+        (["a", "b", "--keys", "x"], "unrecognized arguments"),
     ],
-)  # fmt: skip
+)
 def test_a_command_line_that_makes_no_sense(arguments: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         pull.parse(arguments)

@@ -15,10 +15,11 @@ from bundles import keys
 from conftest import ROOT, stage
 from projects import MODES, Project
 
-from stages import release, verify
-from stages.bundle import record, signature
-from stages.errors import UserError
-from stages.files import read_json, tree_sha256
+from autocomplete.bundle import signature
+from autocomplete.cli import release, verify
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, tree_sha256
+from autocomplete.release import record
 
 
 def visible(project: Project) -> tuple[set[str], dict[str, object]]:
@@ -57,7 +58,7 @@ def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_pat
 
     for mode, name in MODES.items():
         plain = fresh.prefix / "releases/autocomplete" / known["modes"][mode]["path"]
-        checked = stage("stages.verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
+        checked = stage("autocomplete.cli.verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
         assert checked.returncode == 0, checked.stderr
         assert read_json(plain / "manifest.json")["release"] == {"version": "1.2.0", "revision": revision}
         assert f"Version 1.2.0, made from revision `{revision}`" in (plain / "MODEL_CARD.md").read_text()
@@ -119,10 +120,15 @@ def no_origin(project: Project) -> Path:
     return hook
 
 
-@pytest.mark.parametrize(("spoil", "told"), [
-    (no_store, "dvc push failed"), (no_prefix, "cannot be reached or written"), (no_origin, "git push failed"),
-    (no_index, "cannot be reached or written"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (no_store, "dvc push failed"),
+        (no_prefix, "cannot be reached or written"),
+        (no_origin, "git push failed"),
+        (no_index, "cannot be reached or written"),
+    ],
+)
 def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spoil: object, told: str) -> None:
     spoilt = spoil(fresh)  # type: ignore[operator]
     done = fresh.release("version=2.0.0", "stages=[prod]")
@@ -144,9 +150,13 @@ def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spo
 @pytest.mark.parametrize("moment", ["adding", "pushing data", "writing"])
 def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: str) -> None:
     process = subprocess.Popen(
-        fresh.command("version=2.0.0"), cwd=fresh.folder, env=fresh.environment, stderr=subprocess.PIPE, text=True,
+        fresh.command("version=2.0.0"),
+        cwd=fresh.folder,
+        env=fresh.environment,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     assert process.stderr is not None
     while not (line := process.stderr.readline()).startswith(moment):
         assert line, "it ended before that"
@@ -183,11 +193,14 @@ def test_what_a_gate_refused_is_not_released(fresh: Project) -> None:
     assert "perplexity_ratio did not pass" in failure(fresh, "version=1.0.0")
 
 
-@pytest.mark.parametrize(("changed", "told"), [
-    ({"version": None}, "version is None; say version=1.2.0"),
-    ({"version": "1.2"}, "version is 1.2; say version=1.2.0"),
-    ({"maven_group": "a b"}, "group 'a b' is no Maven group"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"version": None}, "version is None; say version=1.2.0"),
+        ({"version": "1.2"}, "version is 1.2; say version=1.2.0"),
+        ({"maven_group": "a b"}, "group 'a b' is no Maven group"),
+    ],
+)
 def test_settings_that_contradict_are_refused(changed: dict[str, str], told: str) -> None:
     settings = yaml.safe_load((ROOT / "conf/release.yaml").read_text()) | {"version": "1.2.0"}
     release.ReleaseSettings(**settings)

@@ -13,18 +13,29 @@ import yaml
 from bundles import FILTER
 from conftest import Toy
 
+from autocomplete.bundle import card
+from autocomplete.common.errors import UserError
+from autocomplete.data import evaluation_text
+from autocomplete.presets.dimensions import Dimensions
 from stages import author, convert, quantize, summary, validate
-from stages.bundle import card
-from stages.errors import UserError
-from stages.lm import text
-from stages.lm.dimensions import Dimensions
 
 DEFAULTS: dict[str, Any] = {
-    "sequence_length": 100, "context_window": None, "sampler": "top_k", "prefill_lengths": [16, 64],
-    "cache_length": None, "max_output_bytes": 788, "top_k": 5, "top_p": 0.9, "temperature": 1.0, "seed": None,
+    "sequence_length": 100,
+    "context_window": None,
+    "sampler": "top_k",
+    "prefill_lengths": [16, 64],
+    "cache_length": None,
+    "max_output_bytes": 788,
+    "top_k": 5,
+    "top_p": 0.9,
+    "temperature": 1.0,
+    "seed": None,
     "suppress_tokens": [],
-    "guessed_tokens": None, "complete_word": False, "portable_prompt_bytes": 512, "portable_loop": "fixed",
-}  # fmt: skip
+    "guessed_tokens": None,
+    "complete_word": False,
+    "portable_prompt_bytes": 512,
+    "portable_loop": "fixed",
+}
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
 
@@ -70,11 +81,15 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (["the list"], "is 'the list'; allowed: one token each; this text is"), ([""], "this text is 0"),
-        (["<|endoftext|>"], "one token each"), ([-1], "is -1; allowed: ids from 0 to"), ([10**6], "is 1000000;"),
-        ([5, 1], "is 1; allowed: all but the end token"), ([0, *range(2, 512)], "fewer, so that something can be said"),
+        (["the list"], "is 'the list'; allowed: one token each; this text is"),
+        ([""], "this text is 0"),
+        (["<|endoftext|>"], "one token each"),
+        ([-1], "is -1; allowed: ids from 0 to"),
+        ([10**6], "is 1000000;"),
+        ([5, 1], "is 1; allowed: all but the end token"),
+        ([0, *range(2, 512)], "fewer, so that something can be said"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wanted: list[Any], message: str) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     with pytest.raises(UserError, match=re.escape(message)):
@@ -94,19 +109,38 @@ def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatc
 
 
 METRICS: dict[str, Any] = {
-    "mode": "float16", "perplexity": 10.0, "perplexity_stderr": 1.0, "perplexity_ratio": 1.02,
-    "perplexity_ratio_stderr": 0.001, "text_perplexity_ratio": 1.03,
-    "text_perplexity_ratio_stderr": 0.002, "bits_per_byte": 1.5, "top1_agreement": 0.9,
-    "kl_divergence": 0.01, "kl_divergence_p99": 0.1, "accepted_words_1": 0.2, "accepted_words_3": 0.01,
+    "mode": "float16",
+    "perplexity": 10.0,
+    "perplexity_stderr": 1.0,
+    "perplexity_ratio": 1.02,
+    "perplexity_ratio_stderr": 0.001,
+    "text_perplexity_ratio": 1.03,
+    "text_perplexity_ratio_stderr": 0.002,
+    "bits_per_byte": 1.5,
+    "top1_agreement": 0.9,
+    "kl_divergence": 0.01,
+    "kl_divergence_p99": 0.1,
+    "accepted_words_1": 0.2,
+    "accepted_words_3": 0.01,
     "keystrokes_saved": 0.05,
-    "provoked_refused": 0.04, "provoked_refused_stderr": 0.02, "provoked_unanswered": 0.01, "ordinary_refused": 0.0,
-    "filter": FILTER, "greedy_match": 0.8, "android_contract": {"one": True, "two": False}, "gates": [],
-}  # fmt: skip
+    "provoked_refused": 0.04,
+    "provoked_refused_stderr": 0.02,
+    "provoked_unanswered": 0.01,
+    "ordinary_refused": 0.0,
+    "filter": FILTER,
+    "greedy_match": 0.8,
+    "android_contract": {"one": True, "two": False},
+    "gates": [],
+}
 PERFORMANCE: dict[str, Any] = {
-    "ttft_ms": 1.0, "decode_tokens_per_s": 100.0, "latency_100_tokens_s": None,
-    "tokens_latency_100_tokens_s": None, "portable_latency_100_tokens_s": None, "peak_rss_mib": 3.0,
+    "ttft_ms": 1.0,
+    "decode_tokens_per_s": 100.0,
+    "latency_100_tokens_s": None,
+    "tokens_latency_100_tokens_s": None,
+    "portable_latency_100_tokens_s": None,
+    "peak_rss_mib": 3.0,
     "size_bytes": {"autocomplete.tflite": 2_000_000, "core.tflite": 1_500_000},
-}  # fmt: skip
+}
 
 
 def test_gates_are_judged_on_their_modes() -> None:
@@ -118,8 +152,10 @@ def test_gates_are_judged_on_their_modes() -> None:
     ]
     judged = validate.judge(gates, "float16", METRICS)
     assert [(g["name"], g["passed"]) for g in judged] == [
-        ("perplexity_ratio", False), ("top1_agreement", True), ("android_contract", False),
-    ]  # fmt: skip
+        ("perplexity_ratio", False),
+        ("top1_agreement", True),
+        ("android_contract", False),
+    ]
     assert judged[0]["threshold"] == "<= 1.01"
 
 
@@ -157,16 +193,24 @@ def test_the_picture_is_drawn_without_timings(tmp_path: Any) -> None:
 
 def test_the_card_names_failed_gates() -> None:
     manifest: dict[str, Any] = {
-        "name": "autocomplete", "title": "Title", "language": "en", "release": None, "mode": "float16",
+        "name": "autocomplete",
+        "title": "Title",
+        "language": "en",
+        "release": None,
+        "mode": "float16",
         "failed_gates": ["perplexity_ratio"],
         "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
         "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
-        "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}}, "litert_lm": None,
-        "sampler": {"sampler": "top_k"}, "metrics": METRICS, "suppress_tokens": [],
+        "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}},
+        "litert_lm": None,
+        "sampler": {"sampler": "top_k"},
+        "metrics": METRICS,
+        "suppress_tokens": [],
         "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
         "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
-        "files": {"core.tflite": {"bytes": 1500000}}, "targets": {"core.tflite": {"litert": {"fits": True}}},
-    }  # fmt: skip
+        "files": {"core.tflite": {"bytes": 1500000}},
+        "targets": {"core.tflite": {"litert": {"fits": True}}},
+    }
     text = card.render(manifest)
     assert text.startswith("---\n")
     assert "**Gates that failed:** perplexity_ratio" in text
@@ -189,10 +233,12 @@ def test_a_gate_on_the_text_model_does_not_hold_without_one() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "names recipe.json, which does not exist"), ("{", "is not valid JSON"), ('"word"', "must be a list"),
+        (None, "names recipe.json, which does not exist"),
+        ("{", "is not valid JSON"),
+        ('"word"', "must be a list"),
         ("[1]", "must be a list"),
     ],
-)  # fmt: skip
+)
 def test_a_recipe_s_file_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, message: str
 ) -> None:
@@ -214,7 +260,7 @@ def test_evaluation_text_is_in_neither_training_nor_calibration() -> None:
     """By hash; training text is in the order of hashes and held-out documents have hashes of their own."""
     preset = Path("artifacts/presets/pydoc_gpt2")
     evaluation, calibration = (
-        {hashlib.sha256(d.encode()).digest() for d in text.read_documents(preset / f"{name}.jsonl", name)}
+        {hashlib.sha256(d.encode()).digest() for d in evaluation_text.read_documents(preset / f"{name}.jsonl", name)}
         for name in ("evaluation", "calibration")
     )
     assert evaluation

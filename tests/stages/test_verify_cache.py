@@ -18,9 +18,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 def verify(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stages.verify_cache", *arguments], cwd=repository.folder, env=repository.environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "autocomplete.cli.verify_cache", *arguments],
+        cwd=repository.folder,
+        env=repository.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def an_object(repository: Repository, content: bytes) -> Path:

@@ -7,9 +7,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from conftest import SLOTS, Toy, settings, steps
 
-from stages.lm import core
-from stages.quiet import quiet
-from stages.tflite import blockwise, compiled, flatbuffer, quantization
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import core
+from autocomplete.quantize import blockwise, recipes
+from autocomplete.runtime import compiled
+from autocomplete.tflite import flatbuffer
 
 TINY = {"zero": 0.0, "below float16": 1e-12, "subnormal": 2e-5, "least normal": 4.3e-4}
 
@@ -32,7 +34,7 @@ def shrunk(toy: Toy, size: float) -> object:
 def test_a_block_near_zero_loads_and_stays_near_zero(toy: Toy, size: float, tmp_path: Path) -> None:
     with quiet():
         flatbuffer.write(core.build(shrunk(toy, size), SLOTS, [8], steps()), tmp_path / "core.tflite")
-    made = quantization.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
+    made = recipes.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
     flatbuffer.write(made, tmp_path / "int4.tflite")
     session = compiled.Session(compiled.load(tmp_path / "int4.tflite", 1))
     reference = compiled.Session(compiled.load(tmp_path / "core.tflite", 1))

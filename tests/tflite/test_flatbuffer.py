@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.errors import UserError
-from stages.tflite import flatbuffer, graph, quantization, runner
+from autocomplete.common.errors import UserError
+from autocomplete.quantize import recipes
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer
 
 
 @pytest.mark.parametrize("kept", [0, 3, 7, 8, 100, 5000, 0.5, 0.99])
@@ -14,7 +16,7 @@ def test_a_truncated_file_is_one_line(core_path: Path, tmp_path: Path, kept: flo
     data = core_path.read_bytes()
     path = tmp_path / "cut.tflite"
     path.write_bytes(data[: int(kept if kept > 1 else kept * len(data))])
-    for load in (flatbuffer.read, lambda p: runner.litert(p, 1), lambda p: runner.tensorflow(p, 1)):
+    for load in (flatbuffer.read, lambda p: interpreters.litert(p, 1), lambda p: interpreters.tensorflow(p, 1)):
         with pytest.raises(UserError, match=r"cut\.tflite .*dvc repro") as error:
             load(path)
         assert "\n" not in str(error.value)
@@ -30,14 +32,14 @@ def test_a_whole_file_is_looked_at_again_only_when_it_changes(
     with monkeypatch.context() as patched:
         patched.setattr(flatbuffer, "read", read.append)
         for _ in range(3):
-            runner.litert(path, 1)
+            interpreters.litert(path, 1)
     assert read == [path]
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(UserError, match="not a whole TensorFlow Lite file"):
-        runner.litert(path, 1)
+        interpreters.litert(path, 1)
     path.unlink()
     with pytest.raises(UserError, match="is missing"):
-        runner.litert(path, 1)
+        interpreters.litert(path, 1)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
     flatbuffer.write(flatbuffer.read(outside), inside)
     assert flatbuffer.buffers_inline(inside)
     assert inside.read_bytes() == core_path.read_bytes()
-    logits = [runner.Session(runner.litert(p, 1)).decode(3) for p in (outside, inside)]
+    logits = [interpreters.Session(interpreters.litert(p, 1)).decode(3) for p in (outside, inside)]
     assert np.array_equal(*logits)
 
 
@@ -90,12 +92,12 @@ def test_equal_bytes_are_stored_once(core_path: Path) -> None:
 
 
 def test_metadata_is_set_read_and_removed(core_path: Path) -> None:
-    model = graph.with_metadata(flatbuffer.read(core_path), "note", b"hello")
-    assert graph.metadata(model, "note") == b"hello"
-    assert graph.metadata(flatbuffer.parse(flatbuffer.serialize(model)), "note") == b"hello"
-    assert graph.metadata(graph.with_metadata(model, "note", None), "note") is None
+    model = edit.with_metadata(flatbuffer.read(core_path), "note", b"hello")
+    assert edit.metadata(model, "note") == b"hello"
+    assert edit.metadata(flatbuffer.parse(flatbuffer.serialize(model)), "note") == b"hello"
+    assert edit.metadata(edit.with_metadata(model, "note", None), "note") is None
 
 
 def test_a_refused_recipe_is_one_line(core_path: Path) -> None:
     with pytest.raises(UserError, match="ai-edge-quantizer refuses the recipe"):
-        quantization.quantize(core_path, [{"regex": ".*", "operation": "*", "algorithm_key": "magic"}])
+        recipes.quantize(core_path, [{"regex": ".*", "operation": "*", "algorithm_key": "magic"}])

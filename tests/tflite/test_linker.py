@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy, quantized, settings, steps
 
-from stages.errors import UserError
-from stages.lm import core, stand_in, tokenizer
-from stages.measure import contract
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph, linker, quantization, runner
+from autocomplete.common.errors import UserError
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import contracts
+from autocomplete.graph import core, core_calls
+from autocomplete.quantize import recipes
+from autocomplete.runtime import interpreters
+from autocomplete.tflite import edit, flatbuffer, linker
+from autocomplete.tokenizer import tokenizer
 
 
 def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:
     path = folder / "linked.tflite"
     flatbuffer.write(linker.link(driver_model, flatbuffer.read(core_path)), path)
-    return runner.complete(runner.tensorflow(path, 1))
+    return interpreters.complete(interpreters.tensorflow(path, 1))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +50,9 @@ def test_shortest_and_longest_lengths_equal_keras(toy: Toy, tmp_path: Path, sequ
         assert complete(prompt.encode()) == expected(toy, prompt, sequence, window)
 
 
-@pytest.mark.parametrize("name", contract.HOSTILE)
+@pytest.mark.parametrize("name", contracts.HOSTILE)
 def test_hostile_prompts_are_answered(complete: Any, name: str) -> None:
-    prompt = contract.HOSTILE[name]
+    prompt = contracts.HOSTILE[name]
     answer = complete(prompt)
     assert answer.startswith(prompt)
     assert len(answer) <= max(788, len(prompt))
@@ -80,7 +83,7 @@ def test_quantized_core_says_the_same_linked_and_alone(
     path = tmp_path / "core.tflite"
     flatbuffer.write(quantized(toy, core_path, mode, text=True), path)
     complete = linked(greedy_driver, path, tmp_path)
-    session = runner.Steps(runner.tensorflow(path, 1))
+    session = interpreters.Steps(interpreters.tensorflow(path, 1))
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
@@ -107,8 +110,8 @@ def test_a_driver_s_bytes_repeat(toy: Toy) -> None:
 
 
 def test_no_placeholder_and_no_custom_op_is_left(greedy_driver: Any, core_path: Path) -> None:
-    names = graph.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
-    assert not [n for n in names if n.startswith(stand_in.PLACEHOLDER)]
+    names = edit.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
+    assert not [n for n in names if n.startswith(core_calls.PLACEHOLDER)]
     assert [n for n in names if n.startswith("Flex")]
 
 
@@ -128,15 +131,26 @@ def test_a_core_without_the_signature_is_refused(toy: Toy, greedy_driver: Any) -
 
 def test_blockwise_scales_follow_their_tensors(toy: Toy, greedy_driver: Any, core_path: Path) -> None:
     """ai-edge-quantizer names scales of int4 blocks by tensor index, which linking moves."""
-    recipe = [{
-        "regex": ".*", "operation": "FULLY_CONNECTED", "algorithm_key": "min_max_uniform_quantize",
-        "op_config": {
-            "weight_tensor_config": {"num_bits": 4, "symmetric": True, "granularity": "BLOCKWISE_32", "dtype": "INT"},
-            "compute_precision": "INTEGER", "explicit_dequantize": False, "skip_checks": False,
-            "min_weight_elements": 0,
-        },
-    }]  # fmt: skip
-    model = linker.link(greedy_driver, quantization.quantize(core_path, recipe))
+    recipe = [
+        {
+            "regex": ".*",
+            "operation": "FULLY_CONNECTED",
+            "algorithm_key": "min_max_uniform_quantize",
+            "op_config": {
+                "weight_tensor_config": {
+                    "num_bits": 4,
+                    "symmetric": True,
+                    "granularity": "BLOCKWISE_32",
+                    "dtype": "INT",
+                },
+                "compute_precision": "INTEGER",
+                "explicit_dequantize": False,
+                "skip_checks": False,
+                "min_weight_elements": 0,
+            },
+        }
+    ]
+    model = linker.link(greedy_driver, recipes.quantize(core_path, recipe))
     seen = 0
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:

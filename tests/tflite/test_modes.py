@@ -11,8 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import qtyping
 from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, TEXT, Toy, quantized, settings, steps
 
-from stages.lm import text
-from stages.tflite import calibration, flatbuffer, graph, linker, products, quantization, runner, tokens
+from autocomplete.data import evaluation_text
+from autocomplete.quantize import calibration, recipes
+from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.tflite import edit, flatbuffer, linker, matmul_names
 
 INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
 
@@ -29,11 +31,13 @@ def written(model: Any, path: Path) -> Path:
 
 def types(model: Any, kinds: tuple[str, ...]) -> Counter[tuple[int, ...]]:
     """The types of operands and results of all operators of some kinds, biases left out."""
-    names = graph.operator_names(model)
+    names = edit.operator_names(model)
     return Counter(
         tuple(s.tensors[int(i)].type for i in (*o.inputs[:2], o.outputs[0]))
-        for s in model.subgraphs for o in s.operators if names[o.opcodeIndex] in kinds
-    )  # fmt: skip
+        for s in model.subgraphs
+        for o in s.operators
+        if names[o.opcodeIndex] in kinds
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -46,27 +50,27 @@ def test_how_arrays_are_compared_changes_no_byte(
     toy: Toy, core_path: Path, cores: Any, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = qtyping._compare_array_or_none
-    with quantization.quick_comparison():
+    with recipes.quick_comparison():
         assert qtyping._compare_array_or_none is not before
     assert qtyping._compare_array_or_none is before
-    monkeypatch.setattr(quantization, "quick_comparison", contextlib.nullcontext)
+    monkeypatch.setattr(recipes, "quick_comparison", contextlib.nullcontext)
     assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
 
 
 def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
     recipe = settings("int4_block32")["recipe"]
-    windows = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), SLOTS, 2)
-    statistics = quantization.calibrate(core_path, recipe, windows.tolist())
-    first, second = (flatbuffer.serialize(quantization.quantize(core_path, recipe, statistics)) for _ in range(2))
+    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end), SLOTS, 2)
+    statistics = recipes.calibrate(core_path, recipe, windows.tolist())
+    first, second = (flatbuffer.serialize(recipes.quantize(core_path, recipe, statistics)) for _ in range(2))
     assert first == second
 
 
 def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
     """A sequence and its whole chunks tell the same; what is longer than these is not read."""
     recipe = settings("full_integer")["recipe"]
-    tokens = text.windows(TEXT, toy.bpe, text.Marks(None, toy.vocabulary.end), 40, 1).tolist()
-    assert str(quantization.calibrate(core_path, recipe, tokens)) == str(
-        quantization.calibrate(core_path, recipe, [tokens[0][:32]])
+    tokens = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end), 40, 1).tolist()
+    assert str(recipes.calibrate(core_path, recipe, tokens)) == str(
+        recipes.calibrate(core_path, recipe, [tokens[0][:32]])
     )
 
 
@@ -76,7 +80,7 @@ def test_full_integer_has_no_float_product(cores: Any, mode: str) -> None:
     activation = INTEGER[mode]
     weights = {(activation, schema.TensorType.INT8, activation), (activation, activation, activation)}
     assert set(found) == weights
-    assert sum(found.values()) == len(list(products.products(cores[mode])))
+    assert sum(found.values()) == len(list(matmul_names.products(cores[mode])))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -84,13 +88,13 @@ def test_core_and_tokens_model_say_the_same(
     toy: Toy, cores: Any, tokens_driver: Any, tmp_path: Path, mode: str
 ) -> None:
     """After a prompt; the core by its contract's decode, which rounds in another order than the loop's `step`."""
-    generate = tokens.interpreted(
-        runner.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
+    generate = tokens_model.interpreted(
+        interpreters.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
     )
-    session = runner.Session(runner.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
+    session = interpreters.Session(interpreters.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
-        said = generate(ids, SEQUENCE, tokens.Sampling())
+        said = generate(ids, SEQUENCE, tokens_model.Sampling())
         assert said[: len(ids)] == ids
         session.reset()
         first = [session.decode(t) for t in ids][-1]
@@ -109,14 +113,14 @@ def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
 
 def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: Any, tmp_path: Path) -> None:
     pair = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
-    sessions = [runner.Session(runner.litert(p, 1)) for p in pair]
+    sessions = [interpreters.Session(interpreters.litert(p, 1)) for p in pair]
     ids = [toy.vocabulary.end, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
     exact, integer = ([s.decode(t) for t in ids][-1] for s in sessions)
     assert np.abs(exact - integer).max() < 0.1 * exact.std()
 
 
 def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
-    found = list(products.products(flatbuffer.read(core_path)))
+    found = list(matmul_names.products(flatbuffer.read(core_path)))
     assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", *steps()}
     seen = {
         name: {"min": np.full((1, 1), -float(i)), "max": np.full((1, 1), float(i))}
@@ -133,6 +137,6 @@ def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
 
 
 def test_products_are_named_by_their_weights(core_path: Path) -> None:
-    roles = [p.role for p in products.products(flatbuffer.read(core_path)) if p.signature == "decode"]
+    roles = [p.role for p in matmul_names.products(flatbuffer.read(core_path)) if p.signature == "decode"]
     layer = ["qkv", "scores", "mix", "attention_output", "feedforward_up", "feedforward_down"]
     assert roles == [f"layer_{i}_{part}" for i in range(2) for part in layer] + ["logits"]

@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 from conftest import gpt2_vocabulary
 
-from stages.lm import bytes_driver, core, drivers, fixed_loop, folding, gpt2, loop
-from stages.lm.decoder import Weights
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, linker
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
+from autocomplete.model import folding
+from autocomplete.model.decoder import Weights
+from autocomplete.model.families import gpt2
+from autocomplete.tflite import flatbuffer, linker
 
 ALLOWED = 2_000_000
 CONFIG = {
-    "vocabulary_size": 50257, "num_layers": 12, "num_heads": 12, "hidden_dim": 48, "intermediate_dim": 192,
+    "vocabulary_size": 50257,
+    "num_layers": 12,
+    "num_heads": 12,
+    "hidden_dim": 48,
+    "intermediate_dim": 192,
     "max_sequence_length": 128,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("growing", [False, True])
@@ -27,10 +33,10 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path:
     shape = gpt2.read_shape(tmp_path)
     sizes = folding.sizes(shape, folding.Extras(positions=128))
     weights = Weights(shape, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
-    fixed, grown = loop.Lengths(100, 16), loop.Lengths(100, 64, guessed=8)
+    fixed, grown = growing_loop.Lengths(100, 16), growing_loop.Lengths(100, 64, guessed=8)
     limits = bytes_driver.Limits(grown if growing else fixed, 50, 512, growing)
     with quiet():
-        made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | loop.rooms(grown))
+        made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | growing_loop.rooms(grown))
         flatbuffer.write(made, tmp_path / "core")
         tokens = drivers.convert_tokens_driver(shape, vocabulary.ends, grown)
         portable = bytes_driver.convert(vocabulary, shape, limits)

@@ -8,21 +8,35 @@ import numpy as np
 import pytest
 from conftest import settings
 
-from stages.lm import core, decoder, drivers, fixed_loop, folding, gpt2, loop
-from stages.lm.decoder import Weights
-from stages.quiet import quiet
-from stages.tflite import compiled, flatbuffer, graph, linker, quantization, runner, tokens
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import core, drivers, fixed_loop, growing_loop
+from autocomplete.model import decoder, folding
+from autocomplete.model.decoder import Weights
+from autocomplete.model.families import gpt2
+from autocomplete.quantize import recipes
+from autocomplete.runtime import compiled, interpreters, tokens_model
+from autocomplete.tflite import edit, flatbuffer, linker
 
-LENGTHS = loop.Lengths(32, 16)
+LENGTHS = growing_loop.Lengths(32, 16)
 BITS = {
-    "float32": 32, "float16": 16, "dynamic_range": 8, "weight_only_int8": 8, "full_integer": 8,
-    "full_integer_int16_activations": 8, "int4_block32": 4, "int4_block32_rtn": 4,
-}  # fmt: skip
+    "float32": 32,
+    "float16": 16,
+    "dynamic_range": 8,
+    "weight_only_int8": 8,
+    "full_integer": 8,
+    "full_integer_int16_activations": 8,
+    "int4_block32": 4,
+    "int4_block32_rtn": 4,
+}
 BIAS_BYTES = {"full_integer": 4, "full_integer_int16_activations": 8}
 CONFIG = {
-    "vocabulary_size": 20000, "num_layers": 2, "num_heads": 8, "hidden_dim": 512, "intermediate_dim": 2048,
+    "vocabulary_size": 20000,
+    "num_layers": 2,
+    "num_heads": 8,
+    "hidden_dim": 512,
+    "intermediate_dim": 2048,
     "max_sequence_length": 64,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +58,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
     """Every flavour in every mode."""
     folder = tmp_path_factory.mktemp("sizes")
-    steps = fixed_loop.rooms(LENGTHS) | loop.rooms(LENGTHS)
+    steps = fixed_loop.rooms(LENGTHS) | growing_loop.rooms(LENGTHS)
     with quiet():
         flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
         driver = drivers.convert_tokens_driver(weights.shape, (1,), LENGTHS)
     made: dict[str, dict[str, Path]] = {}
     for mode in BITS:
         recipe = settings(mode)["recipe"]
-        statistics = quantization.calibrate(folder / "float.tflite", recipe, [range(2, 60)])
-        quantized = quantization.quantize(folder / "float.tflite", recipe, statistics)
+        statistics = recipes.calibrate(folder / "float.tflite", recipe, [range(2, 60)])
+        quantized = recipes.quantize(folder / "float.tflite", recipe, statistics)
         made[mode] = {n: folder / f"{mode}_{n}.tflite" for n in ("core", "tokens")}
-        flatbuffer.write(graph.without_signatures(quantized, steps), made[mode]["core"])
+        flatbuffer.write(edit.without_signatures(quantized, steps), made[mode]["core"])
         flatbuffer.write(linker.link(driver, quantized), made[mode]["tokens"])
     return made
 
@@ -95,8 +109,8 @@ def test_embedding_and_head_are_one_buffer_of_the_mode_s_bits(
 
 @pytest.mark.parametrize("mode", BITS)
 def test_every_mode_generates(files: Any, mode: str) -> None:
-    generate = tokens.interpreted(runner.litert(files[mode]["tokens"], 1))
-    said = generate([5, 6, 7], 20, tokens.Sampling())
+    generate = tokens_model.interpreted(interpreters.litert(files[mode]["tokens"], 1))
+    said = generate([5, 6, 7], 20, tokens_model.Sampling())
     assert said[:3] == [5, 6, 7]
     assert 3 < len(said) <= 20
 
@@ -105,11 +119,11 @@ def test_every_mode_generates(files: Any, mode: str) -> None:
 def test_shared_packed_weights_change_nothing(files: Any, tmp_path: Path, mode: str) -> None:
     """CompiledModel without a weight cache, with one in memory, with a new one in a file and with that file again."""
     path = files[mode]["tokens"]
-    plain = tokens.interpreted(runner.litert(path, 1))([5, 6, 7], 32, tokens.Sampling())
+    plain = tokens_model.interpreted(interpreters.litert(path, 1))([5, 6, 7], 32, tokens_model.Sampling())
     for cache in (None, Path(":memory"), tmp_path / "packed", tmp_path / "packed"):
         with quiet():
-            generate = tokens.compiled(compiled.load(path, 1, cache))
-            assert generate([5, 6, 7], 32, tokens.Sampling()) == plain
-            sampling = tokens.Sampling(1.0, 5, 0.9, seed=3)
+            generate = tokens_model.compiled(compiled.load(path, 1, cache))
+            assert generate([5, 6, 7], 32, tokens_model.Sampling()) == plain
+            sampling = tokens_model.Sampling(1.0, 5, 0.9, seed=3)
             assert generate([5, 6, 7], 32, sampling) == generate([5, 6, 7], 32, sampling)
     assert (tmp_path / "packed").stat().st_size > 0

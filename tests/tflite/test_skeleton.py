@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from conftest import MODES, SLOTS, Toy, quantized, steps
 
-from stages.lm import core
-from stages.quiet import quiet
-from stages.tflite import flatbuffer, graph
+from autocomplete.common.native_log import quiet
+from autocomplete.graph import core
+from autocomplete.tflite import edit, flatbuffer
 
 
 def operators(model: Any, signature: str) -> list[tuple[str, Any]]:
-    names = graph.operator_names(model)
-    subgraph = model.subgraphs[graph.signature(model, signature).subgraphIndex]
+    names = edit.operator_names(model)
+    subgraph = model.subgraphs[edit.signature(model, signature).subgraphIndex]
     return [(names[o.opcodeIndex], o) for o in subgraph.operators]
 
 
 def constant(model: Any, signature: str, tensor: int) -> bool:
-    subgraph = model.subgraphs[graph.signature(model, signature).subgraphIndex]
+    subgraph = model.subgraphs[edit.signature(model, signature).subgraphIndex]
     return model.buffers[subgraph.tensors[int(tensor)].buffer].data is not None
 
 
@@ -49,7 +49,7 @@ def test_built_in_operators_only_and_gelu_is_one_kernel(core_path: Path) -> None
     counts = Counter(name for name, _ in operators(model, "decode"))
     assert counts["GELU"] == 2
     assert counts["EMBEDDING_LOOKUP"] == 2
-    assert not [n for n in graph.operator_names(model) if n.startswith("Flex") or n == "CUSTOM"]
+    assert not [n for n in edit.operator_names(model) if n.startswith("Flex") or n == "CUSTOM"]
 
 
 def test_each_weight_is_stored_once(toy: Toy, core_path: Path) -> None:
@@ -75,16 +75,16 @@ def _name(tensor: Any) -> bytes:
 
 def test_the_contract_of_litert_lm(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
-    signature = graph.signature(model, "prefill_8")
+    signature = edit.signature(model, "prefill_8")
     tensors = model.subgraphs[signature.subgraphIndex].tensors
     cache = [f"kv_cache_{kind}_{i}" for i in range(2) for kind in "kv"]
-    inputs = {graph.text(e.name): list(tensors[e.tensorIndex].shape) for e in signature.inputs}
+    inputs = {edit.text(e.name): list(tensors[e.tensorIndex].shape) for e in signature.inputs}
     assert inputs == {"tokens": [1, 8], "input_pos": [8], "mask": [1, 1, 8, SLOTS]} | {
         name: [1, 2, SLOTS, 16] for name in cache
     }
-    assert sorted(graph.text(e.name) for e in signature.outputs) == sorted(cache)
-    decode = graph.signature(model, "decode")
-    assert sorted(graph.text(e.name) for e in decode.outputs) == sorted([*cache, "logits"])
+    assert sorted(edit.text(e.name) for e in signature.outputs) == sorted(cache)
+    decode = edit.signature(model, "decode")
+    assert sorted(edit.text(e.name) for e in decode.outputs) == sorted([*cache, "logits"])
 
 
 def test_the_same_weights_give_the_same_bytes(toy: Toy, core_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_same_weights_give_the_same_bytes(toy: Toy, core_path: Path) -> None
 
 def test_a_weight_reaches_the_file_unchanged(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
-    signature = graph.signature(model, "decode")
+    signature = edit.signature(model, "decode")
     tensors = {_name(t).decode(): t for t in model.subgraphs[signature.subgraphIndex].tensors}
     stored = model.buffers[tensors["decode/weight_layer_1_feedforward_down"].buffer].data
     expected = toy.weights.read("layer_1/feedforward_down")

@@ -7,8 +7,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from conftest import Toy, quantized
 
-from stages.errors import UserError
-from stages.tflite import flatbuffer, linker, targets
+from autocomplete.common.errors import UserError
+from autocomplete.evaluate import targets
+from autocomplete.tflite import flatbuffer, linker
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ import pytest
 import yaml
 from conftest import ROOT, absent, authored, settings
 
-from stages.bundle import checksums, page
-from stages.files import read_json, write_json
-from stages.quiet import quiet
+from autocomplete.bundle import integrity
+from autocomplete.common.files import read_json, write_json
+from autocomplete.common.native_log import quiet
+from autocomplete.page import page
 
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50
@@ -70,8 +71,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def models(folder: Path) -> Iterator[tuple[str, Any]]:
     """The portable model of the shipped preset in each mode, as convert and quantize make it."""
-    from stages.lm import bytes_driver, core, families
-    from stages.tflite import flatbuffer, linker, quantization
+    from autocomplete.graph import bytes_driver, core
+    from autocomplete.model import families
+    from autocomplete.quantize import recipes
+    from autocomplete.tflite import flatbuffer, linker
 
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
     limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
@@ -80,30 +83,32 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
         recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
-        yield mode, linker.link(driver, quantization.quantize(path, recipe))
+        yield mode, linker.link(driver, recipes.quantize(path, recipe))
 
 
 def bundle(folder: Path, model: Any, mode: str) -> Path:
     """What the page needs of a bundle."""
-    from stages.tflite import flatbuffer
+    from autocomplete.tflite import flatbuffer
 
     folder.mkdir()
     flatbuffer.write(model, folder / page.MODEL)
     manifest = {
-        "title": "Autocomplete", "mode": mode, "lengths": {"sequence_length": SEQUENCE, "context_window": WINDOW},
+        "title": "Autocomplete",
+        "mode": mode,
+        "lengths": {"sequence_length": SEQUENCE, "context_window": WINDOW},
         "context_window": {"words": {"minimum": 1, "default": 24, "maximum": 34}},
         "metrics": {"filter": {"languages": ["english"]}},
-    }  # fmt: skip
+    }
     page.write(manifest, folder)
     write_json(folder / "manifest.json", manifest)
-    checksums.write(folder)
+    integrity.write(folder)
     return folder
 
 
 @contextlib.contextmanager
 def demo(bundles: list[Path]) -> Iterator[str]:
     """The demo server, as a user starts it; yields its address."""
-    command = [sys.executable, "-m", "stages.demo", "port=0", "open=no", *map(str, bundles)]
+    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", *map(str, bundles)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[0]
@@ -136,12 +141,18 @@ def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     shutil.copytree(site.bundles[0], folder / "host/bundle")
     with demo(site.bundles) as address, plain(folder / "host") as host:
         told = {
-            "page": address, "plain": f"{host}/bundle/web/", "plainFolder": str(folder / "host/bundle/web"),
+            "page": address,
+            "plain": f"{host}/bundle/web/",
+            "plainFolder": str(folder / "host/bundle/web"),
             "modules": str(site.modules),
-            "chromium": site.chromium, "screens": str(folder), "words": str(site.bundles[0] / "web/words.json"),
-            "prompts": prompts, "tokens": TOKENS, "allWords": str(folder / "words.json"),
+            "chromium": site.chromium,
+            "screens": str(folder),
+            "words": str(site.bundles[0] / "web/words.json"),
+            "prompts": prompts,
+            "tokens": TOKENS,
+            "allWords": str(folder / "words.json"),
             "candidates": str(folder / "candidates.json"),
-        }  # fmt: skip
+        }
         command = [site.node, str(SCRIPT), json.dumps(told)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHROMIUM_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -166,9 +177,9 @@ def test_in_chromium(seen: Seen, name: str) -> None:
 
 
 def test_the_filter_is_pythons(seen: Seen) -> None:
-    from stages.measure import profanity
+    from autocomplete.evaluate import word_filter
 
-    refuses = profanity.word_filter(LANGUAGES)
+    refuses = word_filter.word_filter(LANGUAGES)
     expected = [refuses(text) for text in seen.candidates]
     assert seen.report["refused"] == expected
     assert 100 < sum(expected) < len(expected) - 100
@@ -176,10 +187,10 @@ def test_the_filter_is_pythons(seen: Seen) -> None:
 
 def test_greedy_text_is_that_of_python_and_keras(seen: Seen) -> None:
     """float32: quantized activations may be rounded otherwise on another processor (docs/log.md)."""
-    from stages.tflite import portable, runner, tokens
+    from autocomplete.runtime import bytes_model, interpreters, tokens_model
 
-    proceed = portable.interpreted(runner.litert(seen.site.bundles[1] / page.MODEL, 1))
-    python = [proceed(p.encode(), TOKENS, tokens.Sampling(), False).decode() for p in seen.prompts]
+    proceed = bytes_model.interpreted(interpreters.litert(seen.site.bundles[1] / page.MODEL, 1))
+    python = [proceed(p.encode(), TOKENS, tokens_model.Sampling(), False).decode() for p in seen.prompts]
     assert len(seen.prompts) == 50
     assert seen.report["texts"] == python
     assert python == by_keras(seen.prompts)
@@ -188,10 +199,12 @@ def test_greedy_text_is_that_of_python_and_keras(seen: Seen) -> None:
 
 def by_keras(prompts: list[str]) -> list[str]:
     """Greedy continuations by the Keras model without a cache, all prompts side by side."""
-    from stages.lm import loading, reference, tokenizer
+    from autocomplete.evaluate import keras_reference
+    from autocomplete.presets import loading
+    from autocomplete.tokenizer import tokenizer
 
     with quiet():
-        model = loading.load_folder(SHIPPED)
+        model = loading.load(SHIPPED).model
     bpe = tokenizer.load(SHIPPED / tokenizer.FOLDER)
     strings = tokenizer.token_bytes(tokenizer.read_vocabulary(SHIPPED / tokenizer.FOLDER, 1, 1).ids)
     rows = [[MODEL["start_token_id"], *bpe.encode(p).ids[-WINDOW:]] for p in prompts]
@@ -201,7 +214,7 @@ def by_keras(prompts: list[str]) -> list[str]:
         row[: len(ids)] = ids
     place = np.arange(len(rows))
     for step in range(TOKENS):
-        likeliest = reference.logits(model, batch[:, : lengths.max() + step]).argmax(-1)
+        likeliest = keras_reference.logits(model, batch[:, : lengths.max() + step]).argmax(-1)
         batch[place, lengths + step] = likeliest[place, lengths + step - 1]
     texts = []
     for row, length in zip(batch.tolist(), lengths.tolist(), strict=True):

@@ -31,12 +31,20 @@ class ModelParams(ctypes.Structure):
     """struct llama_model_params."""
 
     _fields_ = (
-        ("devices", c_void_p), ("tensor_buft_overrides", c_void_p), ("n_gpu_layers", c_int32), ("split_mode", c_int),
-        ("load_mode", c_int), ("lazy_mode", c_int), ("main_gpu", c_int32), ("tensor_split", c_void_p),
-        ("progress_callback", c_void_p), ("progress_callback_user_data", c_void_p), ("kv_overrides", c_void_p),
+        ("devices", c_void_p),
+        ("tensor_buft_overrides", c_void_p),
+        ("n_gpu_layers", c_int32),
+        ("split_mode", c_int),
+        ("load_mode", c_int),
+        ("lazy_mode", c_int),
+        ("main_gpu", c_int32),
+        ("tensor_split", c_void_p),
+        ("progress_callback", c_void_p),
+        ("progress_callback_user_data", c_void_p),
+        ("kv_overrides", c_void_p),
         *((name, c_bool) for name in ("vocab_only", "check_tensors", "use_extra_bufts")),
         *((name, c_bool) for name in ("no_host", "no_alloc", "load_mtp")),
-    )  # fmt: skip
+    )
 
 
 class ContextParams(ctypes.Structure):
@@ -44,24 +52,40 @@ class ContextParams(ctypes.Structure):
 
     _fields_ = (
         *((name, c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "n_rs_seq", "n_outputs_max")),
-        ("n_outputs_max_per_seq", c_uint32), ("n_threads", c_int32), ("n_threads_batch", c_int32),
+        ("n_outputs_max_per_seq", c_uint32),
+        ("n_threads", c_int32),
+        ("n_threads_batch", c_int32),
         *((f"{name}_type", c_int) for name in ("ctx", "rope_scaling", "pooling", "attention", "flash_attn")),
-        ("rope_freq_base", c_float), ("rope_freq_scale", c_float),
+        ("rope_freq_base", c_float),
+        ("rope_freq_scale", c_float),
         *((f"yarn_{name}", c_float) for name in ("ext_factor", "attn_factor", "beta_fast", "beta_slow")),
-        ("yarn_orig_ctx", c_uint32), ("defrag_thold", c_float), ("cb_eval", c_void_p), ("cb_eval_user_data", c_void_p),
-        ("type_k", c_int), ("type_v", c_int), ("abort_callback", c_void_p), ("abort_callback_data", c_void_p),
+        ("yarn_orig_ctx", c_uint32),
+        ("defrag_thold", c_float),
+        ("cb_eval", c_void_p),
+        ("cb_eval_user_data", c_void_p),
+        ("type_k", c_int),
+        ("type_v", c_int),
+        ("abort_callback", c_void_p),
+        ("abort_callback_data", c_void_p),
         *((name, c_bool) for name in ("embeddings", "offload_kqv", "no_perf", "op_offload", "swa_full", "kv_unified")),
-        ("samplers", c_void_p), ("n_samplers", c_size_t), ("ctx_other", c_void_p),
-    )  # fmt: skip
+        ("samplers", c_void_p),
+        ("n_samplers", c_size_t),
+        ("ctx_other", c_void_p),
+    )
 
 
 class Batch(ctypes.Structure):
     """struct llama_batch."""
 
     _fields_ = (
-        ("n_tokens", c_int32), ("token", POINTER(c_int32)), ("embd", POINTER(c_float)), ("pos", POINTER(c_int32)),
-        ("n_seq_id", POINTER(c_int32)), ("seq_id", POINTER(POINTER(c_int32))), ("logits", POINTER(c_int8)),
-    )  # fmt: skip
+        ("n_tokens", c_int32),
+        ("token", POINTER(c_int32)),
+        ("embd", POINTER(c_float)),
+        ("pos", POINTER(c_int32)),
+        ("n_seq_id", POINTER(c_int32)),
+        ("seq_id", POINTER(POINTER(c_int32))),
+        ("logits", POINTER(c_int8)),
+    )
 
 
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {

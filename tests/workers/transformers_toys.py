@@ -163,26 +163,41 @@ def gemma(texts: Texts) -> Tokenizer:
 
 LLAMA3_ENDS = ("<|end_of_text|>", "<|eot_id|>")
 LLAMA3_ROPE = {
-    "rope_type": "llama3", "rope_theta": 50_000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "rope_type": "llama3",
+    "rope_theta": 50_000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,
-}  # fmt: skip
+}
 GEMMA2 = {
-    "num_hidden_layers": 3, "head_dim": 12, "sliding_window": WINDOW, "attn_logit_softcapping": 5.0,
-    "final_logit_softcapping": 8.0, "query_pre_attn_scalar": 12,
-}  # fmt: skip
+    "num_hidden_layers": 3,
+    "head_dim": 12,
+    "sliding_window": WINDOW,
+    "attn_logit_softcapping": 5.0,
+    "final_logit_softcapping": 8.0,
+    "query_pre_attn_scalar": 12,
+}
 GEMMA3 = {
-    "num_hidden_layers": 7, "head_dim": 12, "sliding_window": WINDOW, "query_pre_attn_scalar": 12,
+    "num_hidden_layers": 7,
+    "head_dim": 12,
+    "sliding_window": WINDOW,
+    "query_pre_attn_scalar": 12,
     "rope_parameters": {
         "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1_000_000.0},
         "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
     },
-}  # fmt: skip
+}
 TOYS = {
     "gpt2": Toy("gpt2", gpt2, "<|endoftext|>", ("<|endoftext|>",)),
     "llama": Toy("llama", llama3, "<|begin_of_text|>", LLAMA3_ENDS, {"rope_parameters": LLAMA3_ROPE}, shard="30KB"),
     "llama_tied": Toy(
-        "llama", smollm, "<|im_start|>", ("<|im_end|>",),
-        {"tie_word_embeddings": True}, dtype=torch.bfloat16,
+        "llama",
+        smollm,
+        "<|im_start|>",
+        ("<|im_end|>",),
+        {"tie_word_embeddings": True},
+        dtype=torch.bfloat16,
     ),
     "llama2": Toy("llama", llama2, "<s>", ("</s>",)),
     "llama2_metaspace": Toy("llama", metaspace, "<s>", ("</s>",), dtype=torch.float16),
@@ -192,7 +207,7 @@ TOYS = {
     "gemma": Toy("gemma", gemma, "<bos>", ("<eos>",), {"head_dim": 12}),
     "gemma2": Toy("gemma2", gemma, "<bos>", ("<eos>",), GEMMA2, dtype=torch.bfloat16),
     "gemma3_text": Toy("gemma3_text", gemma, "<bos>", ("<eos>",), GEMMA3),
-}  # fmt: skip
+}
 
 
 def config(toy: Toy, text: Tokenizer) -> Any:
@@ -203,9 +218,15 @@ def config(toy: Toy, text: Tokenizer) -> Any:
     if toy.kind == "gpt2":
         return transformers.GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=96, **ids)
     everybodys = {
-        "vocab_size": size, "hidden_size": 32, "intermediate_size": 96, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 96, "pad_token_id": None,
-    }  # fmt: skip
+        "vocab_size": size,
+        "hidden_size": 32,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 96,
+        "pad_token_id": None,
+    }
     if "gemma" not in toy.kind:  # other numbers than transformers' and Keras' own
         everybodys |= {"rms_norm_eps": 1e-3, "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0}}
     return transformers.AutoConfig.for_model(toy.kind, **everybodys | ids | toy.config)

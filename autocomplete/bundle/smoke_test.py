@@ -1,0 +1,99 @@
+"""Whether the models of a bundle are what its manifest says, load, and answer. A process of its own may crash.
+
+Usage: python -m autocomplete.bundle.smoke_test FOLDER
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autocomplete.bundle import manifest as bundle
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json
+from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import contracts
+from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.tflite import inspect
+
+PROMPT = "Returns the"
+
+
+def core(path: Path, _: dict[str, Any]) -> str:
+    """One token's logits."""
+    logits = compiled.Session(compiled.load(path, 1)).decode(1)
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path} answers with numbers that are none")
+    return f"logits of {len(logits)} tokens"
+
+
+def generate(path: Path, manifest: dict[str, Any]) -> str:
+    """A few tokens behind one."""
+    longest = min(8, manifest["lengths"]["sequence_length"])
+    said = tokens_model.compiled(compiled.load(path, 1))([1], longest, tokens_model.Sampling())
+    if len(said) < 2 or not all(0 <= t < manifest["model"]["vocabulary"] for t in said):
+        raise UserError(f"{path} answers {said}, not the prompt and more tokens")
+    return f"{len(said) - 1} tokens"
+
+
+def bytes_(path: Path, _: dict[str, Any]) -> str:
+    """A few words behind a few others."""
+    said = bytes_model.compiled(compiled.load(path, 1))(PROMPT.encode(), 8, tokens_model.Sampling(), True)
+    if not said or not contracts.is_utf8(said):
+        raise UserError(f"{path} answers {said[:80]!r}, not text")
+    return f"{len(said)} bytes behind {PROMPT!r}"
+
+
+def text(path: Path, _: dict[str, Any]) -> str:
+    """An answer that begins with the prompt."""
+    answer = interpreters.complete(interpreters.tensorflow(path, 1))(PROMPT.encode())
+    if not answer.startswith(PROMPT.encode()):
+        raise UserError(f"{path} answers {answer[:80]!r}, not the prompt and more")
+    return f"{len(answer) - len(PROMPT)} bytes behind {PROMPT!r}"
+
+
+def litert_lm(path: Path, _: dict[str, Any]) -> str:
+    """A text of LiteRT-LM's engine."""
+    with quiet():
+        import litert_lm as runtime
+
+        runtime.set_min_log_severity(runtime.LogSeverity.SILENT)
+        try:
+            backend = runtime.Backend.CPU(thread_count=1)
+            with runtime.Engine(str(path), backend, cache_dir=":nocache") as engine:
+                greedy = runtime.SamplerConfig(top_k=1)
+                with engine.create_session(apply_prompt_template=False, sampler_config=greedy) as session:
+                    session.run_prefill([PROMPT])
+                    said = str(session.run_decode().texts[0])
+        except RuntimeError as error:
+            raise UserError(f"{path} does not load: {' '.join(str(error).split())}") from None
+    return f"{len(said)} characters behind {PROMPT!r}"
+
+
+CHECKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
+    "core.tflite": core,
+    "tokens.tflite": generate,
+    "portable.tflite": bytes_,
+    "autocomplete.tflite": text,
+    bundle.LITERT_LM: litert_lm,
+}
+
+
+def main(folder: Path) -> None:
+    """Prints what each model answers, or ends at the first that does not."""
+    manifest = read_json(folder / bundle.FILE)
+    for name, answer in CHECKS.items():
+        path = folder / name
+        if not path.exists():
+            continue
+        if name in manifest["models"] and inspect.describe(path) != manifest["models"][name]:
+            raise UserError(f"{path} has other signatures or operators than the manifest says")
+        print(f"{name:<23} {answer(path, manifest)}")
+
+
+if __name__ == "__main__":
+    with config.user_errors():
+        main(Path(sys.argv[1]))

@@ -1,0 +1,154 @@
+"""sweep: many pipelines as DVC experiments, side by side; then a table, a picture and the best job.
+
+python -m autocomplete.cli.sweep -m quantize=float16,int4_block32 convert.sequence_length=64,100
+python -m autocomplete.cli.sweep -m sweep.set=modes hydra/launcher=submitit_slurm
+
+Any key of params.yaml can be swept, in Hydra's grammar: lists, range(40,101,20), glob(int4*). The same command again
+runs what is missing.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.evaluate import metrics, table
+from autocomplete.sweep import jobs, ranking, records, report, runner, slurm, snapshot, supervise
+from autocomplete.sweep.display import display
+from autocomplete.sweep.jobs import Job
+from autocomplete.sweep.snapshot import Snapshot
+
+OUT = Path("artifacts/sweep")
+SPEEDS = ("ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s", "decode_tokens_per_s_p90", "peak_rss_mib")
+METRICS = sorted({*metrics.METRICS, *SPEEDS, *(c.key for c in table.COLUMNS)})
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """What is swept, run, shared and looked for (conf/sweep.yaml)."""
+
+    set: str | None
+    sets: dict[str, dict[str, Any]]
+    targets: list[str]
+    shared: list[str]
+    objective: str
+    constraints: dict[str, str]
+    pull: bool
+    pareto: list[str]
+
+    def __post_init__(self) -> None:
+        """Refuses a set that is not kept, metrics that are not measured, and bounds that are none."""
+        if self.set is not None and self.set not in self.sets:
+            raise UserError(f"sweep.set is {self.set}; allowed: {', '.join(self.sets)} (sweep.sets in conf/sweep.yaml)")
+        if len(self.pareto) != 3:
+            raise UserError("sweep.pareto must name three metrics: across, up and colour of the picture")
+        for metric in (self.objective, *self.pareto, *self.constraints):
+            if metric not in METRICS:
+                raise UserError(f"sweep: no metric {metric!r}; allowed: {', '.join(METRICS)}")
+        for metric, text in self.constraints.items():
+            ranking.constraint(metric, text)
+
+
+def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: list[str]) -> None:
+    """params.yaml and the combinations → experiments, and artifacts/sweep with the table and the picture."""
+    if combinations == [{}]:
+        sets = ", ".join(settings.sets)
+        raise UserError(f"say what to sweep: quantize=float16,int4_block32, or sweep.set=<name>; kept sets: {sets}")
+    start = snapshot.take()
+    identity = snapshot.identity(start)
+    wanted = jobs.make(combinations, settings.targets, identity)
+    kept = snapshot.experiments(start.head)
+    missing = [job for job in wanted if not (job.name in kept and _done(job))]
+    print(f"{len(wanted)} jobs, {len(wanted) - len(missing)} of them done before")
+    with _only_sweep():
+        if missing:
+            shared = jobs.shared(missing, settings.shared, identity)
+            _run(["shared stages"] * len(shared) + ["jobs"], [*shared, missing], start, overrides, settings.pull)
+    _report(settings, [r for job in wanted if (r := records.read(job.name)) is not None])
+
+
+def _done(job: Job) -> bool:
+    record = records.read(job.name)
+    return record is not None and record.state == records.DONE
+
+
+@contextlib.contextmanager
+def _only_sweep() -> Iterator[None]:
+    """One sweep at a time in a repository; what one that was killed left behind is cleared away."""
+    lock = FileLock(Path(".dvc/tmp/sweep.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError("another sweep runs in this repository; wait for it, or interrupt it") from None
+    try:
+        shutil.rmtree(runner.SCRATCH, ignore_errors=True)
+        yield
+    finally:
+        shutil.rmtree(runner.SCRATCH, ignore_errors=True)
+        lock.release()
+
+
+def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot, own: list[str], pull: bool) -> None:
+    """Runs rounds of jobs one after another; Ctrl-C and SIGTERM end them and leave what is done."""
+    os.environ[slurm.NAME] = f"sweep-{socket.gethostname()}-{os.getpid()}"
+    cache = snapshot.cache_folder()
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is signal.SIG_DFL:  # not under nohup
+            signal.signal(name, _interrupt)
+    names: list[str] = []
+    try:
+        for title, some in zip(titles, rounds, strict=True):
+            names = [job.name for job in some]
+            orders = {job.name: runner.order(job, start, cache, pull) for job in some}
+            with display(title, names) as show:
+                supervise.see_through(supervise.starter(config.launch, own, orders, runner.work), names, show)
+    except KeyboardInterrupt:
+        for record in filter(None, map(records.read, names)):
+            if record.state == records.RUNNING:
+                records.forget(record.name)
+        raise UserError("interrupted; what is done is kept, and the same command goes on from there") from None
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _report(settings: SweepSettings, ended: Sequence[records.Record]) -> None:
+    """Writes and prints the table, names the best job and the failed ones; ends with an error where there are such."""
+    rows = [row for record in ended for row in _rows(record)]
+    bounds = [ranking.constraint(metric, text) for metric, text in settings.constraints.items()]
+    wish = report.Wish(settings.objective, bounds, settings.pareto)
+    if rows:
+        best = report.write(rows, table.COLUMNS, wish, OUT)
+        print(f"{OUT}/table.csv, table.md, pareto.png; timings: one job at a time, the others standing still")
+        if best is None:
+            print(f"best by {wish}: none, as no row that passed its gates keeps the bounds")
+        else:
+            print(f"best by {wish}: {best['mode']} of {best['job']}, {best[settings.objective]:g}")
+            print(f"apply it: dvc exp apply {best['job']}; dvc repro   (which makes what the job was not run for)")
+    failed = [record for record in ended if record.state == records.FAILED]
+    for record in failed:
+        print(f"failed: {record.name}: {record.reason} (log: {records.log(record.name)})", file=sys.stderr)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(ended)} jobs failed; the same command runs them again")
+
+
+def _rows(record: records.Record) -> list[dict[str, Any]]:
+    """A row for each mode of a job, with what was swept."""
+    swept = {key: value for key, value in record.values.items() if key != jobs.MODES}
+    found = (table.row(r["metrics"], r["performance"]) for r in record.results.values())
+    return [{**row, "job": record.name, "label": record.name.rpartition("-")[0], "values": swept} for row in found]
+
+
+if __name__ == "__main__":
+    config.sweep(SweepSettings, run)

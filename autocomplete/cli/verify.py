@@ -1,0 +1,128 @@
+"""verify: is a bundle whole, genuine and alive?
+
+Usage: python -m autocomplete.cli.verify FOLDER | URL [--key public.pem]
+
+  FOLDER, URL   a bundle: the folder that holds SHA256SUMS, on disk or at an http(s) address
+  --key         the Ed25519 public key that the bundle must be signed by; without it keys/release.pem of this
+                repository, where there is one. A key that comes with the bundle proves nothing and is not looked for.
+
+Checks in this order: the signature, every file's SHA-256 and that no file is too many, the manifest against its schema
+and against the files, archives, and that each model loads and answers. Exit status 0 only if all of it holds.
+
+Example: python -m autocomplete.cli.verify artifacts/package/dynamic_range
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autocomplete.bundle import signature
+from autocomplete.common import config
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json
+
+_ANSWER_S = 600
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    bundle: str
+    key: Path | None
+
+    @property
+    def remote(self) -> bool:
+        """Whether the bundle is at an address."""
+        return self.bundle.startswith(("http://", "https://"))
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    """Reads the command line; raises UserError with what is allowed."""
+    rest, key = list(arguments), None
+    if "--key" in rest:
+        place = rest.index("--key")
+        if place + 1 == len(rest):
+            raise UserError("--key wants the path of a public key (PEM)")
+        key = Path(rest[place + 1])
+        del rest[place : place + 2]
+    if len(rest) != 1 or rest[0].startswith("-"):
+        raise UserError("verify takes one folder or address (--help says more)")
+    if key is None and signature.PUBLIC.is_file():
+        key = signature.PUBLIC
+    return Request(rest[0], key)
+
+
+def run(request: Request) -> None:
+    """Checks the bundle, or raises UserError with the first thing that does not hold."""
+    if not request.remote:
+        check(Path(request.bundle), request.key)
+        return
+    from autocomplete.release import download
+
+    with tempfile.TemporaryDirectory() as temporary:
+        download.fetch(download.address(request.bundle), Path(temporary))
+        check(Path(temporary), request.key)
+
+
+def check(folder: Path, key: Path | None) -> None:
+    """Checks a folder, telling of each thing that holds; raises UserError at the first that does not."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder")
+    print(f"signature   {signed(folder, key)}")
+    print(f"files       {whole(folder)}")
+    print(alive(folder), end="")
+
+
+def alive(folder: Path) -> str:
+    """What each model answers, a line each; raises UserError where one does not load or answer."""
+    done = subprocess.run(
+        [sys.executable, "-m", "autocomplete.bundle.smoke_test", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=_ANSWER_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+        raise UserError(f"{folder}: a model does not load or answer: {said.removeprefix('error: ')}")
+    return done.stdout
+
+
+def signed(folder: Path, key: Path | None) -> str:
+    """What is known of the bundle's maker; raises UserError where the signature is missing or wrong."""
+    from autocomplete.bundle import integrity
+
+    path, listed = folder / integrity.SIGNATURE, folder / integrity.FILE
+    if not listed.is_file():
+        raise UserError(f"{listed} is missing: this is no bundle, or not all of it was copied")
+    if key is None:
+        return "not checked: no key (--key public.pem)" if path.is_file() else "none"
+    if not path.is_file():
+        raise UserError(f"{path} is missing, and {key} says that there is to be a signature")
+    signature.check(key, listed.read_bytes(), path.read_bytes())
+    return f"by the owner of {key}"
+
+
+def whole(folder: Path) -> str:
+    """How many files there are, all of them listed and unchanged; raises UserError otherwise."""
+    from autocomplete.bundle import integrity, manifest
+    from autocomplete.release import archives
+
+    listed = integrity.check(folder)
+    if manifest.FILE not in listed:
+        raise UserError(f"{folder / manifest.FILE} is missing: this is no bundle of this project")
+    described = read_json(folder / manifest.FILE)
+    manifest.check(described)
+    manifest.check_files(described, folder, listed)
+    for name in listed:
+        if name.endswith(archives.SUFFIXES):
+            archives.check(folder / name)
+    return f"{len(listed)}, all listed and unchanged; the manifest agrees"
+
+
+if __name__ == "__main__":
+    config.command(lambda arguments: run(parse(arguments)))

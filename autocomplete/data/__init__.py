@@ -1,0 +1,1 @@
+"""Texts to train, tune, evaluate and calibrate with. May import common."""

@@ -1,0 +1,44 @@
+"""Keras itself as the reference: logits and greedy continuations of the preset."""
+
+from collections.abc import Sequence
+
+import keras_hub
+import numpy as np
+
+from autocomplete.common.arrays import Array
+
+
+def logits(model: keras_hub.models.CausalLM, tokens: Array) -> Array:
+    """Next-token logits `[batch, length, vocab]` for ids `[batch, length]`, without a cache."""
+    inputs = {"token_ids": tokens, "padding_mask": np.ones_like(tokens)}
+    return np.asarray(model.backbone.token_embedding(model.backbone(inputs), reverse=True))
+
+
+def likeliest(logits: Array, suppressed: Sequence[int]) -> Array:
+    """The ids of the largest of logits `[…, vocab]`, those that are `suppressed` left out."""
+    allowed = np.array(logits)
+    allowed[..., list(suppressed)] = -np.inf
+    return np.asarray(allowed.argmax(-1))
+
+
+def greedy_matches(
+    model: keras_hub.models.CausalLM,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    suppressed: Sequence[int] = (),
+) -> list[bool]:
+    """Whether each continuation is what greedy decoding by Keras gives without the `suppressed` ids, token for token.
+
+    One pass over prompt and continuation decides that: if each token is the likeliest after the ones before it, then
+    by induction greedy decoding says exactly these. The padding behind a sequence cannot reach back (causal mask).
+    """
+    rows = [[*p, *c] for p, c in zip(prompts, continuations, strict=True)]
+    batch = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for row, ids in zip(batch, rows, strict=True):
+        row[: len(ids)] = ids
+    parts = np.array_split(batch, -(-len(batch) // 10))
+    expected = np.concatenate([likeliest(logits(model, part), suppressed) for part in parts])
+    return [
+        expected[i, len(p) - 1 : len(p) + len(c) - 1].tolist() == list(c)
+        for i, (p, c) in enumerate(zip(prompts, continuations, strict=True))
+    ]

@@ -1,0 +1,1 @@
+"""Versions of bundles: stamped, signed, published, listed, downloaded. May import bundle and below."""

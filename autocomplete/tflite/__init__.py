@@ -1,0 +1,1 @@
+"""Files of LiteRT: read, edited, linked, described. May import common."""

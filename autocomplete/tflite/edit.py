@@ -1,0 +1,204 @@
+"""Looking up and changing parts of a model, as objects of the official schema."""
+
+import copy
+import hashlib
+from collections.abc import Collection
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from autocomplete.common.arrays import Array
+from autocomplete.common.errors import UserError
+from autocomplete.tflite.flatbuffer import Deferred
+
+
+def per_channel(tensor: schema.TensorT) -> bool:
+    """Whether a tensor is quantized with more than one scale."""
+    scales = tensor.quantization.scale if tensor.quantization else None
+    return scales is not None and len(scales) > 1
+
+
+_TYPES: dict[int, str] = {v: k for k, v in vars(schema.TensorType).items() if not k.startswith("_")}
+
+
+def type_name(tensor: schema.TensorT) -> str:
+    """A tensor's type as the schema spells it."""
+    return _TYPES[tensor.type]
+
+
+def text(value: bytes | str | None) -> str:
+    """A name of the object API, which hands out bytes, as text."""
+    return value.decode() if isinstance(value, bytes) else (value or "")
+
+
+def metadata(model: schema.ModelT, name: str) -> bytes | None:
+    """The content of a metadata entry, None where the model has no such entry."""
+    for entry in model.metadata or []:
+        if text(entry.name) == name:
+            return bytes(model.buffers[entry.buffer].data)
+    return None
+
+
+def with_metadata(model: schema.ModelT, name: str, content: bytes | None) -> schema.ModelT:
+    """Sets a metadata entry, or removes it where the content is None; changes the model in place and returns it."""
+    model.metadata = [e for e in model.metadata or [] if text(e.name) != name]
+    if content is not None:
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata.append(entry)
+    return model
+
+
+def signature(model: schema.ModelT, key: str) -> schema.SignatureDefT:
+    """The signature of that name; raises UserError with the names there are."""
+    for candidate in model.signatureDefs or []:
+        if text(candidate.signatureKey) == key:
+            return candidate
+    names = ", ".join(text(s.signatureKey) for s in model.signatureDefs or [])
+    raise UserError(f"the model has no signature {key!r}; it has: {names}")
+
+
+def without_signatures(model: schema.ModelT, keys: Collection[str]) -> schema.ModelT:
+    """The model less some signatures, their subgraphs and what only they needed; the argument is not changed."""
+    kept = copy.copy(model)
+    signatures = [s for s in model.signatureDefs if text(s.signatureKey) not in keys]
+    kept.signatureDefs = [copy.copy(s) for s in signatures]
+    kept.subgraphs = [copy.copy(model.subgraphs[s.subgraphIndex]) for s in signatures]
+    for index, signature in enumerate(kept.signatureDefs):
+        signature.subgraphIndex = index
+    for subgraph in kept.subgraphs:
+        subgraph.tensors = [copy.copy(t) for t in subgraph.tensors]
+    return share_buffers(without_unused_codes(kept))
+
+
+def without_dead_operators(model: schema.ModelT) -> schema.ModelT:
+    """Drops operators whose results nobody reads, and what only they read, in place."""
+    for subgraph in model.subgraphs:
+        read = {int(i) for i in subgraph.outputs}
+        alive = []
+        for operator in reversed(subgraph.operators):
+            if any(int(o) in read for o in operator.outputs):
+                alive.append(operator)
+                read |= {int(i) for i in operator.inputs}
+        subgraph.operators = alive[::-1]
+    return without_unused_codes(model)
+
+
+def without_unused_codes(model: schema.ModelT) -> schema.ModelT:
+    """Drops the operator codes that no operator names, in place: a runtime would look for kernels of them."""
+    used = sorted({o.opcodeIndex for s in model.subgraphs for o in s.operators})
+    place = {old: new for new, old in enumerate(used)}
+    model.operatorCodes = [model.operatorCodes[i] for i in used]
+    for subgraph in model.subgraphs:
+        subgraph.operators = [_with_code(o, place[o.opcodeIndex]) for o in subgraph.operators]
+    return model
+
+
+def _with_code(operator: schema.OperatorT, code: int) -> schema.OperatorT:
+    new = copy.copy(operator)
+    new.opcodeIndex = code
+    return new
+
+
+_BUILT_IN: dict[int, str] = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
+_BUILT_IN_NAMES = frozenset(_BUILT_IN.values())
+BUILT_IN, SELECT_TF, CUSTOM = "built-in", "Select TF", "custom"
+
+
+def operator_kind(name: str) -> str:
+    """Who has an operator of that name: every runtime, Select TF, or an app alone."""
+    if name in _BUILT_IN_NAMES:
+        return BUILT_IN
+    return SELECT_TF if name.startswith("Flex") else CUSTOM
+
+
+def operator_names(model: schema.ModelT) -> list[str]:
+    """The name of each operator code: the built-in's, or the custom op's own."""
+    return [
+        text(code.customCode) if _builtin(code) == schema.BuiltinOperator.CUSTOM else _BUILT_IN[_builtin(code)]
+        for code in model.operatorCodes
+    ]
+
+
+def _builtin(code: schema.OperatorCodeT) -> int:
+    """Files made before the enumeration outgrew a byte carry the code in the deprecated field."""
+    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+
+
+def move_to_front(model: schema.ModelT, name: str) -> None:
+    """Puts operators of that name, which must read constants alone, first in the main subgraph; changes the model."""
+    names, subgraph = operator_names(model), model.subgraphs[0]
+    first = [o for o in subgraph.operators if names[o.opcodeIndex] == name]
+    subgraph.operators = first + [o for o in subgraph.operators if names[o.opcodeIndex] != name]
+
+
+def operator_code(model: schema.ModelT, builtin: int, version: int) -> int:
+    """The index of a built-in operator's code, added where the model lacks it."""
+    for index, code in enumerate(model.operatorCodes):
+        if _builtin(code) == builtin and code.version == version:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, min(builtin, 127), version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def share_buffers(model: schema.ModelT) -> schema.ModelT:
+    """Stores equal bytes once and drops buffers that nothing names; changes the model in place and returns it.
+
+    The converter and the quantizer both repeat a weight in each signature.
+    """
+    kept: list[schema.BufferT] = [schema.BufferT()]  # buffer 0 is empty by the schema's rule
+    place_of: dict[object, int] = {}
+    moved = {0: 0}
+
+    def place(old: int) -> int:
+        if old not in moved:
+            content = model.buffers[old].data
+            if content is None or len(content) == 0:
+                moved[old] = 0
+            else:
+                moved[old] = place_of.setdefault(_identity(content), len(kept))
+                if moved[old] == len(kept):
+                    kept.append(model.buffers[old])
+        return moved[old]
+
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            tensor.buffer = place(tensor.buffer)
+    for entry in model.metadata or []:
+        entry.buffer = place(entry.buffer)
+    model.buffers = kept
+    return model
+
+
+def untied(model: schema.ModelT) -> schema.ModelT:
+    """Gives each operator that reads a constant of another one a copy, in place; returns the model.
+
+    ai-edge-quantizer 0.10 fails where only one of them is to be quantized in blocks.
+    """
+    for subgraph in model.subgraphs:
+        read: set[int] = set()
+        for operator in subgraph.operators:
+            operator.inputs = list(operator.inputs)
+            for place, index in enumerate(operator.inputs):
+                content = model.buffers[subgraph.tensors[index].buffer].data if index >= 0 else None
+                if index in read and content is not None:
+                    operator.inputs[place] = len(subgraph.tensors)
+                    subgraph.tensors.append(_copied(model, subgraph.tensors[index], len(subgraph.tensors)))
+                read.add(index)
+    return model
+
+
+def _copied(model: schema.ModelT, tensor: schema.TensorT, number: int) -> schema.TensorT:
+    new = copy.copy(tensor)
+    new.name, new.buffer = f"{text(tensor.name)}_{number}", len(model.buffers)
+    model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+    return new
+
+
+def _identity(content: Array | Deferred) -> object:
+    """What two buffers of equal content share; one that is not made yet equals itself alone."""
+    return id(content) if isinstance(content, Deferred) else hashlib.sha256(content.data).digest()

@@ -1,0 +1,159 @@
+"""Conversion without weights, and their injection afterwards.
+
+The big matrices are inputs of the traced functions, so neither time nor memory of a conversion grows with the model.
+Afterwards each such input becomes a constant.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
+
+from autocomplete.tflite import edit, flatbuffer
+from autocomplete.tflite.flatbuffer import Deferred
+
+Signatures = Mapping[str, tf.types.experimental.ConcreteFunction]
+
+
+def convert(signatures: Signatures, *, select_tf: bool = False, custom_ops: bool = False) -> schema.ModelT:
+    """Converts traced functions to one model with a signature each."""
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(tf.Module(), folder, signatures=dict(signatures))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(signatures))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if select_tf:
+            converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
+        converter.allow_custom_ops = custom_ops
+        converter.exclude_conversion_metadata = True  # written in Python, it takes as long as the conversion
+        return _with_sorted_attributes(flatbuffer.parse(converter.convert()))
+
+
+def _with_sorted_attributes(model: schema.ModelT) -> schema.ModelT:
+    """Orders the attributes of Select TF operators: a protobuf map, which the converter writes in random order.
+
+    The options are a flexbuffer of the operator's name and a serialized NodeDef; sorting keeps its length.
+    """
+    names = edit.operator_names(model)
+    every = (o for s in model.subgraphs for o in s.operators)
+    for operator in (o for o in every if edit.operator_kind(names[o.opcodeIndex]) == edit.SELECT_TF):
+        options = bytes(operator.customOptions)
+        found = flexbuffers.GetRoot(bytearray(options)).AsVector[1].AsStringBytes
+        node = tf.compat.v1.NodeDef.FromString(bytes(found))
+        ordered = options.replace(bytes(found), node.SerializeToString(deterministic=True))
+        operator.customOptions = np.frombuffer(ordered, np.uint8)
+    return model
+
+
+def inject(model: schema.ModelT, inputs: Mapping[str, Deferred]) -> schema.ModelT:
+    """Turns the named signature inputs into constants, one buffer each; changes the model in place.
+
+    Contents are made no earlier than the file is written.
+    """
+    buffers: dict[str, int] = {}
+    for name, value in inputs.items():
+        buffer = schema.BufferT()
+        buffer.data = value
+        buffers[name] = len(model.buffers)
+        model.buffers.append(buffer)
+    for signature in model.signatureDefs:
+        subgraph = model.subgraphs[signature.subgraphIndex]
+        bound = {e.tensorIndex: edit.text(e.name) for e in signature.inputs}
+        for index, name in bound.items():
+            if name in buffers:
+                subgraph.tensors[index].buffer = buffers[name]
+                # ai-edge-quantizer wants every tensor's name to be unique in the model
+                subgraph.tensors[index].name = f"{edit.text(signature.signatureKey)}/{name}"
+                subgraph.tensors[index].shapeSignature = None
+        signature.inputs = [e for e in signature.inputs if edit.text(e.name) not in buffers]
+        subgraph.inputs = [i for i in subgraph.inputs if bound.get(int(i)) not in buffers]
+        _lookups(model, subgraph)
+        _fold_biases(model, subgraph)
+        _keep_dimensions(model, subgraph)
+        _drop_unused_tensors(subgraph, signature)
+    return edit.share_buffers(model)
+
+
+def _constant(model: schema.ModelT, subgraph: schema.SubGraphT, tensor: int) -> bool:
+    data = model.buffers[subgraph.tensors[tensor].buffer].data
+    return data is not None and len(data) > 0
+
+
+def _lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+    """Turns GATHER of rows of a constant matrix into EMBEDDING_LOOKUP, which is quantized row by row."""
+    names = edit.operator_names(model)
+    for operator in subgraph.operators:
+        if names[operator.opcodeIndex] != "GATHER":
+            continue
+        table, ids = operator.inputs
+        by_rows = operator.builtinOptions.axis == 0 and len(subgraph.tensors[ids].shape) == 1
+        if not by_rows or not _constant(model, subgraph, table) or len(subgraph.tensors[table].shape) != 2:
+            continue
+        operator.opcodeIndex = edit.operator_code(model, schema.BuiltinOperator.EMBEDDING_LOOKUP, 1)
+        operator.inputs = [ids, table]
+        operator.builtinOptionsType, operator.builtinOptions = schema.BuiltinOptions.NONE, None
+
+
+def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+    """Merges ADD of a constant vector into the FULLY_CONNECTED before it.
+
+    The converter does this itself for constant weights only.
+    """
+    names = edit.operator_names(model)
+    readers: dict[int, list[Any]] = {}
+    for operator in subgraph.operators:
+        for tensor in operator.inputs:
+            readers.setdefault(int(tensor), []).append(operator)
+    outputs = {int(t) for t in subgraph.outputs}
+    folded: list[int] = []
+    for operator in subgraph.operators:
+        if names[operator.opcodeIndex] != "FULLY_CONNECTED" or _has_bias(operator.inputs):
+            continue
+        result = int(operator.outputs[0])
+        following = readers.get(result, [])
+        if result in outputs or len(following) != 1 or names[following[0].opcodeIndex] != "ADD":
+            continue
+        add = following[0]
+        other = int(add.inputs[0]) if int(add.inputs[1]) == result else int(add.inputs[1])
+        width = list(subgraph.tensors[int(operator.inputs[1])].shape)[:1]
+        if not _constant(model, subgraph, other) or list(subgraph.tensors[other].shape) != width:
+            continue
+        operator.inputs = [*operator.inputs[:2], other]
+        operator.outputs = list(add.outputs)
+        operator.builtinOptions.fusedActivationFunction = add.builtinOptions.fusedActivationFunction
+        folded.append(id(add))
+    subgraph.operators = [o for o in subgraph.operators if id(o) not in folded]
+
+
+def _keep_dimensions(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+    """Says that a FULLY_CONNECTED of a matrix gives a matrix, which XNNPACK else makes sure of by a copy."""
+    names = edit.operator_names(model)
+    for operator in subgraph.operators:
+        if (
+            names[operator.opcodeIndex] == "FULLY_CONNECTED"
+            and len(subgraph.tensors[int(operator.inputs[0])].shape) == 2
+        ):
+            operator.builtinOptions.keepNumDims = True
+
+
+def _has_bias(inputs: Sequence[int]) -> bool:
+    return len(inputs) > 2 and int(inputs[2]) >= 0
+
+
+def _drop_unused_tensors(subgraph: schema.SubGraphT, signature: schema.SignatureDefT) -> None:
+    """Removes tensors that no operator touches: a prefill without logits leaves out the last layer's second half."""
+    used = {int(i) for o in subgraph.operators for i in [*o.inputs, *o.outputs]}
+    used |= {int(i) for i in [*subgraph.inputs, *subgraph.outputs]}
+    kept = [i for i in range(len(subgraph.tensors)) if i in used]
+    place = {old: new for new, old in enumerate(kept)} | {-1: -1}
+    subgraph.tensors = [subgraph.tensors[i] for i in kept]
+    subgraph.inputs = [place[int(i)] for i in subgraph.inputs]
+    subgraph.outputs = [place[int(i)] for i in subgraph.outputs]
+    for operator in subgraph.operators:
+        operator.inputs = [place[int(i)] for i in operator.inputs]
+        operator.outputs = [place[int(i)] for i in operator.outputs]
+    for entry in [*signature.inputs, *signature.outputs]:
+        entry.tensorIndex = place[int(entry.tensorIndex)]

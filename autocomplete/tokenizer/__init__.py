@@ -1,0 +1,1 @@
+"""tokenizer.json read key by key, and its vocabulary. May import tflite, data and common."""

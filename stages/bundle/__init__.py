@@ -1,1 +1,0 @@
-"""What app teams pull: manifest and model card. Knows nothing of TensorFlow."""

@@ -1,1 +1,0 @@
-"""Experiments of a sweep: what they are, how they run, and what they tell."""

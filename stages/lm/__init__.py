@@ -1,1 +1,0 @@
-"""The language model: presets, tokenizer, decoder, drivers, text."""

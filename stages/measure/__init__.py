@@ -1,1 +1,0 @@
-"""Quality and performance of the shipped files. Knows nothing of DVC."""

@@ -1,0 +1,91 @@
+"""Which files of the project a script imports, however deep: what DVC must run a stage again for."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("autocomplete", "stages")
+# Modules that are imported by name at run time, by the module that does so.
+BY_NAME = {"autocomplete/model/families/__init__.py": "autocomplete/model/families/*.py"}
+
+
+def closure(script: str) -> set[str]:
+    """A script, every module that it imports or that those import, and the data files that they read; paths in ROOT."""
+    found, waiting = set(), [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path)
+    return {path for path in found if path.endswith(".py")} | {data for path in found for data in _data(path)}
+
+
+def dependencies(script: str) -> list[str]:
+    """What dvc.yaml names for a script: a room where it imports every file of it, else the files."""
+    needed = closure(script)
+    rooms = {room for room in map(_room, files()) if room and {f for f in files() if _room(f) == room} <= needed}
+    return sorted({room if (room := _room(file)) in rooms else file for file in needed})
+
+
+def _room(file: str) -> str:
+    """The room of a file of the library."""
+    package, *rest = file.split("/")
+    return f"{package}/{rest[0]}" if package == "autocomplete" and len(rest) > 1 else ""
+
+
+@functools.cache
+def files() -> set[str]:
+    """Every file of the library and the stages: modules and what they read."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts)
+    }
+
+
+@functools.cache
+def _imports(path: str) -> tuple[str, ...]:
+    tree = ast.parse((ROOT / path).read_text())
+    found = {file for node in ast.walk(tree) for name in _names(node) if (file := _file(name))}
+    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    found |= {file for t in texts if (file := f"{t.replace('.', '/')}.py") in files()}  # run as `python -m`
+    named = {p.relative_to(ROOT).as_posix() for p in ROOT.glob(BY_NAME[path])} if path in BY_NAME else set()
+    # Python runs the packages above a module first
+    above = {(p / "__init__.py").as_posix() for p in Path(path).parents if (ROOT / p / "__init__.py").is_file()}
+    return tuple(sorted(found | named | above))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """The dotted names that an import statement may stand for: `from a import b` is `a` and `a.b`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _file(name: str) -> str | None:
+    """The file of a module of this project."""
+    if name.partition(".")[0] not in PACKAGES:
+        return None
+    path = name.replace(".", "/")
+    return next((p for p in (f"{path}.py", f"{path}/__init__.py") if (ROOT / p).is_file()), None)
+
+
+@functools.cache
+def _data(module: str) -> frozenset[str]:
+    """The data files beside a module that its text names: itself, or the folder that they are in."""
+    text, folder = (ROOT / module).read_text(), (ROOT / module).parent
+    named = [p for p in folder.iterdir() if p.suffix != ".py" and p.name != "__pycache__" and f'"{p.name}"' in text]
+    own = [p for p in named if not (p / "__init__.py").exists()]
+    within = [f for p in own for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
+    return frozenset(f.relative_to(ROOT).as_posix() for f in within if "node_modules" not in f.parts)
+
+
+if __name__ == "__main__":
+    # prints the lines of dvc.yaml for each stage
+    for script in sorted((ROOT / "stages").glob("[a-z]*.py")):
+        print(f"  {script.stem}:", *(f"      - {dep}" for dep in dependencies(f"stages/{script.name}")), sep="\n")
