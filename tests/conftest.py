@@ -28,9 +28,19 @@ from autocomplete.common.native_log import quiet
 
 os.environ["DVC_TEST"] = "true"  # else each DVC command starts a process that reports to analytics.dvc.org
 
-pytest_plugins = ["bundles", "projects"]
+pytest_plugins = ["helpers.bundles", "helpers.projects"]
 ROOT = Path(__file__).parent.parent
-LONGEST = ("clients", "lm", "pipeline", "tflite", "web")  # modules of minutes
+LONGEST = (
+    "clients",
+    "graph",
+    "model",
+    "pipeline",
+    "presets",
+    "quantize",
+    "tokenizer",
+    "train",
+    "web",
+)  # modules of minutes
 SLOTS, SEQUENCE, WINDOW, CHUNK = 64, 48, 24, 8
 PROMPT_BYTES = 200  # of the bytes driver
 TEXT = [str(m.__doc__) for m in (argparse, datetime.datetime, decimal, difflib.Differ, doctest, heapq, json, optparse)]

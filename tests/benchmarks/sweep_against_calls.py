@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, "tests")
-import repositories
 from conftest import make_toy
-from repositories import Repository, ran
+from helpers import repositories
+from helpers.repositories import Repository, ran
 
 MODES = ("float32", "float16", "dynamic_range", "full_integer")
 LENGTHS = (48, 40)

@@ -24,8 +24,8 @@ import psutil
 from autocomplete.common.files import write_json
 
 sys.path.insert(0, "tests")
-import repositories
-from repositories import Repository
+from helpers import repositories
+from helpers.repositories import Repository
 
 STEPS = 10  # figures on the way
 LOOK_S = 1.0

@@ -22,7 +22,7 @@ TOKENS = [1, 40, 99, 200, 7, 150, 33]
 
 
 def in_old_runtime(request: dict[str, Any]) -> dict[str, Any]:
-    script = Path(__file__).with_name("android_runtime.py")
+    script = Path(__file__).parents[1] / "helpers/android_runtime.py"
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
         [isolated(*PACKAGES), str(script)],

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundles import keys
 from conftest import ROOT, absent
-from releases import MODE, RELEASES, plain
-from servers import HOST, PASSWORD, USER, free_port, nginx
+from helpers.bundles import keys
+from helpers.releases import MODE, RELEASES, plain
+from helpers.servers import HOST, PASSWORD, USER, free_port, nginx
 
 from autocomplete.bundle import integrity
 from autocomplete.cli import pull, verify

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import texts
 import tokenizers
 from conftest import authored, gpt2_vocabulary
+from helpers import texts
 
 from autocomplete.common.native_log import quiet
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model

@@ -14,12 +14,12 @@ from typing import Any
 
 import fsspec
 import pytest
-from bundles import keys
 from conftest import ROOT
 from gto import api as gto
-from releases import MODE, NAME, Producer, Remote, readdressed
-from servers import HOST, PASSWORD
-from world import World, world
+from helpers.bundles import keys
+from helpers.releases import MODE, NAME, Producer, Remote, readdressed
+from helpers.servers import HOST, PASSWORD
+from helpers.world import World, world
 
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError

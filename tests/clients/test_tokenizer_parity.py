@@ -14,8 +14,8 @@ from typing import Any
 import litert_lm
 import numpy as np
 import pytest
-import texts
 import tokenizers
+from helpers import texts
 
 from autocomplete.bundle import litertlm
 from autocomplete.common.native_log import quiet

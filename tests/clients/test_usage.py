@@ -7,7 +7,7 @@ from pathlib import Path
 import ai_edge_litert
 import pytest
 from conftest import Toy, kept
-from toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
+from helpers.toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 
 from autocomplete.bundle import usage
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import PROMPT_BYTES, PROMPTS, Toy
-from toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
+from helpers.toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 
 from autocomplete.bundle import usage
 from autocomplete.runtime.bytes_model import last_characters

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, TEXT, Toy, stage
-from families import FAMILIES, quietly
-from hf_folders import write
-from repositories import TINY
+from helpers.families import FAMILIES, quietly
+from helpers.hf_folders import write
+from helpers.repositories import TINY
 from safetensors.numpy import load_file, save_file
 
 from autocomplete.common.files import read_json

@@ -14,10 +14,10 @@ import time
 
 import psutil
 import pytest
-import repositories
 import yaml
 from conftest import Toy, stage
-from repositories import Repository, ran
+from helpers import repositories
+from helpers.repositories import Repository, ran
 
 from autocomplete.common.files import tree_sha256
 from autocomplete.page import page as web_page

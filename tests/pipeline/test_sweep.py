@@ -15,9 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-import repositories
-import servers
-from repositories import Repository
+from helpers import repositories, servers
+from helpers.repositories import Repository
 
 LENGTHS = "convert.sequence_length=40,41"
 MODES = "quantize=float32,float16"

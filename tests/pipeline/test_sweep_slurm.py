@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cluster
 import psutil
 import pytest
-import repositories
-from cluster import Cluster
-from repositories import Repository
+from helpers import cluster, repositories
+from helpers.cluster import Cluster
+from helpers.repositories import Repository
 
 ARGUMENTS = (
     "quantize=float32,float16,dynamic_range",

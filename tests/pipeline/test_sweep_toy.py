@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import repositories
 from conftest import Toy
+from helpers import repositories
 
 
 def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-import repositories
 import yaml
 from conftest import TEXT, Toy
-from repositories import Repository
+from helpers import repositories
+from helpers.repositories import Repository
 
 from autocomplete.common.files import tree_sha256
 

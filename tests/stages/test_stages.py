@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from bundles import FILTER
 from conftest import Toy
+from helpers.bundles import FILTER
 
 from autocomplete.bundle import card
 from autocomplete.common.errors import UserError

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import odd_texts
 import pytest
 import sentencepiece
 import tensorflow as tf
 import tokenizers
 from conftest import TEXT, kept
+from helpers import odd_texts
 from tokenizers import models, normalizers, trainers
 
 from autocomplete.common.errors import UserError

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from bundles import keys
+from helpers.bundles import keys
 
 from autocomplete.bundle import manifest
 from autocomplete.common.errors import UserError

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from bundles import keys
 from conftest import stage
+from helpers.bundles import keys
 
 from autocomplete.bundle import integrity, manifest, signature
 from autocomplete.cli import verify

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import PROMPTS, Toy
-from families import FAMILIES, quietly
-from hf_folders import write
+from helpers.families import FAMILIES, quietly
+from helpers.hf_folders import write
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json

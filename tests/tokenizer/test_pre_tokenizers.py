@@ -4,10 +4,10 @@ import functools
 import json
 from typing import Any
 
-import odd_texts
 import pytest
 import tokenizers
 from conftest import TEXT
+from helpers import odd_texts
 
 from autocomplete.graph import bpe_words
 from autocomplete.tokenizer import pre_tokenizers, tokenizer

@@ -20,7 +20,7 @@ from filelock import FileLock
 WORKERS = Path(__file__).parent / "workers"
 # gguf and accelerate: transformers asks for them where it reads a GGUF file
 TRANSFORMERS = ("torch==2.13.0", "transformers==5.24.0", "gguf==0.19.0", "accelerate==1.15.0")
-# The structs of tests/workers/llama_cpp.py are this version's: its llama.cpp is release 0.5.0.
+# The structs of tests/helpers/workers/llama_cpp.py are this version's: its llama.cpp is release 0.5.0.
 LLAMA_CPP = "3.22.1"
 _PLATFORMS = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}  # node-llama-cpp's names of processors
 _MINUTES = 10  # for one command of an installation
@@ -48,7 +48,7 @@ def llama_cpp_libraries() -> Path:
 
 
 def run(worker: str, python: Path | str, *arguments: Path | str | int, seconds: int = 600) -> None:
-    """Runs a file of tests/workers, whose last words are the failure's message."""
+    """Runs a file of tests/helpers/workers, whose last words are the failure's message."""
     command = [str(python), str(WORKERS / worker), *map(str, arguments)]
     left_out = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # what is imported is compiled once
     environment = {k: v for k, v in os.environ.items() if k not in left_out}

@@ -9,7 +9,7 @@ import termios
 from pathlib import Path
 
 import pytest
-import repositories
+from helpers import repositories
 
 from autocomplete.sweep import records, runner, snapshot
 from autocomplete.sweep.jobs import Job

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import odd_texts
 import pytest
-import references
 from conftest import CHUNK, SLOTS, TEXT
+from helpers import odd_texts, references
 
 from autocomplete.common.files import read_json
 from autocomplete.common.native_log import quiet
@@ -22,7 +21,7 @@ from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
 from stages import author
 
-# Of tests/workers/transformers_toys.py: transformers' model_type, and what is special about it.
+# Of tests/helpers/workers/transformers_toys.py: transformers' model_type, and what is special about it.
 TOYS = (
     "gpt2",
     "llama",

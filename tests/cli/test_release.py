@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundles import keys
 from conftest import ROOT, stage
-from projects import MODES, Project
+from helpers.bundles import keys
+from helpers.projects import MODES, Project
 
 from autocomplete.bundle import signature
 from autocomplete.cli import release, verify

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import odd_texts
 import pytest
 import tokenizers
 from conftest import TEXT
+from helpers import odd_texts
 from tokenizers import models, processors, trainers
 
 from autocomplete.common.errors import UserError
@@ -252,9 +252,9 @@ def test_rules_of_bytes() -> None:
     assert (plain.nfc, plain.prefix, plain.added, plain.special, plain.flagged) == (False, "never", (), frozenset(), ())
     assert rules(normalizer=NFC).nfc and rules(normalizer=normalizers(NFC, normalizers(NFC))).nfc
     assert not rules(normalizer=normalizers()).nfc
-    digits = pre_tokenizers({"type": "Digits", "individual_digits": True}, BYTES)
+    digits = pre_tokenizer_sequence({"type": "Digits", "individual_digits": True}, BYTES)
     assert rules(pre_tokenizer=digits).words == pre_tokenizers.DIGITS
-    unknown = rules(pre_tokenizer=pre_tokenizers({"type": "Punctuation", "behavior": "Isolated"}, BYTES))
+    unknown = rules(pre_tokenizer=pre_tokenizer_sequence({"type": "Punctuation", "behavior": "Isolated"}, BYTES))
     assert (unknown.byte_level, unknown.words) == (True, None)
     assert unknown.cut.startswith("Punctuation") and unknown.cut.endswith("+ words")
 
@@ -267,7 +267,7 @@ def test_rules_of_characters() -> None:
     assert (replaced.byte_level, replaced.words, replaced.prefix) == (False, pre_tokenizers.SENTENCEPIECE, "never")
     llama = of_characters(normalizer=normalizers(PREPEND, REPLACE))
     assert (llama.words, llama.prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
-    for cut in (AT_BLANKS, pre_tokenizers(AT_BLANKS, AT_BLANKS), pre_tokenizers()):
+    for cut in (AT_BLANKS, pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS), pre_tokenizer_sequence()):
         found = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
         assert dataclasses.replace(found, cut="none") == replaced
 
@@ -281,7 +281,7 @@ def test_rules_of_metaspace(scheme: str) -> None:
     assert of_characters(pre_tokenizer=bare).prefix == "missing"
     assert of_characters(pre_tokenizer=bare).words == pre_tokenizers.METASPACE
     assert of_characters(pre_tokenizer=bare | {"add_prefix_space": False}).prefix == "never"
-    assert of_characters(pre_tokenizer=pre_tokenizers(bare | {"add_prefix_space": True})).prefix == "missing"
+    assert of_characters(pre_tokenizer=pre_tokenizer_sequence(bare | {"add_prefix_space": True})).prefix == "missing"
 
 
 def test_added_tokens_are_text_and_special_ones_are_not() -> None:
@@ -334,11 +334,11 @@ REFUSED: dict[str, tuple[Content, str]] = {
         "pre_tokenizer is",
     ),
     "Metaspace with another sign": (content(pre_tokenizer=METASPACE | {"replacement": "_"}), "pre_tokenizer is"),
-    "Metaspace twice": (content(pre_tokenizer=pre_tokenizers(METASPACE, METASPACE)), "pre_tokenizer is"),
+    "Metaspace twice": (content(pre_tokenizer=pre_tokenizer_sequence(METASPACE, METASPACE)), "pre_tokenizer is"),
     "Metaspace behind blanks": (content(normalizer=REPLACE, pre_tokenizer=METASPACE), "pre_tokenizer is"),
     "Metaspace behind a prefix": (content(normalizer=PREPEND, pre_tokenizer=METASPACE), "pre_tokenizer is"),
     "Metaspace and digits": (
-        content(pre_tokenizer=pre_tokenizers({"type": "Digits", "individual_digits": True}, METASPACE)),
+        content(pre_tokenizer=pre_tokenizer_sequence({"type": "Digits", "individual_digits": True}, METASPACE)),
         "pre_tokenizer is digits",
     ),
     "a list as normalizer": (content(normalizer=[]), "normalizer is"),

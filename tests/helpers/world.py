@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import ROOT
-from releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
-from servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, sshd
+from helpers.releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
+from helpers.servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, sshd
 
 from autocomplete.common.files import tree_sha256
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import odd_folders
 import pytest
-from odd_folders import (
+from helpers import odd_folders
+from helpers.odd_folders import (
     CONFIG,
     END,
     GENERATION,

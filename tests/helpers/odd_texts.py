@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from random import Random
 
-import texts
+from helpers import texts
 
 COUNT, LONGEST, SEED = 10_000, 200, 2
 YOUNG = frozenset(texts.YOUNG)  # of scripts that some tables of Unicode lack

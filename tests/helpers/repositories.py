@@ -98,7 +98,7 @@ def make_fake(folder: Path) -> Repository:
     pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
     for stage in pipeline["stages"].values():
         name, *rest = stage["cmd"].removeprefix("python -m stages.").split()
-        stage["cmd"] = f"python {ROOT}/tests/fake_stage.py {name}" + (" ${item.mode}" if rest else "")
+        stage["cmd"] = f"python {ROOT}/tests/helpers/fake_stage.py {name}" + (" ${item.mode}" if rest else "")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     made = _with_dvc(folder)
     made.git("add", "--all")

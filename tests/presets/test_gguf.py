@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import families
 import gguf
-import ggufs
 import numpy as np
 import pytest
 import sentencepiece
 import tokenizers
-from ggufs import ARCHITECTURES, File
+from helpers import families, ggufs
+from helpers.ggufs import ARCHITECTURES, File
 from tokenizers import Regex, decoders, models, normalizers
 
 from autocomplete.common.errors import UserError

@@ -7,7 +7,7 @@ import keras_hub
 import numpy as np
 import pytest
 from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, driver, keras_greedy, settings, steps
-from families import FAMILIES, quietly
+from helpers.families import FAMILIES, quietly
 from sentencepiece import SentencePieceProcessor
 
 from autocomplete.common.native_log import quiet

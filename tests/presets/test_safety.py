@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import Toy
-from families import FAMILIES, quietly
+from helpers.families import FAMILIES, quietly
 
 from autocomplete.common.errors import UserError
 from autocomplete.presets import loading, safety

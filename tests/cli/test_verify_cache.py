@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import repositories
-from repositories import Repository
+from helpers import repositories
+from helpers.repositories import Repository
 
 
 @pytest.fixture(scope="module")

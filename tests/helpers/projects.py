@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundles import keys
 from conftest import ROOT
+from helpers.bundles import keys
 
 from autocomplete.bundle import manifest
 from autocomplete.common.files import read_json

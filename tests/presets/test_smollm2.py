@@ -10,10 +10,9 @@ from typing import Any
 
 import gguf
 import numpy as np
-import odd_texts
 import pytest
-import references
 from conftest import ROOT, TEXT, absent, kept
+from helpers import odd_texts, references
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import perplexity

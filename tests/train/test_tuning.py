@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import TEXT, Toy
-from families import FAMILIES, quietly
+from helpers.families import FAMILIES, quietly
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
