@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from autocomplete.bundle import manifest as bundle
-from autocomplete.common import config
-from autocomplete.common.errors import UserError
+from autocomplete.common.errors import UserError, user_errors
 from autocomplete.common.files import read_json
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts
@@ -95,5 +94,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with config.user_errors():
+    with user_errors():
         main(Path(sys.argv[1]))

@@ -1,24 +1,13 @@
-"""complete: type the beginning of a text, see what the model answers.
+"""complete: type the beginning of a text, see what the model answers."""
 
-Usage: python -m autocomplete.cli.complete [mode=<mode>] [file=<path>] [threads=<n>] [--] PROMPT … | -
-
-  PROMPT      the text typed so far, in quotes; several are answered one after the other
-  -           prompts from standard input, one a line
-  mode=       which model of artifacts/quantize/ (default: dynamic_range)
-  file=       any other autocomplete.tflite
-  threads=    of the interpreter (default: 2)
-
-Example: python -m autocomplete.cli.complete mode=dynamic_range "I'm enjoying a"
-"""
-
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocomplete.common import config
+import click
+
 from autocomplete.common.errors import UserError
 
 QUANTIZE = Path("artifacts/quantize")
@@ -34,24 +23,21 @@ class Request:
     prompts: Sequence[str]
 
 
-def parse(arguments: Sequence[str]) -> Request:
-    """Reads the command line; raises UserError with what is allowed."""
-    options = {"mode": "dynamic_range", "threads": "2"}
-    rest = list(arguments)
-    while rest and (found := re.fullmatch(r"(mode|file|threads)=(.*)", rest[0], re.DOTALL)):
-        options[found[1]] = found[2]
-        rest.pop(0)
-    if rest and rest[0] == "--":
-        rest.pop(0)
-    if not rest:
-        raise UserError('no prompt; try: python -m autocomplete.cli.complete "Returns a list of" (--help says more)')
-    if not options["threads"].isdecimal() or int(options["threads"]) < 1:
-        raise UserError(f"threads={options['threads']}; allowed: a number of at least 1")
-    path = Path(options["file"]) if "file" in options else QUANTIZE / options["mode"] / FILE
+@click.command("complete")
+@click.argument("prompts", nargs=-1, required=True, metavar="PROMPT...|-")
+@click.option("--mode", default="dynamic_range", show_default=True, help="Which model of artifacts/quantize/.")
+@click.option("--file", type=click.Path(path_type=Path), help="Any other autocomplete.tflite.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Threads of the interpreter.")
+def command(prompts: tuple[str, ...], mode: str, file: Path | None, threads: int) -> None:
+    """Complete texts: each PROMPT is the text typed so far, in quotes; `-` reads one from each line of standard input.
+
+    Example: autocomplete complete --mode dynamic_range "I'm enjoying a"
+    """
+    path = file or QUANTIZE / mode / FILE
     if not path.is_file():
         there = sorted(p.parent.name for p in QUANTIZE.glob(f"*/{FILE}"))
         raise UserError(f"{path} does not exist; modes that are there: {', '.join(there) or 'none, run `dvc repro`'}")
-    return Request(path, int(options["threads"]), rest)
+    run(Request(path, threads, prompts))
 
 
 def prompts(request: Request) -> Iterator[bytes]:
@@ -84,7 +70,3 @@ def run(request: Request) -> None:
         console.print(Text(given) + Text(suggestion, style="bold green"))
         note = "" if suggestion.split() else ", no suggestion"
         console.print(f"{elapsed * 1e3:.0f} ms{note}", style="dim")
-
-
-if __name__ == "__main__":
-    config.command(lambda arguments: run(parse(arguments)))

@@ -1,19 +1,5 @@
-"""demo: the page of the bundles that are there, in the browser.
+"""demo: the page of the bundles that are there, in the browser."""
 
-Usage: python -m autocomplete.cli.demo [mode=<mode>] [port=<n>] [open=no] [out=<folder>] [FOLDER …]
-
-  FOLDER    a bundle, the folder that holds SHA256SUMS (default: all of artifacts/package/ that have a page)
-  mode=     the model to start with (default: dynamic_range, or the newest)
-  port=     on loopback (default: 8000; 0 takes any)
-  open=no   prints the address, and opens no browser
-  out=      writes the page and its models as a folder for any static host, instead of serving them
-
-Every bundle is checked against its SHA256SUMS first; nothing but its page and its model is served. Ctrl-C ends it.
-
-Example: python -m autocomplete.cli.demo mode=float32
-"""
-
-import re
 import shutil
 import threading
 import webbrowser
@@ -21,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocomplete.common import config
+import click
+
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes
 
 PACKAGE = Path("artifacts/package")
 FIRST = "dynamic_range"
-_ALLOWED = {"mode": r"\w+", "port": r"\d{1,5}", "open": r"yes|no", "out": r".+"}
 
 
 @dataclass(frozen=True)
@@ -40,26 +26,23 @@ class Request:
     out: Path | None
 
 
-def parse(arguments: Sequence[str]) -> Request:
-    """Reads the command line and finds the bundles; raises UserError with what is allowed."""
-    options, folders = {"port": "8000", "open": "yes"}, []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key in _ALLOWED:
-            if not re.fullmatch(_ALLOWED[key], value) or (key == "port" and int(value) > 65535):
-                raise UserError(f"{argument}: not allowed (--help says what is)")
-            options[key] = value
-        elif equals or argument.startswith("-"):
-            allowed = ", ".join(f"{k}=" for k in _ALLOWED)
-            raise UserError(f"{argument}: unknown; allowed: {allowed} and folders of bundles")
-        else:
-            folders.append(Path(argument))
-    out = Path(options["out"]) if "out" in options else None
-    bundles = _ordered(folders or _packaged(), options.get("mode"))
-    return Request(bundles, int(options["port"]), options["open"] == "yes", out)
+@click.command("demo")
+@click.argument("bundles", nargs=-1, metavar="[BUNDLE]...", type=click.Path(path_type=Path))
+@click.option("--mode", help=f"The model to start with.  [default: {FIRST}, or the newest]")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any.")
+@click.option("--open/--no-open", "opens", default=True, help="Open the browser, or only print the address.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the page as a folder for a static host instead.")
+def command(bundles: tuple[Path, ...], mode: str | None, port: int, opens: bool, out: Path | None) -> None:
+    """Serve the page of bundles: folders that hold SHA256SUMS; without any, all of artifacts/package/ that have a page.
+
+    Every bundle is checked against its SHA256SUMS first; nothing but its page and its model is served. Ctrl-C ends it.
+
+    Example: autocomplete demo --mode float32
+    """
+    run(Request(ordered(bundles or packaged(), mode), port, opens, out))
 
 
-def _packaged() -> list[Path]:
+def packaged() -> list[Path]:
     """The bundles of this project that have a page, the newest first."""
     found = [p.parents[1] for p in PACKAGE.glob("*/web/models.json")]
     if not found:
@@ -67,7 +50,7 @@ def _packaged() -> list[Path]:
     return sorted(found, key=lambda p: (p / "manifest.json").stat().st_mtime, reverse=True)
 
 
-def _ordered(bundles: Sequence[Path], mode: str | None) -> list[Path]:
+def ordered(bundles: Sequence[Path], mode: str | None) -> list[Path]:
     """The bundles with the one to start with first; a bundle's mode is what its manifest says."""
     from autocomplete.bundle import manifest
     from autocomplete.common.files import read_json
@@ -77,7 +60,7 @@ def _ordered(bundles: Sequence[Path], mode: str | None) -> list[Path]:
             raise UserError(f"{bundle} is no folder")
     modes = {b: str(read_json(b / manifest.FILE)["mode"]) for b in bundles}
     if mode is not None and mode not in modes.values():
-        raise UserError(f"mode={mode}: no such bundle with a page; there are: {', '.join(sorted(modes.values()))}")
+        raise UserError(f"--mode {mode}: no such bundle with a page; there are: {', '.join(sorted(modes.values()))}")
     return sorted(bundles, key=lambda b: modes[b] != (mode or FIRST))
 
 
@@ -111,7 +94,3 @@ def write(content: Mapping[str, Path | bytes], out: Path) -> None:
             else:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / name)
-
-
-if __name__ == "__main__":
-    config.command(lambda arguments: run(parse(arguments)))

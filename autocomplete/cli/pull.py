@@ -1,35 +1,15 @@
-"""pull: gets a released bundle, checks it, and only then puts it into place.
+"""pull: gets a released bundle, checks it, and only then puts it into place."""
 
-Usage: python -m autocomplete.cli.pull SOURCE MODE [--version 1.2.0 | --stage prod] [--key public.pem]
-  [--out FOLDER] [--try]
-
-  SOURCE      where releases are: a git repository (a path, ssh://…, file://…, https://….git, git+https://…), or the
-              http(s) address that they were written to for teams without DVC (or that of its index.json)
-  MODE        of quantization: dynamic_range
-  --version   which release; without it the newest, one before its time (1.3.0-rc.1) only where there is no other
-  --stage     the release whose turn it is: prod, staging
-  --key       the Ed25519 public key that the bundle must be signed by; without it keys/release.pem of this
-              repository or else of SOURCE, where there is one. A key that comes with the bundle proves nothing.
-  --out       the folder to put the bundle into (default: autocomplete); a bundle that is there is replaced
-  --try       also loads each model and has it answer, as autocomplete.cli.verify does
-
-Credentials are those that git, DVC (S3: AWS_ACCESS_KEY_ID …; SSH: ~/.ssh/config) and, for an address, ~/.netrc know.
-Nothing is put into place before its signature, the version and mode that it says, every hash and the manifest hold; a
-failure leaves what was there. Exit status 0 only if all of it holds.
-
-Example: python -m autocomplete.cli.pull https://models.example.org dynamic_range --stage prod --key public.pem
-"""
-
-import argparse
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
+
+import click
 
 from autocomplete.bundle import integrity, manifest, signature
 from autocomplete.cli import verify
-from autocomplete.common import config
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, replacing, sha256
 from autocomplete.release import download, releases, versions
@@ -68,25 +48,42 @@ class Release:
     key: Path | None = None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (--help says more)")
+@click.command("pull")
+@click.argument("source")
+@click.argument("mode")
+@click.option("--version", help="Which release: 1.2.0.  [default: the newest that is no pre-release]")
+@click.option("--stage", help="The release whose turn it is: prod, staging.")
+@click.option("--key", type=click.Path(path_type=Path), help="Public key (PEM) that the bundle must be signed by.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("autocomplete"),
+    show_default=True,
+    help="The folder to put the bundle into; a bundle that is there is replaced.",
+)
+@click.option("--try", "answers", is_flag=True, help="Also load each model and have it answer.")
+def command(**options: Any) -> None:
+    """Download a released bundle of a MODE of quantization (dynamic_range), check it, and only then put it into place.
+
+    SOURCE is where releases are: a git repository (a path, ssh://…, file://…, https://….git, git+https://…), or the
+    http(s) address that they were published at for teams without DVC (or that of its index.json).
+
+    Without --key the key is keys/release.pem of this repository or else of SOURCE, where there is one. A key that comes
+    with the bundle proves nothing. Credentials are those that git, DVC (S3: AWS_ACCESS_KEY_ID …; SSH: ~/.ssh/config)
+    and, for an address, ~/.netrc know.
+
+    Nothing is put into place before its signature, the version and mode that it says, every hash and the manifest hold;
+    a failure leaves what was there. Exit status 0 only if all of it holds.
+
+    Example: autocomplete pull https://models.example.org dynamic_range --stage prod --key public.pem
+    """
+    run(request(**options))
 
 
-def parse(arguments: Sequence[str]) -> Request:
-    """Reads the command line; raises UserError with what is allowed."""
-    parser = _Parser(prog="pull", add_help=False, allow_abbrev=False)
-    parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("mode", metavar="MODE")
-    parser.add_argument("--version")
-    parser.add_argument("--stage")
-    parser.add_argument("--key", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("autocomplete"))
-    parser.add_argument("--try", action="store_true", dest="answers")
-    given = parser.parse_args(arguments)
-    version = given.version and given.version.removeprefix("v")
-    wanted = versions.Wanted(given.mode.replace("-", "_"), version, given.stage)
-    return Request(given.source.rstrip("/"), wanted, given.key, given.out, given.answers)
+def request(source: str, mode: str, version: str | None, stage: str | None, **others: Any) -> Request:
+    """What was asked for; raises UserError where version and stage make no sense."""
+    wanted = versions.Wanted(mode.replace("-", "_"), version and version.removeprefix("v"), stage)
+    return Request(source.rstrip("/"), wanted, **others)
 
 
 def run(request: Request) -> None:
@@ -171,7 +168,3 @@ def _named(text: str, names: Mapping[str, str]) -> str:
     for path, name in names.items():
         text = text.replace(path, name)
     return text
-
-
-if __name__ == "__main__":
-    config.command(lambda arguments: run(parse(arguments)))

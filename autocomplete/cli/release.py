@@ -1,13 +1,4 @@
-"""release: brings the packaged bundles out under a version: signed, in git, in DVC's remote and at a plain address.
-
-Before: every gate has passed, git's tree is clean, dvc.lock is up to date, and keys/release.pem, which belongs to
-`key`, is in git. After: releases/<version>.json and releases/bundles.dvc are committed, the bundles are in DVC's remote
-and below `prefix`, and GTO's tags name them. What others look at first is published last, so nothing half is ever seen:
-after a failure give the same command again. A version never changes.
-
-  python -m autocomplete.cli.release version=1.2.0 key=$HOME/release.key
-  python -m autocomplete.cli.release version=1.2.0 stages=[prod]     gives a version that is out a stage
-"""
+"""release: brings the packaged bundles out under a version: signed, in git, in DVC's remote and at a plain address."""
 
 import json
 from collections.abc import Mapping
@@ -15,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import semver
 
 from autocomplete.bundle import android, signature
@@ -48,8 +40,35 @@ class ReleaseSettings:
     def number(self) -> str:
         """The version, which must be there and be one."""
         if not self.version or not semver.Version.is_valid(self.version):
-            raise UserError(f"version is {self.version}; say version=1.2.0, three numbers by semantic versioning")
+            raise UserError(f"version is {self.version}; say 1.2.0, three numbers by semantic versioning")
         return self.version
+
+
+@click.command("release")
+@click.argument("version")
+@click.option(
+    "--key", help="Path of the Ed25519 private key (PEM), outside of the repository.  [default: $AUTOCOMPLETE_KEY]"
+)
+@click.option(
+    "--stage", "stages", multiple=True, help="A GTO stage that the version takes, such as prod; may be repeated."
+)
+@click.option("--prefix", help="Where teams without DVC fetch from: a folder, s3://, ssh:// or https:// (PUT).")
+@click.option("--dvc-remote", help="The DVC remote to push to.  [default: DVC's own default]")
+@click.option("--git-remote", help="The git remote to push to; empty: branch and tags stay here.  [default: origin]")
+@click.option("--maven-group", help="Of the Android archives.")
+def command(**options: Any) -> None:
+    """Publish the packaged bundles as VERSION (1.2.0). Defaults are those of conf/release.yaml.
+
+    Before: every gate has passed, git's tree is clean, dvc.lock is up to date, and keys/release.pem, which belongs to
+    the key, is in git. After: releases/<version>.json and releases/bundles.dvc are committed, the bundles are in DVC's
+    remote and below the prefix, and GTO's tags name them. What others look at first is published last, so nothing half
+    is ever seen: after a failure give the same command again. A version never changes; given again with --stage, one
+    that is out takes that stage.
+
+    Example: autocomplete release 1.2.0 --key $HOME/release.key --stage prod
+    """
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    run(config.composed("release", ReleaseSettings, given | {"stages": list(options["stages"])}))
 
 
 def run(settings: ReleaseSettings) -> None:
@@ -155,7 +174,3 @@ def _show(settings: ReleaseSettings, content: Mapping[str, Any]) -> None:
         given = sorted(s for s, v in git.stages(name).items() if v == settings.number)
         table.add_row(name, settings.number, ", ".join(given), content["modes"][mode]["sha256sums"])
     Console().print(table)
-
-
-if __name__ == "__main__":
-    config.verb("release", ReleaseSettings, run)

@@ -1,14 +1,8 @@
-"""sweep: many pipelines as DVC experiments, side by side; then a table, a picture and the best job.
-
-python -m autocomplete.cli.sweep -m quantize=float16,int4_block32 convert.sequence_length=64,100
-python -m autocomplete.cli.sweep -m sweep.set=modes hydra/launcher=submitit_slurm
-
-Any key of params.yaml can be swept, in Hydra's grammar: lists, range(40,101,20), glob(int4*). The same command again
-runs what is missing.
-"""
+"""sweep: many pipelines as DVC experiments, side by side; then a table, a picture and the best job."""
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 from filelock import FileLock, Timeout
 
 from autocomplete.common import config
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import metrics, table
-from autocomplete.sweep import jobs, ranking, records, report, runner, slurm, snapshot, supervise
+from autocomplete.sweep import jobs, launcher, ranking, records, report, runner, slurm, snapshot, supervise
 from autocomplete.sweep.display import display
 from autocomplete.sweep.jobs import Job
+from autocomplete.sweep.launcher import combinations
 from autocomplete.sweep.snapshot import Snapshot
 
 OUT = Path("artifacts/sweep")
@@ -57,6 +53,28 @@ class SweepSettings:
                 raise UserError(f"sweep: no metric {metric!r}; allowed: {', '.join(METRICS)}")
         for metric, text in self.constraints.items():
             ranking.constraint(metric, text)
+
+
+@click.command("sweep")
+@click.argument("values", nargs=-1, metavar="KEY=VALUES...")
+@click.option("--set", "kept", help="A set of values of conf/sweep.yaml; KEY=VALUES adds to it and wins.")
+@click.option("--launcher", help="Who runs the jobs: joblib (the default), basic, or submitit_slurm on a cluster.")
+def command(values: tuple[str, ...], kept: str | None, launcher: str | None) -> None:
+    r"""Run a pipeline for each combination of values, as DVC experiments, then print the table and name the best job.
+
+    KEY=VALUES is any key of params.yaml, or quantize, with values in Hydra's grammar: lists, range(40,101,20),
+    glob(int4*). sweep.KEY=VALUE changes a setting of conf/sweep.yaml. The same command again runs what is missing.
+
+    \b
+    autocomplete sweep quantize=float16,int4_block32 convert.sequence_length=64,100
+    autocomplete sweep --set modes --launcher submitit_slurm
+    """
+    own = [v for v in values if re.match(r"[+~]*(hydra[./]|sweep\.)", v)]
+    own += [f"sweep.set={kept}"] if kept is not None else []
+    own += [f"hydra/launcher={launcher}"] if launcher is not None else []
+    settings = config.composed_with("sweep", SweepSettings, own)
+    from_set = [f"{key}={value}" for key, value in settings.sets.get(settings.set or "", {}).items()]
+    run(settings, combinations([*from_set, *(v for v in values if v not in own)]), own)
 
 
 def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: list[str]) -> None:
@@ -111,7 +129,7 @@ def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot
             names = [job.name for job in some]
             orders = {job.name: runner.order(job, start, cache, pull) for job in some}
             with display(title, names) as show:
-                supervise.see_through(supervise.starter(config.launch, own, orders, runner.work), names, show)
+                supervise.see_through(supervise.starter(launcher.launch, own, orders, runner.work), names, show)
     except KeyboardInterrupt:
         for record in filter(None, map(records.read, names)):
             if record.state == records.RUNNING:
@@ -148,7 +166,3 @@ def _rows(record: records.Record) -> list[dict[str, Any]]:
     swept = {key: value for key, value in record.values.items() if key != jobs.MODES}
     found = (table.row(r["metrics"], r["performance"]) for r in record.results.values())
     return [{**row, "job": record.name, "label": record.name.rpartition("-")[0], "values": swept} for row in found]
-
-
-if __name__ == "__main__":
-    config.sweep(SweepSettings, run)

@@ -1,26 +1,15 @@
-"""verify: is a bundle whole, genuine and alive?
+"""verify: is a bundle whole, genuine and alive?"""
 
-Usage: python -m autocomplete.cli.verify FOLDER | URL [--key public.pem]
-
-  FOLDER, URL   a bundle: the folder that holds SHA256SUMS, on disk or at an http(s) address
-  --key         the Ed25519 public key that the bundle must be signed by; without it keys/release.pem of this
-                repository, where there is one. A key that comes with the bundle proves nothing and is not looked for.
-
-Checks in this order: the signature, every file's SHA-256 and that no file is too many, the manifest against its schema
-and against the files, archives, and that each model loads and answers. Exit status 0 only if all of it holds.
-
-Example: python -m autocomplete.cli.verify artifacts/package/dynamic_range
-"""
-
+import importlib.util
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from autocomplete.bundle import signature
-from autocomplete.common import config
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
 
@@ -40,20 +29,23 @@ class Request:
         return self.bundle.startswith(("http://", "https://"))
 
 
-def parse(arguments: Sequence[str]) -> Request:
-    """Reads the command line; raises UserError with what is allowed."""
-    rest, key = list(arguments), None
-    if "--key" in rest:
-        place = rest.index("--key")
-        if place + 1 == len(rest):
-            raise UserError("--key wants the path of a public key (PEM)")
-        key = Path(rest[place + 1])
-        del rest[place : place + 2]
-    if len(rest) != 1 or rest[0].startswith("-"):
-        raise UserError("verify takes one folder or address (--help says more)")
+@click.command("verify")
+@click.argument("bundle", metavar="FOLDER|URL")
+@click.option("--key", type=click.Path(path_type=Path), help="Public key (PEM) that the bundle must be signed by.")
+def command(bundle: str, key: Path | None) -> None:
+    """Check a bundle: the folder, on disk or at an http(s) address, that holds SHA256SUMS.
+
+    In this order: the signature; every file's SHA-256, and that no file is too many; the manifest against its schema
+    and against the files; archives; and that each model loads and answers. Exit status 0 only if all of it holds.
+
+    Without --key the Ed25519 key is keys/release.pem of this repository, where there is one. A key that comes with the
+    bundle proves nothing and is not looked for.
+
+    Example: autocomplete verify artifacts/package/dynamic_range
+    """
     if key is None and signature.PUBLIC.is_file():
         key = signature.PUBLIC
-    return Request(rest[0], key)
+    run(Request(bundle, key))
 
 
 def run(request: Request) -> None:
@@ -79,6 +71,8 @@ def check(folder: Path, key: Path | None) -> None:
 
 def alive(folder: Path) -> str:
     """What each model answers, a line each; raises UserError where one does not load or answer."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return "models      not loaded: this environment has no LiteRT (`uv sync` installs it)\n"
     done = subprocess.run(
         [sys.executable, "-m", "autocomplete.bundle.smoke_test", str(folder)],
         capture_output=True,
@@ -122,7 +116,3 @@ def whole(folder: Path) -> str:
         if name.endswith(archives.SUFFIXES):
             archives.check(folder / name)
     return f"{len(listed)}, all listed and unchanged; the manifest agrees"
-
-
-if __name__ == "__main__":
-    config.command(lambda arguments: run(parse(arguments)))

@@ -1,16 +1,11 @@
-"""Checks every object of DVC's cache against the hash that is its name; DVC itself trusts objects that are read-only.
-
-python -m autocomplete.cli.verify_cache             names what is damaged, and ends with status 1 then
-python -m autocomplete.cli.verify_cache --remove    removes it too: `dvc repro` or `dvc fetch` brings it back
-"""
+"""verify-cache: checks every object of DVC's cache against the hash that is its name."""
 
 import hashlib
-import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from autocomplete.common import config
+import click
+
 from autocomplete.common.errors import UserError
 from autocomplete.common.progress import progress_bar
 from autocomplete.sweep import snapshot
@@ -41,24 +36,23 @@ def _sound(path: Path) -> bool:
         return hashlib.file_digest(file, "md5").hexdigest() == path.parent.name + path.name.removesuffix(".dir")
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Checks the cache of this repository, wherever it is."""
-    if set(arguments) - {"--remove"}:
-        raise UserError(f"unknown argument {sorted(set(arguments) - {'--remove'})[0]!r}; allowed: --remove")
+@click.command("verify-cache")
+@click.option("--remove", is_flag=True, help="Remove what is damaged: `dvc repro` or `dvc fetch` brings it back.")
+def command(remove: bool) -> None:
+    """Check every object of DVC's cache against its hash; DVC itself trusts objects that are read-only.
+
+    Names what is damaged, and ends with status 1 then.
+    """
     cache = snapshot.cache_folder()
     count, wrong = damaged(cache)
     for path in wrong:
         print(f"damaged: {path}")
-        if "--remove" in arguments:
+        if remove:
             path.chmod(0o644)
             path.unlink()
     if not wrong:
         print(f"{cache}: {count} objects, all sound")
-    elif "--remove" in arguments:
+    elif remove:
         print(f"{len(wrong)} of {count} objects removed; `dvc repro` makes them again, `dvc fetch` brings them back")
     else:
         raise UserError(f"{len(wrong)} of {count} objects are damaged; --remove removes them")
-
-
-if __name__ == "__main__":
-    config.command(lambda _: run(sys.argv[1:]))

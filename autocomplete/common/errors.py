@@ -1,4 +1,10 @@
-"""The one exception that stands for a user's mistake, and what other exceptions say."""
+"""The one exception that stands for a user's mistake, how a command ends with it, and what other exceptions say."""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
 
 
 class UserError(Exception):
@@ -17,3 +23,15 @@ def within(key: str, value: float, least: float, most: float, allowed: str = "")
     """Raises UserError, naming the setting, for a number outside of `least` to `most`."""
     if not least <= value <= most:
         raise UserError(f"{key} is {value:g}; allowed: {allowed or f'{least:g} to {most:g}'}")
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns a user's mistake into one line on standard error and exit status 1."""
+    try:
+        yield
+    except UserError as error:
+        if os.environ.get("AUTOCOMPLETE_TRACEBACK"):
+            traceback.print_exception(error)
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,24 +1,16 @@
 """A word-list filter on what a model says, as apps put it before and behind one: how often it refuses.
 
 A list knows words, not meaning: what is rude without a rude word passes, and a harmless use of a listed word does not.
-
-Usage: python -m autocomplete.evaluate.word_filter TOKENIZER_FOLDER LANGUAGE …
-
-Prints the listed words that are one token there.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import tokenizers
 from glin_profanity import Filter
 from glin_profanity.data.dictionary import dictionary
 
-from autocomplete.common import config
 from autocomplete.common.errors import UserError
-from autocomplete.tokenizer import tokenizer
 
 PACKAGE = "glin-profanity"
 
@@ -84,17 +76,3 @@ def one_token_words(languages: Sequence[str], bpe: tokenizers.Tokenizer) -> list
 
 def _cases(word: str) -> Iterable[str]:
     return word, word.lower(), word.capitalize(), word.upper()
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Prints the words as convert.suppress_tokens takes them."""
-    folder, languages = Path(*arguments[:1]), arguments[1:]
-    if not (folder / "vocabulary.json").is_file():
-        raise UserError(f"{folder} holds no vocabulary.json; say artifacts/author/{tokenizer.FOLDER} and languages")
-    check_languages(languages, "profanity")
-    for text in one_token_words(languages, tokenizer.load(folder)):
-        print(f"  - {json.dumps(text, ensure_ascii=False)}")
-
-
-if __name__ == "__main__":
-    config.command(main)

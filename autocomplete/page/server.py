@@ -72,7 +72,7 @@ def listening(site: Mapping[str, Path | bytes], port: int) -> Iterator[Running]:
     try:
         server = _Server((HOST, port), Handler)
     except OSError as error:
-        raise UserError(f"port {port} on {HOST} cannot be had ({error.strerror}): say port=0 or another") from None
+        raise UserError(f"port {port} on {HOST} cannot be had ({error.strerror}): say --port 0 or another") from None
     try:
         yield Running(server)
     finally:

@@ -30,7 +30,7 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
     node, chromium = shutil.which("node"), shutil.which("chromium")
     if node is None or chromium is None:
         raise SystemExit("error: node and chromium are needed (Debian: nodejs, chromium)")
-    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", str(bundle)]
+    command = [sys.executable, "-m", "autocomplete", "demo", "--port=0", "--no-open", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()

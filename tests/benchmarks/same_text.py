@@ -286,7 +286,7 @@ def built(folder: Path, name: str) -> Path:
 @contextlib.contextmanager
 def served(bundle: Path) -> Iterator[str]:
     """The address of the bundle's page."""
-    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", str(bundle)]
+    command = [sys.executable, "-m", "autocomplete", "demo", "--port=0", "--no-open", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()

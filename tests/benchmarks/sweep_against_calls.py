@@ -61,7 +61,7 @@ def calls(repository: Repository) -> tuple[float, str]:
 def sweep(repository: Repository) -> tuple[float, str]:
     """Seconds of the sweep, and what its jobs said."""
     swept = [f"quantize={','.join(MODES)}", f"convert.sequence_length={','.join(map(str, LENGTHS))}"]
-    command = [sys.executable, "-m", "autocomplete.cli.sweep", "-m", *swept]
+    command = [sys.executable, "-m", "autocomplete", "sweep", *swept]
     began = time.monotonic()
     with repository.folder.with_name("sweep.log").open("w+") as file:
         done = subprocess.run(command, cwd=repository.folder, env=repository.environment, stdout=file, stderr=file)

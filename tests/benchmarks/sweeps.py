@@ -33,7 +33,7 @@ LOOK_S = 1.0
 
 def sweep(repository: Repository, jobs: int, killed: int, note: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
     """Exit status and last line of one call, during which processes of some jobs are killed; notes figures by step."""
-    command = [sys.executable, "-m", "autocomplete.cli.sweep", "-m", f"convert.sequence_length=range(100,{100 + jobs})"]
+    command = [sys.executable, "-m", "autocomplete", "sweep", f"convert.sequence_length=range(100,{100 + jobs})"]
     began, kill_at, left = time.monotonic(), time.monotonic() + random.uniform(4, 10), killed
     step, last = max(jobs // STEPS, 10), {"jobs": 0, "seconds": 0.0, "processor": 0.0, "own": 0.0}
     with tempfile.TemporaryFile("w+") as errors:
@@ -120,7 +120,7 @@ def afterwards(repository: Repository) -> dict[str, Any]:
     shown = {"first": show(), "again": show()}  # DVC keeps what it read of each experiment
     repository.git("pack-refs", "--all")
     shown["packed_refs"] = show()
-    verify = [sys.executable, "-m", "autocomplete.cli.verify_cache"]
+    verify = [sys.executable, "-m", "autocomplete", "verify-cache"]
     checked, done = timed(
         lambda: subprocess.run(
             verify, cwd=repository.folder, env=repository.environment, capture_output=True, text=True, check=False

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, stage
+from helpers.commands import refused, requested
 
 from autocomplete.cli import complete
-from autocomplete.common.errors import UserError
 from autocomplete.tflite import flatbuffer, linker
 
 
@@ -21,7 +21,7 @@ def model(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPath
 
 
 def test_it_lists_signatures_and_answers(model: Path) -> None:
-    done = stage("autocomplete.cli.complete", f"file={model}", "Returns the", "Raises")
+    done = stage("autocomplete", "complete", f"--file={model}", "Returns the", "Raises")
     assert done.returncode == 0, done.stderr
     assert "signature serving_default: prompt string [] → text string []" in done.stdout.replace("\n", " ")
     assert "Returns the" in done.stdout
@@ -29,32 +29,31 @@ def test_it_lists_signatures_and_answers(model: Path) -> None:
 
 
 def test_standard_input_line_by_line(model: Path) -> None:
-    command = [sys.executable, "-m", "autocomplete.cli.complete", f"file={model}", "-"]
+    command = [sys.executable, "-m", "autocomplete", "complete", f"--file={model}", "-"]
     done = subprocess.run(command, input=b"One line\nmode=x\n\xff\n", capture_output=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b" ms") == 3
 
 
-def test_options_end_where_prompts_begin() -> None:
-    request = complete.parse([f"file={__file__}", "threads=3", "--", "mode=x"])
-    assert request.prompts == ["mode=x"]
-    assert request.threads == 3
+def test_options_end_where_prompts_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requested(monkeypatch, complete, [f"--file={__file__}", "--threads=3", "--", "--mode=x"])
+    assert asked.prompts == ("--mode=x",)
+    assert asked.threads == 3
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no prompt"),
-        (["mode=int5", "x"], "int5.* does not exist; modes that are there"),
-        (["threads=0", "x"], "threads=0; allowed"),
+        ([], "Missing argument 'PROMPT"),
+        (["--mode=int5", "x"], "int5.* does not exist; modes that are there"),
+        (["--threads=0", "x"], "'--threads': 0 is not in the range"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        complete.parse(arguments)
+    refused(["complete", *arguments], message)
 
 
 def test_help() -> None:
-    done = stage("autocomplete.cli.complete", "--help")
+    done = stage("autocomplete", "complete", "--help")
     assert done.returncode == 0
-    assert "mode=" in done.stdout
+    assert "--mode" in done.stdout

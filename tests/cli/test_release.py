@@ -43,7 +43,7 @@ def failure(project: Project, *arguments: str) -> str:
 
 def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_path: Path) -> None:
     revision = fresh.run("git", "rev-parse", "HEAD").strip()
-    done = fresh.release("version=1.2.0", "stages=[staging]")
+    done = fresh.release("1.2.0", "--stage=staging")
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in MODES.values())
     assert fresh.run("git", "status", "--porcelain") == ""
@@ -58,7 +58,7 @@ def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_pat
 
     for mode, name in MODES.items():
         plain = fresh.prefix / "releases/autocomplete" / known["modes"][mode]["path"]
-        checked = stage("autocomplete.cli.verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
+        checked = stage("autocomplete", "verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
         assert checked.returncode == 0, checked.stderr
         assert read_json(plain / "manifest.json")["release"] == {"version": "1.2.0", "revision": revision}
         assert f"Version 1.2.0, made from revision `{revision}`" in (plain / "MODEL_CARD.md").read_text()
@@ -72,23 +72,23 @@ def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_pat
 
 
 def test_the_same_command_again_changes_nothing(fresh: Project) -> None:
-    assert fresh.release("version=1.0.0").returncode == 0
+    assert fresh.release("1.0.0").returncode == 0
     before = fresh.run("git", "rev-parse", "HEAD"), visible(fresh), tree_sha256(fresh.prefix)
-    assert fresh.release("version=1.0.0").returncode == 0
+    assert fresh.release("1.0.0").returncode == 0
     assert (fresh.run("git", "rev-parse", "HEAD"), visible(fresh), tree_sha256(fresh.prefix)) == before
 
 
 def test_a_version_that_is_out_takes_a_stage_and_a_newer_one_takes_it_over(fresh: Project) -> None:
-    assert fresh.release("version=1.0.0").returncode == 0
+    assert fresh.release("1.0.0").returncode == 0
     (fresh.folder / "notes.txt").write_text("the branch goes on\n")
     fresh.commit("notes")
-    done = fresh.release("version=1.0.0", "stages=[prod]")
+    done = fresh.release("1.0.0", "--stage=prod")
     assert done.returncode == 0, done.stderr
     assert visible(fresh)[1]["stages"] == {"prod": dict.fromkeys(sorted(MODES), "1.0.0")}
     fresh.package("float32", language="de")
     fresh.run("dvc", "repro", "--quiet")
     fresh.commit("another float32")
-    assert fresh.release("version=1.10.0", "stages=[prod]").returncode == 0
+    assert fresh.release("1.10.0", "--stage=prod").returncode == 0
     tags, index = visible(fresh)
     assert index["stages"] == {"prod": dict.fromkeys(sorted(MODES), "1.10.0")}
     assert list(index["versions"]) == ["1.0.0", "1.10.0"]
@@ -131,7 +131,7 @@ def no_origin(project: Project) -> Path:
 )
 def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spoil: object, told: str) -> None:
     spoilt = spoil(fresh)  # type: ignore[operator]
-    done = fresh.release("version=2.0.0", "stages=[prod]")
+    done = fresh.release("2.0.0", "--stage=prod")
     assert done.returncode == 1
     assert told in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -140,7 +140,7 @@ def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spo
     if spoil is not no_index:
         assert tags == set()
     (shutil.rmtree if spoilt.is_dir() else os.unlink)(spoilt)
-    assert fresh.release("version=2.0.0", "stages=[prod]").returncode == 0
+    assert fresh.release("2.0.0", "--stage=prod").returncode == 0
     tags, index = visible(fresh)
     assert len(tags) == 2 * len(MODES)
     assert list(index["versions"]) == ["2.0.0"]
@@ -150,7 +150,7 @@ def test_what_fails_is_not_seen_and_the_same_command_ends_it(fresh: Project, spo
 @pytest.mark.parametrize("moment", ["adding", "pushing data", "writing"])
 def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: str) -> None:
     process = subprocess.Popen(
-        fresh.command("version=2.0.0"),
+        fresh.command("2.0.0"),
         cwd=fresh.folder,
         env=fresh.environment,
         stderr=subprocess.PIPE,
@@ -163,7 +163,7 @@ def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: s
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert visible(fresh)[1] == {}
-    done = fresh.release("version=2.0.0")
+    done = fresh.release("2.0.0")
     assert done.returncode == 0, done.stderr
     tags, index = visible(fresh)
     assert tags == {f"{name}@v2.0.0" for name in MODES.values()}
@@ -177,27 +177,27 @@ def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: s
 
 def test_only_a_clean_tree_is_released(fresh: Project) -> None:
     (fresh.folder / "stages/new.py").write_text("")
-    assert "git's tree is not clean: stages/new.py; commit or stash" in failure(fresh, "version=1.0.0")
+    assert "git's tree is not clean: stages/new.py; commit or stash" in failure(fresh, "1.0.0")
 
 
 def test_only_what_the_lock_describes_is_released(fresh: Project) -> None:
     fresh.package("float32", language="de")
     fresh.commit("edited, not run")
-    assert "dvc.lock is behind at package@float32: run `dvc repro`" in failure(fresh, "version=1.0.0")
+    assert "dvc.lock is behind at package@float32: run `dvc repro`" in failure(fresh, "1.0.0")
 
 
 def test_what_a_gate_refused_is_not_released(fresh: Project) -> None:
     fresh.package("dynamic_range", failed_gates=["perplexity_ratio"])
     fresh.run("dvc", "repro", "--quiet")
     fresh.commit("packaged in spite of a gate")
-    assert "perplexity_ratio did not pass" in failure(fresh, "version=1.0.0")
+    assert "perplexity_ratio did not pass" in failure(fresh, "1.0.0")
 
 
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"version": None}, "version is None; say version=1.2.0"),
-        ({"version": "1.2"}, "version is 1.2; say version=1.2.0"),
+        ({"version": None}, "version is None; say 1.2.0"),
+        ({"version": "1.2"}, "version is 1.2; say 1.2.0"),
         ({"maven_group": "a b"}, "group 'a b' is no Maven group"),
     ],
 )
@@ -209,8 +209,8 @@ def test_settings_that_contradict_are_refused(changed: dict[str, str], told: str
 
 
 def test_mistakes_are_one_line(fresh: Project) -> None:
-    assert "version is None; say version=1.2.0" in failure(fresh)
-    assert "git fetch failed" in failure(fresh, "version=1.2.0", "git_remote=nobody")
+    assert "Missing argument 'VERSION'" in failure(fresh)
+    assert "git fetch failed" in failure(fresh, "1.2.0", "--git-remote=nobody")
 
 
 def test_the_key_is_the_maker_s_and_stays_outside(fresh: Project, tmp_path: Path) -> None:
@@ -219,31 +219,31 @@ def test_the_key_is_the_maker_s_and_stays_outside(fresh: Project, tmp_path: Path
         signature.private_key(None, fresh.folder)
     with pytest.raises(UserError, match="nowhere does not exist"):
         signature.private_key("nowhere", fresh.folder)
-    assert "keys/release.pem does not belong to" in failure(fresh, "version=1.0.0", f"key={other}")
+    assert "keys/release.pem does not belong to" in failure(fresh, "1.0.0", f"--key={other}")
     inside = fresh.folder / "made/release.key"
     shutil.copyfile(fresh.key, inside)
-    assert "lies in the repository" in failure(fresh, "version=1.0.0", f"key={inside}")
+    assert "lies in the repository" in failure(fresh, "1.0.0", f"--key={inside}")
 
 
 def test_a_version_never_changes(fresh: Project) -> None:
-    assert fresh.release("version=1.0.0", "git_remote=null").returncode == 0
+    assert fresh.release("1.0.0", "--git-remote=").returncode == 0
     fresh.run("git", "tag", "--delete", "autocomplete-float32@v1.0.0")  # as if it had been stopped before
     fresh.package("float32", language="de")
     fresh.run("dvc", "repro", "--quiet")
     fresh.commit("another float32")
-    assert "a version never changes" in failure(fresh, "version=1.0.0", "git_remote=null")
+    assert "a version never changes" in failure(fresh, "1.0.0", "--git-remote=")
 
 
 def test_a_version_of_another_branch_is_not_made_again(fresh: Project) -> None:
     before = fresh.run("git", "rev-parse", "HEAD").strip()
-    assert fresh.release("version=1.0.0").returncode == 0
+    assert fresh.release("1.0.0").returncode == 0
     fresh.run("git", "checkout", "--quiet", "-b", "other", before)
     fresh.run("dvc", "checkout", "--quiet")
-    assert "version 1.0.0 is out" in failure(fresh, "version=1.0.0")
+    assert "version 1.0.0 is out" in failure(fresh, "1.0.0")
 
 
 def test_a_record_that_was_changed_is_not_the_maker_s(fresh: Project) -> None:
-    assert fresh.release("version=1.0.0", "git_remote=null").returncode == 0
+    assert fresh.release("1.0.0", "--git-remote=").returncode == 0
     known, public = read_json(fresh.folder / "releases/1.0.0.json"), fresh.folder / "keys/release.pem"
     record.check(known, public)
     with pytest.raises(UserError, match="forged or damaged"):

@@ -46,7 +46,7 @@ def server(toy_bundle: Path) -> Iterator[str]:
 
 def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, server: str) -> None:
     for where in (str(toy_bundle), f"{server}/bundle/"):
-        done = stage("autocomplete.cli.verify", where)
+        done = stage("autocomplete", "verify", where)
         assert done.returncode == 0, done.stderr
         said = done.stdout.splitlines()
         assert said[0] == "signature   none"
@@ -153,12 +153,12 @@ def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict
 def test_a_model_that_is_not_as_described_or_does_not_load(bundle: Path) -> None:
     shutil.copyfile(bundle / "tokens.tflite", bundle / "core.tflite")
     reseal(bundle)
-    done = stage("autocomplete.cli.verify", str(bundle))
+    done = stage("autocomplete", "verify", str(bundle))
     assert done.returncode == 1
     assert "core.tflite has other signatures or operators than the manifest says" in done.stderr
     (bundle / "core.tflite").write_bytes((bundle / "tokens.tflite").read_bytes()[:5000])
     reseal(bundle)
-    done = stage("autocomplete.cli.verify", str(bundle))
+    done = stage("autocomplete", "verify", str(bundle))
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
@@ -202,7 +202,7 @@ def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line(server: str, tmp_path: Path, where: str, said: str) -> None:
-    done = stage("autocomplete.cli.verify", where.replace("SERVER", server) or str(tmp_path))
+    done = stage("autocomplete", "verify", where.replace("SERVER", server) or str(tmp_path))
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -213,7 +213,7 @@ def test_a_server_that_sends_too_much_is_cut_off(bundle: Path, toy_bundle: Path,
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(bundle))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        done = stage("autocomplete.cli.verify", f"http://127.0.0.1:{running.server_port}")
+        done = stage("autocomplete", "verify", f"http://127.0.0.1:{running.server_port}")
         running.shutdown()
     assert done.returncode == 1
     assert "sends more than the" in done.stderr

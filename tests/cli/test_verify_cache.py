@@ -18,7 +18,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 def verify(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "autocomplete.cli.verify_cache", *arguments],
+        [sys.executable, "-m", "autocomplete", "verify-cache", *arguments],
         cwd=repository.folder,
         env=repository.environment,
         capture_output=True,

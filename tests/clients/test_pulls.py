@@ -238,8 +238,8 @@ def test_a_remote_that_keeps_silent_is_given_up(there: World) -> None:
     with socket.create_server((HOST, 0)) as silent:
         url = f"ssh://me@{HOST}:{silent.getsockname()[1]}/store"
         made = readdressed(there.producers["folder"], there.folder / "srv/silent", Remote(url), {"1.2.0": []})
-        code = "from stages.bundle import registry; registry._SILENCE_S = 2; from stages import pull; "
-        code += f"pull.config.command(lambda _: pull.run(pull.parse([{str(made.hub)!r}, {MODE!r}])))"
+        code = "from autocomplete.release import registry; registry._SILENCE_S = 2; from autocomplete.cli import main; "
+        code += f"import sys; sys.argv[1:] = ['pull', {str(made.hub)!r}, {MODE!r}]; main.main()"
         done = there.run(sys.executable, "-c", code)
     assert done.returncode == 1
     assert re.fullmatch(rf"error: .* at {url}: .*nothing came for 2 s: nobody answers there: .*\n", done.stderr)

@@ -11,7 +11,7 @@ from conftest import ROOT, stage
 PROBE = """
 import json, sys
 from dataclasses import asdict
-from stages import config
+from autocomplete.common import config
 from stages.convert import ConvertSettings
 config.main("convert", ConvertSettings, lambda s: print(json.dumps(asdict(s))))
 """

@@ -59,7 +59,7 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """What releases, with the plain place beside the repository."""
-        return [sys.executable, "-m", "autocomplete.cli.release", f"prefix={self.prefix}", *arguments]
+        return [sys.executable, "-m", "autocomplete", "release", f"--prefix={self.prefix}", *arguments]
 
     def release(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

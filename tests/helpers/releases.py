@@ -90,10 +90,11 @@ def release(made: Producer, version: str, stages: Sequence[str], key: Path, *mor
     command = [
         sys.executable,
         "-m",
-        "autocomplete.cli.release",
-        f"version={version}",
-        f"key={key}",
-        f"stages=[{','.join(stages)}]",
+        "autocomplete",
+        "release",
+        version,
+        f"--key={key}",
+        *(f"--stage={stage}" for stage in stages),
     ]
     made.run(*command, *more)
     made.run("git", "-C", str(made.hub), "update-server-info")  # for git by plain HTTP
@@ -120,4 +121,4 @@ def plain(prefix: Path, bundle: Path, releases: Mapping[str, Sequence[str]], key
     """The releases as files below a prefix, for teams without DVC."""
     made = producer(prefix.with_name("producer"), Remote(str(prefix.with_name("store"))), bundle, keys[1])
     for version, stages in releases.items():
-        release(made, version, stages, keys[0], f"prefix={prefix}")
+        release(made, version, stages, keys[0], f"--prefix={prefix}")

@@ -76,7 +76,7 @@ class World:
     def pull(
         self, source: str, *options: str, login: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "autocomplete.cli.pull", source, MODE, *options, login=login)
+        return self.run(sys.executable, "-m", "autocomplete", "pull", source, MODE, *options, login=login)
 
     def dvc_get(
         self, source: str, *options: str, name: str = NAME, login: Mapping[str, str] | None = None
@@ -142,7 +142,7 @@ def _released(
     bundle, prefix = goods
     made, trees = producer(folder, remote, bundle, keys[1]), {}
     for version, stages in RELEASES.items():
-        release(made, version, stages, keys[0], f"prefix='{prefix}'")
+        release(made, version, stages, keys[0], f"--prefix={prefix}")
         trees[version] = tree_sha256(folder / BUNDLES / MODE)
     return made, trees
 

@@ -69,7 +69,7 @@ def test_everything_runs_once(repository: Repository) -> None:
 
 def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> None:
     bundle = repository.folder / "artifacts/package/float32"
-    done = stage("autocomplete.cli.verify", str(bundle))
+    done = stage("autocomplete", "verify", str(bundle))
     assert done.returncode == 0, done.stderr
     before = tree_sha256(bundle)
     assert repository.dvc("repro", "--force", "--single-item", "package@float32").returncode == 0

@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "autocomplete.cli.sweep", "-m", *arguments]
+    return [sys.executable, "-m", "autocomplete", "sweep", *arguments]
 
 
 def sweep(repository: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +66,7 @@ def shown(repository: Repository) -> dict[str, dict[str, float]]:
 
 def damaged(repository: Repository) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "autocomplete.cli.verify_cache"],
+        [sys.executable, "-m", "autocomplete", "verify-cache"],
         cwd=repository.folder,
         env=repository.environment,
         capture_output=True,

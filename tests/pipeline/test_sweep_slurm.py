@@ -32,7 +32,7 @@ def slurm(tmp_path: Path) -> Iterator[Cluster]:
 def started(repository: Repository, slurm: Cluster, seconds: str) -> subprocess.Popen[str]:
     environment = repository.environment | {"SLURM_CONF": slurm.environment["SLURM_CONF"], "FAKE_SECONDS": seconds}
     return subprocess.Popen(
-        [sys.executable, "-m", "autocomplete.cli.sweep", "-m", *ARGUMENTS],
+        [sys.executable, "-m", "autocomplete", "sweep", *ARGUMENTS],
         cwd=repository.folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -18,8 +18,8 @@ def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:
         [
             sys.executable,
             "-m",
-            "autocomplete.cli.sweep",
-            "-m",
+            "autocomplete",
+            "sweep",
             "quantize=float32,dynamic_range",
             "convert.sequence_length=40",
         ],

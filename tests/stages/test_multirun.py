@@ -6,7 +6,7 @@ from pathlib import Path
 from conftest import ROOT, stage
 
 PROBE = """
-from stages import config
+from autocomplete.common import config
 from stages.quantize import QuantizeSettings
 config.main("quantize", QuantizeSettings, lambda s: print(f"made {s.mode}"))
 """

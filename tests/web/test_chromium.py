@@ -108,7 +108,7 @@ def bundle(folder: Path, model: Any, mode: str) -> Path:
 @contextlib.contextmanager
 def demo(bundles: list[Path]) -> Iterator[str]:
     """The demo server, as a user starts it; yields its address."""
-    command = [sys.executable, "-m", "autocomplete.cli.demo", "port=0", "open=no", *map(str, bundles)]
+    command = [sys.executable, "-m", "autocomplete", "demo", "--port=0", "--no-open", *map(str, bundles)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[0]
