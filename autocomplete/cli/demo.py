@@ -74,7 +74,9 @@ def run(request: Request) -> None:
     content = site.compose(request.bundles)
     if request.out is not None:
         write(content, request.out)
-        print(f"{request.out}: {len(content)} files for a static host; docs/app-team.md says which headers help")
+        print(
+            f"{request.out}: {len(content)} files for a static host; docs/app-team/browser.md says which headers help"
+        )
         return
     with server.listening(content, request.port) as running:
         print(f"{running.address}  {', '.join(b.name for b in request.bundles)}  (Ctrl-C ends it)", flush=True)

@@ -57,7 +57,7 @@ class Release:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("autocomplete"),
+    default=Path("bundle"),
     show_default=True,
     help="The folder to put the bundle into; a bundle that is there is replaced.",
 )

@@ -13,7 +13,7 @@ def test_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["https://x.org/models/", "dynamic-range", "--version", "v1.2.0", "--key", "k.pem", "--try"]
     asked = requested(monkeypatch, pull, words)
     wanted = Wanted("dynamic_range", "1.2.0")
-    assert asked == pull.Request("https://x.org/models", wanted, Path("k.pem"), Path("autocomplete"), True)
+    assert asked == pull.Request("https://x.org/models", wanted, Path("k.pem"), Path("bundle"), True)
     assert asked.plain
     for source in ("https://x.org/models.git", "git+https://x.org/models", "ssh://x.org/models", "../models"):
         assert not requested(monkeypatch, pull, [source, "float32"]).plain

@@ -22,7 +22,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import download, registry
 
-PAGE = (ROOT / "docs/app-team.md").read_text()
+PAGE = (ROOT / "docs/app-team/README.md").read_text()
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def curl(site: Site, models: str, folder: Path) -> subprocess.CompletedProcess[s
 def test_the_commands_for_curl_do(site: Site, tmp_path: Path) -> None:
     done = curl(site, site.models, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert tree_sha256(tmp_path / "autocomplete") == tree_sha256(site.home / "1.2.0" / MODE)
+    assert tree_sha256(tmp_path / "bundle") == tree_sha256(site.home / "1.2.0" / MODE)
 
 
 def test_the_commands_for_curl_write_nothing_that_is_not_signed(site: Site, tmp_path: Path) -> None:
@@ -248,4 +248,4 @@ def test_the_commands_for_curl_write_nothing_that_is_not_signed(site: Site, tmp_
     listed.write_text(listed.read_text() + f"{'0' * 64}  ../evil\n")
     shutil.copyfile(listed, bundle.parent / "evil")
     assert curl(site, f"{site.url}/evil", tmp_path).returncode != 0
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["SHA256SUMS", "SHA256SUMS.sig", "autocomplete", "public.pem"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["SHA256SUMS", "SHA256SUMS.sig", "bundle", "public.pem"]

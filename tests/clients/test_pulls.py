@@ -26,7 +26,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import registry, releases, versions
 
-PAGE = (ROOT / "docs/app-team.md").read_text()
+PAGE, TROUBLES = ((ROOT / f"docs/app-team/{n}.md").read_text() for n in ("README", "troubleshooting"))
 KINDS = ("folder", "s3", "ssh", "http", "private")
 
 
@@ -40,9 +40,7 @@ def there(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.mark.parametrize("kind", KINDS)
 def test_dvc_alone_pulls_a_version_and_a_stage(there: World, kind: str, tmp_path: Path) -> None:
     """By the commands that the page for app teams shows; 1.10.0 is newer than what they ask for."""
-    commands = re.findall(
-        r"^dvc artifacts get REPOSITORY autocomplete-dynamic-range (.*) --out autocomplete$", PAGE, re.M
-    )
+    commands = re.findall(r"^dvc artifacts get REPOSITORY autocomplete-dynamic-range (.*) --out bundle$", PAGE, re.M)
     assert [c.split()[0] for c in commands] == ["--rev", "--stage"]
     for number, options in enumerate(commands):
         out = tmp_path / str(number)
@@ -188,7 +186,7 @@ def test_a_failure_is_one_line_that_says_what_to_do(failures: dict[str, list[Fut
     for got in of_dvc:
         assert got.returncode != 0
         assert asked.of_dvc in got.stderr
-        assert f"`{asked.of_dvc}`" in PAGE, "the page for app teams explains each message"
+        assert f"`{asked.of_dvc}`" in TROUBLES, "the page for app teams explains each message"
 
 
 def test_what_dvc_takes_from_a_spoilt_remote_is_refused(there: World, tmp_path: Path) -> None:

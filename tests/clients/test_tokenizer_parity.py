@@ -1,7 +1,7 @@
 """The shipped preset's tokenizer gives the same ids wherever it runs: tokenizer.json is the measure of the others.
 
 Where one differs, DIFFERENCES says on which texts and why: a new difference fails, and so does one that has vanished.
-docs/app-team.md tells the same to app teams.
+docs/app-team/signatures.md tells the same to app teams.
 """
 
 import itertools
