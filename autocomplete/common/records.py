@@ -1,0 +1,51 @@
+"""The base of typed records: frozen, checked when they are read, written as JSON."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import write_json
+
+Count = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+TokenId = NonNegative
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(min_length=1)]
+# A path below a bundle's folder: it cannot leave it.
+Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$")]
+TfliteFile = Annotated[str, Field(pattern=r"^[a-z_]+\.tflite$")]
+
+
+class Record(BaseModel):
+    """A record that cannot change and has no keys but its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def parse(cls, content: Any, place: str) -> Self:
+        """A record of decoded JSON; raises UserError, naming the first key that is wrong, for anything else."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+            raise UserError(f"{place}: {path}: {first['msg']}") from None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record of a JSON file; raises UserError where it is missing or another."""
+        try:
+            content = json.loads(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): run `dvc repro`") from None
+        except ValueError:
+            raise UserError(f"{path} is no JSON: run `dvc repro`") from None
+        return cls.parse(content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Writes the record as JSON, keys in the order of the class."""
+        write_json(path, self.model_dump(mode="json"))
