@@ -14,7 +14,6 @@ from autocomplete.common.processes import pool
 
 AUTHOR = Path("artifacts/author")
 OUT = Path("artifacts/convert")
-LOOPS = ("fixed", "growing")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
@@ -43,7 +42,6 @@ class ConvertSettings:
     guessed_tokens: int | None
     complete_word: bool
     portable_prompt_bytes: int
-    portable_loop: str
 
     def __post_init__(self) -> None:
         """Refuses contradictions that need no model to be seen."""
@@ -71,7 +69,6 @@ class ConvertSettings:
         least, most = _PROMPT_BYTES
         fits = least <= self.portable_prompt_bytes <= most
         _require(fits, "portable_prompt_bytes", self.portable_prompt_bytes, f"{least} to {most}")
-        _require(self.portable_loop in LOOPS, "portable_loop", self.portable_loop, ", ".join(LOOPS))
         for entry in self.suppress_tokens:
             _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
@@ -179,7 +176,6 @@ def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any],
     from autocomplete.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    # the bytes driver's loop is one of these two
     steps = fixed_loop.rooms(drivers.text_lengths(settings)) | growing_loop.rooms(drivers.tokens_lengths(settings))
     with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
         written = beside.submit(_write_drivers, folder, model, settings, text)

@@ -170,12 +170,11 @@ def bytes_driver(toy: Toy) -> Any:
     return bytes_driver_of(toy)
 
 
-def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
-    """A bytes driver for the toy, around either loop."""
+def bytes_driver_of(toy: Toy, suppressed: Sequence[int] = ()) -> Any:
+    """A bytes driver for the toy."""
     from autocomplete.graph import bytes_driver, growing_loop
 
-    lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
-    limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
+    limits = bytes_driver.Limits(growing_loop.Lengths(SEQUENCE, CHUNK, 4), WINDOW, PROMPT_BYTES)
     with quiet():
         return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
 
@@ -308,6 +307,5 @@ def subject_of(toy: Toy, core_path: Path) -> Any:
         "sampler": "greedy",
         "suppress_tokens": [],
         "complete_word": False,
-        "portable_loop": "fixed",
     }
     return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)

@@ -84,22 +84,12 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
 def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Metrics:
     """How often the portable model's greedy text equals what its core says, step by step, in LiteRT and in TF 2.18.
 
-    None where there is no such model; of TF 2.18 also where it cannot run the mode, and for a loop of growing shapes,
-    which it computes wrongly. That loop's text is compared with the tokens model's, whose loop is the same.
+    None where there is no such model; of TF 2.18 also where it cannot run the mode.
     """
     found: Metrics = dict.fromkeys(("portable_greedy_match", "portable_tf_greedy_match"))
     if not subject.portable.exists():
         return found
     parts = subject.text_core or subject.shipped / "parts/core.tflite"  # as quantize links it
-    longest = subject.settings["sequence_length"]
-    if subject.settings["portable_loop"] == "growing":
-        same = _portable_share(
-            subject,
-            prompts,
-            interpreters.litert,
-            lambda i: subject.generate(i, longest, tokens_model.Sampling())[len(i) :],
-        )
-        return found | {"portable_greedy_match": perplexity.significant(same)}
     runtimes = {"portable_greedy_match": interpreters.litert, "portable_tf_greedy_match": interpreters.tensorflow}
     for name, load in runtimes.items():
         if load is interpreters.litert or subject.text_core is not None:

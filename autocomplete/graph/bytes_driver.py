@@ -32,15 +32,11 @@ _FLOATS = ("temperature", "top_p")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the driver reads and writes: the loop's lengths, tokens of the prompt that it keeps, its bytes.
-
-    The loop is that of fixed shapes, which every runtime computes rightly, or that of growing ones, for LiteRT alone.
-    """
+    """How much the driver reads and writes: the loop's lengths, tokens of the prompt that it keeps, its bytes."""
 
     loop: growing_loop.Lengths
     context_window: int
     prompt_bytes: int
-    growing: bool = False
 
     @property
     def text_bytes(self) -> int:
@@ -56,24 +52,13 @@ def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, A
 
 def limits_for(settings: Mapping[str, Any]) -> Limits:
     """How much the bytes driver of convert's settings reads and writes."""
-    growing = settings["portable_loop"] == "growing"
-    lengths = (drivers.tokens_lengths if growing else drivers.text_lengths)(settings)
-    return Limits(lengths, settings["context_window"], settings["portable_prompt_bytes"], growing)
+    return Limits(drivers.text_lengths(settings), settings["context_window"], settings["portable_prompt_bytes"])
 
 
 def convert(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> schema.ModelT:
     """The bytes driver as a model whose placeholders the linker replaces."""
     model = skeleton.convert({GENERATE: trace(vocabulary, shape, limits, suppressed)}, custom_ops=True)
-    return linker.with_calls(model, core_calls.calls(shape, rooms(limits)))
-
-
-def rooms(limits: Limits) -> dict[str, core_calls.Room | core_calls.Growing]:
-    """The core's signatures that a bytes driver calls, by name."""
-    return dict(_loop(limits).rooms(limits.loop))
-
-
-def _loop(limits: Limits) -> Any:
-    return growing_loop if limits.growing else fixed_loop
+    return linker.with_calls(model, core_calls.calls(shape, fixed_loop.rooms(limits.loop)))
 
 
 def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequence[int] = ()) -> Any:
@@ -105,11 +90,8 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
             return sampler.choose_by_inputs(narrow(logits, known), rule, draws)
 
         maximum = tf.minimum(first + tf.minimum(given["max_tokens"], sequence), sequence)
-        greedy = given["temperature"] <= 0.0
-        plan = growing_loop.Plan(
-            shape, vocabulary.ends, limits.loop, choose, maximum, greedy if limits.growing else None
-        )
-        said, length = _loop(limits).generate(window, first, plan)
+        plan = growing_loop.Plan(shape, vocabulary.ends, limits.loop, choose, maximum)
+        said, length = fixed_loop.generate(window, first, plan)
         raw, size = token_bytes.text_of(said, first, length, tokens, limits.text_bytes)
         text, size = token_bytes.without_invalid(raw, begun.size, size)
         return {"text": tf.expand_dims(tf.cast(text, tf.uint8), 0), "text_length": size}

@@ -132,7 +132,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "prefill_lengths": [16],
             "max_output_bytes": 788,
             "complete_word": False,
-            "portable_loop": "fixed",
             "portable_prompt_bytes": 512,
             "suppress_tokens": [],
         }

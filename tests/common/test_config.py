@@ -116,7 +116,6 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.convert", "convert.prefill_lengths=[16,8]"], ["prefill_lengths"]),
         (["stages.convert", "convert.seed=-1"], ["seed is -1"]),
         (["stages.convert", "convert.portable_prompt_bytes=8"], ["portable_prompt_bytes is 8", "16 to 4096"]),
-        (["stages.convert", "convert.portable_loop=endless"], ["portable_loop is endless", "fixed, growing"]),
         (["stages.convert", "convert.suppress_tokens=[1.5]"], ["a list with 1.5", "token ids and strings"]),
         (["stages.convert", "convert.suppress_tokens=[[5]]"], ["a list with [5]"]),
         (["stages.author", "author=finetune", "author.tuning.method=half"], ["tuning.method is half", "full, lora"]),

@@ -34,16 +34,6 @@ def test_a_mode_that_tf_cannot_run_is_tried_in_litert_alone(subject: Subject) ->
     assert checks.portable_greedy(without, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
 
 
-def test_a_growing_loop_is_compared_with_the_tokens_model(
-    toy: Toy, subject: Subject, core_path: Path, tokens_driver: Any
-) -> None:
-    core = flatbuffer.read(core_path)
-    flatbuffer.write(linker.link(bytes_driver_of(toy, growing=True), core), subject.portable)
-    flatbuffer.write(linker.link(tokens_driver, core), subject.shipped / "tokens.tflite")
-    grown = dataclasses.replace(subject, settings=subject.settings | {"portable_loop": "growing"})
-    assert checks.portable_greedy(grown, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
-
-
 def test_another_models_text_is_seen(toy: Toy, subject: Subject, core_path: Path) -> None:
     other = bytes_driver_of(toy, suppressed=range(2, 200))
     flatbuffer.write(linker.link(other, flatbuffer.read(core_path)), subject.portable)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from conftest import gpt2_vocabulary
 
 from autocomplete.common.native_log import quiet
@@ -25,8 +24,7 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize("growing", [False, True])
-def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path: Path) -> None:
+def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
     """The width of the layers is no matter: each weight is in either file once."""
     vocabulary = gpt2_vocabulary()
     (tmp_path / "config.json").write_text(json.dumps({"config": CONFIG}))
@@ -34,7 +32,7 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path:
     sizes = folding.sizes(shape, folding.Extras(positions=128))
     weights = Weights(shape, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
     fixed, grown = growing_loop.Lengths(100, 16), growing_loop.Lengths(100, 64, guessed=8)
-    limits = bytes_driver.Limits(grown if growing else fixed, 50, 512, growing)
+    limits = bytes_driver.Limits(fixed, 50, 512)
     with quiet():
         made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | growing_loop.rooms(grown))
         flatbuffer.write(made, tmp_path / "core")
@@ -44,5 +42,5 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(growing: bool, tmp_path:
     for name, driver in {"tokens": tokens, "portable": portable}.items():
         flatbuffer.write(linker.link(driver, flatbuffer.read(tmp_path / "core")), tmp_path / name)
         sizes_made[name] = (tmp_path / name).stat().st_size
-    print(growing, sizes_made)
+    print(sizes_made)
     assert sizes_made["portable"] - sizes_made["tokens"] < ALLOWED

@@ -34,7 +34,6 @@ DEFAULTS: dict[str, Any] = {
     "guessed_tokens": None,
     "complete_word": False,
     "portable_prompt_bytes": 512,
-    "portable_loop": "fixed",
 }
 
 DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)

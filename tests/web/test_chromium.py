@@ -71,14 +71,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def models(folder: Path) -> Iterator[tuple[str, Any]]:
     """The portable model of the shipped preset in each mode, as convert and quantize make it."""
-    from autocomplete.graph import bytes_driver, core
+    from autocomplete.graph import bytes_driver, core, fixed_loop
     from autocomplete.model import families
     from autocomplete.quantize import recipes
     from autocomplete.tflite import flatbuffer, linker
 
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
     limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
-    steps = bytes_driver.rooms(bytes_driver.limits_for(limits))
+    steps = fixed_loop.rooms(bytes_driver.limits_for(limits).loop)
     path, driver = folder / "core.tflite", bytes_driver.convert_for(authored(SHIPPED), MODEL, limits)
     flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
