@@ -166,10 +166,10 @@ def run(settings: ConvertSettings) -> None:
 
 def no_graph() -> str | None:
     """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
-    from autocomplete.tokenizer import graph_rules, tokenizer, tokenizer_json
+    from autocomplete.tokenizer import graph_support, tokenizer, tokenizer_rules
 
     content = tokenizer.content_of(AUTHOR)
-    return graph_rules.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
+    return graph_support.no_rule(content, tokenizer_rules.rules(content, tokenizer.FILE))
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:

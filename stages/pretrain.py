@@ -16,7 +16,7 @@ from autocomplete.common import config
 from autocomplete.common.files import read_json, replacing, tree_sha256, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.common.progress import step, training_progress
-from autocomplete.data import corpus, wheels
+from autocomplete.data import corpus
 from autocomplete.data.corpus import Corpus, CorpusSettings
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 from autocomplete.presets.settings import DESCRIPTION
@@ -83,7 +83,7 @@ def _corpus(settings: PretrainSettings) -> Corpus:
     kept = WORK / f"corpus-{_hashed(*made_by)}.json"
     if not kept.exists():
         with step("getting the packages, 2 GB at first"):
-            wheels.fetch(Path(settings.packages), WORK / "wheels")
+            corpus.download_wheels(Path(settings.packages), WORK / "wheels")
         with step("reading docstrings (some minutes)"):
             found = corpus.build(corpus.docstrings(WORK / "wheels", settings.corpus.minimum_letters), settings.corpus)
         write_json(kept, asdict(found))

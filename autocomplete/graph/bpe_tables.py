@@ -10,7 +10,7 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 
 from autocomplete.common.arrays import Array
 from autocomplete.tokenizer import tokenizer_json
-from autocomplete.tokenizer.pre_tokenizers import DIGITS
+from autocomplete.tokenizer.pre_tokenizers import BLANK, DIGITS
 from autocomplete.tokenizer.tokenizer import Vocabulary, byte_characters
 
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
@@ -106,7 +106,7 @@ def character_ids(vocabulary: Mapping[str, int]) -> CharacterIds:
     for token, index in vocabulary.items():
         if len(token) == 1:
             found[ord(token)] = index
-    found[ord(" ")] = found[ord(tokenizer_json.BLANK)]
+    found[ord(" ")] = found[ord(BLANK)]
     pages, page_of = _paged(found)
     return CharacterIds(column(page_of), column(pages.reshape(-1)))
 

@@ -8,9 +8,8 @@ from autocomplete.graph import added_tokens, bpe, bpe_tables, bpe_words, nfc
 from autocomplete.graph.bpe import Symbols, lookup
 from autocomplete.graph.bpe_tables import CharacterIds
 from autocomplete.graph.utf8 import characters, moved, places_of, shift, shift_bool
-from autocomplete.tokenizer.pre_tokenizers import METASPACE
+from autocomplete.tokenizer.pre_tokenizers import BLANK, METASPACE
 from autocomplete.tokenizer.tokenizer import Vocabulary
-from autocomplete.tokenizer.tokenizer_json import BLANK
 
 # (UTF-8 bytes, int32 [N], of which so many count, int32 []) → ids, int32 [M], and how many of them count, int32 []
 Encode = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

@@ -14,7 +14,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.progress import progress_bar
 from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
 from autocomplete.presets.checkpoint import Checkpoint, Tensors
-from autocomplete.presets.transformers_config import MODEL_TYPES
+from autocomplete.presets.model_types import MODEL_TYPES
 from autocomplete.tokenizer import tokenizer_json
 
 _CONVERTERS = {

@@ -18,7 +18,7 @@ from autocomplete.model import families
 from autocomplete.presets import hub
 from autocomplete.presets.loading import Loaded
 from autocomplete.presets.settings import DESCRIPTION, Pin
-from autocomplete.tokenizer import tokenizer, tokenizer_json
+from autocomplete.tokenizer import tokenizer, tokenizer_json, tokenizer_rules
 
 
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
@@ -111,7 +111,7 @@ def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
 
 def describe(found: Loaded, source: str, licence: str) -> dict[str, Any]:
     """What later stages need to know of a preset without loading it."""
-    rules = tokenizer_json.rules(found.tokenizer, tokenizer.FILE)
+    rules = tokenizer_rules.rules(found.tokenizer, tokenizer.FILE)
     return {
         "family": families.FAMILIES[type(found.model.backbone).__name__],
         "parameters": parameter_count(found.model),

@@ -7,6 +7,7 @@ from typing import Any
 GPT2, DIGITS, LLAMA3, QWEN = "gpt2", "digits", "llama3", "qwen"
 # Of a BPE of characters, in which "▁" stands for a blank: a text is one word, or one begins at each "▁".
 SENTENCEPIECE, METASPACE = "sentencepiece", "metaspace"
+BLANK = "▁"
 
 # OpenAI, encoder.py of GPT-2; built into ByteLevel as `use_regex`.
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

@@ -11,7 +11,7 @@ from typing import Any
 import tokenizers
 
 from autocomplete.common.files import read_json
-from autocomplete.tokenizer import graph_rules, pre_tokenizers, sentencepieces, tokenizer_json
+from autocomplete.tokenizer import graph_support, pre_tokenizers, sentencepiece_model, tokenizer_json, tokenizer_rules
 from autocomplete.tokenizer.pre_tokenizers import DIGITS, GPT2, LLAMA3, QWEN, SENTENCEPIECE
 
 FOLDER = "assets/tokenizer"  # within a KerasHub preset
@@ -86,7 +86,7 @@ def content_of(preset: Path) -> dict[str, Any]:
 def pieces_of(preset: Path) -> list[bytes]:
     """The bytes that each token id of such a preset stands for."""
     content = content_of(preset)
-    rules = tokenizer_json.rules(content, str(preset / FILE))
+    rules = tokenizer_rules.rules(content, str(preset / FILE))
     return token_bytes(tokenizer_json.ids_of(content), not rules.byte_level, rules.special, rules.added)
 
 
@@ -96,8 +96,8 @@ def vocabulary_of(content: Mapping[str, Any], start: int | None, ends: Sequence[
     Raises:
       NoRule: where a graph cannot do exactly what `tokenizers` does.
     """
-    rules, model = tokenizer_json.rules(content, FILE), content["model"]
-    reason = graph_rules.no_rule(content, rules)
+    rules, model = tokenizer_rules.rules(content, FILE), content["model"]
+    reason = graph_support.no_rule(content, rules)
     if reason is not None:
         raise NoRuleError(reason)
     return Vocabulary(
@@ -127,7 +127,7 @@ def _whole_words(content: Mapping[str, Any]) -> list[str]:
     """Tokens that a word is whatever its merges make of it: what bytes say, none of other signs."""
     if not content["model"]["ignore_merges"]:
         return []
-    return [token for token in graph_rules.not_merged(content) if all(sign in _TO_BYTE for sign in token)]
+    return [token for token in graph_support.not_merged(content) if all(sign in _TO_BYTE for sign in token)]
 
 
 def read_vocabulary(folder: Path, start: int | None, end: int, words: str = GPT2) -> Vocabulary:
@@ -169,7 +169,7 @@ def token_bytes(
 def _characters_bytes(token: str) -> bytes:
     if _BYTE.fullmatch(token):
         return bytes([int(token[3:5], 16)])
-    return token.replace(tokenizer_json.BLANK, " ").encode()
+    return token.replace(pre_tokenizers.BLANK, " ").encode()
 
 
 def _byte_level_bytes(token: str) -> bytes:
@@ -199,8 +199,8 @@ def train(
 def content(folder: Path, words: str = GPT2) -> dict[str, Any]:
     """The tokenizer.json of the folder of a KerasHub tokenizer, which cuts texts as its model was trained."""
     if words == SENTENCEPIECE:
-        path = folder / sentencepieces.FILE
-        return tokenizer_json.completed(sentencepieces.content(path), "", str(path))
+        path = folder / sentencepiece_model.FILE
+        return tokenizer_json.completed(sentencepiece_model.content(path), "", str(path))
     known = read_vocabulary(folder, None, 0, words)
     hidden = sorted(special(known.ids), key=lambda token: known.ids[token])
     made = {

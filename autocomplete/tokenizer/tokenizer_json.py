@@ -1,42 +1,19 @@
 """tokenizer.json: what Hugging Face's tokenizers do to a text, read key by key; what is not done exactly is refused."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import tokenizers
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import plain, shown
-from autocomplete.tokenizer import pre_tokenizers, tokenizer_parts
-from autocomplete.tokenizer.tokenizer_parts import require
+from autocomplete.common.json_files import shown
+from autocomplete.tokenizer import pre_tokenizers, tokenizer_json_parts, tokenizer_rules
+from autocomplete.tokenizer.tokenizer_json_parts import kind_name, require, steps_of
 
-BLANK = "▁"
 _BYTE_FALLBACK = "<0x{:02X}>"
 # What a BPE may be told beside its vocabulary, and the values that change nothing.
 _PLAIN = {"dropout": (None, 0, 0.0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a tokenizer.json does to a text.
-
-    `words` names the row of patterns.py, or SENTENCEPIECE, None where there is no row for it (`cut` describes it).
-    `prefix` says when "▁" is put before a text: "always", "missing" (unless one is there) or "never".
-    `added` are the tokens that stand for themselves wherever a text has them, in the normalized text where `late`, and
-    `special` those that are nobody's text.
-    """
-
-    byte_level: bool
-    words: str | None
-    cut: str
-    nfc: bool
-    prefix: str
-    added: tuple[str, ...]
-    late: bool
-    special: frozenset[str]
-    flagged: tuple[str, ...]
 
 
 def completed(content: Any, model_type: str, place: str) -> dict[str, Any]:
@@ -50,14 +27,14 @@ def completed(content: Any, model_type: str, place: str) -> dict[str, Any]:
     require(isinstance(model, dict), place, "model", model, "an object")
     kind = model.get("type", "BPE" if "merges" in model else None)
     if kind != "BPE":
-        raise UserError(f"{place}: model.type is {_plain(kind)}; allowed: BPE, byte-level or with byte fallback")
-    vocabulary, merges = tokenizer_parts.vocabulary(model, place), tokenizer_parts.merges(model, place)
+        raise UserError(f"{place}: model.type is {kind_name(kind)}; allowed: BPE, byte-level or with byte fallback")
+    vocabulary, merges = tokenizer_json_parts.vocabulary(model, place), tokenizer_json_parts.merges(model, place)
     for key, allowed in _PLAIN.items():
         require(model.get(key) in allowed, place, f"model.{key}", model.get(key), "null")
-    added = tokenizer_parts.added(content, vocabulary, place)
+    added = tokenizer_json_parts.added(content, vocabulary, place)
     made: dict[str, Any] = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added}
     family = pre_tokenizers.OF_MODEL_TYPES.get(model_type)
-    byte_level = "Ġ" in vocabulary or BLANK not in vocabulary
+    byte_level = "Ġ" in vocabulary or pre_tokenizers.BLANK not in vocabulary
     if "pre_tokenizer" not in content and not (byte_level and family):
         raise UserError(f"{place}: pre_tokenizer is missing; allowed: null or what cuts texts into words; save it anew")
     nfc = {"type": "NFC"} if family == pre_tokenizers.QWEN and "pre_tokenizer" not in content else None
@@ -69,10 +46,10 @@ def completed(content: Any, model_type: str, place: str) -> dict[str, Any]:
     made["model"] = {
         "type": "BPE",
         "dropout": None,
-        "unk_token": tokenizer_parts.unknown(model, added, place),
+        "unk_token": tokenizer_json_parts.unknown(model, added, place),
         "continuing_subword_prefix": None,
         "end_of_word_suffix": None,
-        **tokenizer_parts.bpe_flags(model, place),
+        **tokenizer_json_parts.bpe_flags(model, place),
         "vocab": vocabulary,
         "merges": merges,
     }
@@ -80,71 +57,6 @@ def completed(content: Any, model_type: str, place: str) -> dict[str, Any]:
 
 
 _BYTES = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-
-
-def rules(content: Mapping[str, Any], place: str) -> Rules:
-    """What a completed tokenizer.json does; raises UserError, naming the key, for what cannot be done."""
-    normalizers, prefix = _flat(content, "normalizer", "normalizers", place), "never"
-    steps = _flat(content, "pre_tokenizer", "pretokenizers", place)
-    byte_level = any(step.get("type") == "ByteLevel" for step in steps)
-    nfc, blanks = False, False
-    for step in normalizers:
-        kind = step.get("type")
-        if kind == "NFC" and byte_level:
-            nfc = True
-        elif kind == "Prepend" and step.get("prepend") == BLANK and not blanks and prefix == "never":
-            prefix = "always"
-        elif kind == "Replace" and step.get("pattern") == {"String": " "} and step.get("content") == BLANK:
-            blanks = True
-        else:
-            raise UserError(
-                f"{place}: normalizer {_plain(kind)} is none that can be done; allowed: NFC before a byte-level "
-                f'pre_tokenizer, or Prepend "{BLANK}" and Replace " " by "{BLANK}" before a BPE of characters'
-            )
-    added = [token for token in content["added_tokens"] if not token["special"]]
-    special = {token["content"] for token in content["added_tokens"] if token["special"]}
-    flagged = tuple(t["content"] for t in added if _is_flagged(t, byte_level))
-    late = any(t["normalized"] for t in added)  # sought in the normalized text; graph_rules refuses a mixture
-    told = tuple(t["content"] for t in added), late, frozenset(special | _unsaid(content)), flagged
-    if byte_level:
-        if blanks or prefix != "never":
-            raise UserError(
-                f'{place}: a byte-level pre_tokenizer behind a normalizer that writes "{BLANK}"; allowed: NFC'
-            )
-        return Rules(True, pre_tokenizers.name_of(steps), pre_tokenizers.described(steps), nfc, "never", *told)
-    words, prefix = _sentencepiece(steps, blanks, prefix, place)
-    return Rules(False, words, pre_tokenizers.described(steps), False, prefix, *told)
-
-
-def _is_flagged(token: Mapping[str, Any], byte_level: bool) -> bool:
-    """Whether an added token is more than its own bytes in a text."""
-    rewritten = token["normalized"] and not byte_level and (BLANK in token["content"] or " " in token["content"])
-    return bool(token["single_word"] or token["lstrip"] or token["rstrip"] or rewritten)
-
-
-def _sentencepiece(steps: Sequence[Mapping[str, Any]], blanks: bool, prefix: str, place: str) -> tuple[str | None, str]:
-    """The row and the prefix of a BPE of characters in which "▁" stands for a blank."""
-    if blanks and all(step.get("type") == "Split" and step.get("pattern") == {"String": " "} for step in steps):
-        return pre_tokenizers.SENTENCEPIECE, prefix  # a blank that is replaced already cuts nothing
-    alone = not blanks and prefix == "never" and len(steps) == 1
-    if alone and steps[0].get("type") == "Metaspace" and steps[0].get("replacement") == BLANK:
-        scheme = steps[0].get("prepend_scheme", "always" if steps[0].get("add_prefix_space", True) else "never")
-        split = steps[0].get("split", True)
-        return (
-            pre_tokenizers.METASPACE if split else pre_tokenizers.SENTENCEPIECE,
-            "never" if scheme == "never" else "missing",
-        )
-    cut = " ".join(pre_tokenizers.described(steps).split())
-    raise UserError(
-        f'{place}: pre_tokenizer is {cut}; allowed: one that ends in ByteLevel, Metaspace with "{BLANK}", or none '
-        f'behind a normalizer that replaces " " by "{BLANK}"'
-    )
-
-
-def _unsaid(content: Mapping[str, Any]) -> set[str]:
-    """Tokens of a vocabulary that no text becomes and that stand for none: the unknown token."""
-    unknown = content["model"]["unk_token"]
-    return {unknown} if unknown is not None else set()
 
 
 def byte_token(byte: int) -> str:
@@ -159,7 +71,7 @@ def start_of(content: Mapping[str, Any], place: str) -> int | None:
       UserError: where it puts several, or something behind the text.
     """
     ids = ids_of(content)
-    told = [tokenizer_parts.start(s, ids, place) for s in _flat(content, "post_processor", "processors", place)]
+    told = [tokenizer_json_parts.start(s, ids, place) for s in steps_of(content, "post_processor", "processors", place)]
     found = [one for one in told if one is not None]
     if len(found) > 1:
         raise UserError(f"{place}: post_processor puts the tokens {shown(found)} before a text; allowed: one, or none")
@@ -228,25 +140,8 @@ def client_files(content: Mapping[str, Any]) -> dict[str, bytes]:
     """What an app reads of a completed tokenizer.json: itself, and of a byte-level BPE two simpler files."""
     given = for_clients(content)
     files = {"tokenizer.json": text(given).encode()}
-    if rules(given, "tokenizer.json").byte_level:
+    if tokenizer_rules.rules(given, "tokenizer.json").byte_level:
         merges = "".join(f"{left} {right}\n" for left, right in given["model"]["merges"])
         files["vocabulary.json"] = json.dumps(given["model"]["vocab"], ensure_ascii=False).encode()
         files["merges.txt"] = f"#version: 0.2\n{merges}".encode()
     return files
-
-
-def _flat(content: Mapping[str, Any], key: str, inner: str, place: str) -> list[Mapping[str, Any]]:
-    """The steps of a part of tokenizer.json."""
-    try:
-        steps = pre_tokenizers.flat(content[key], inner)
-        if all(isinstance(step, Mapping) for step in steps):
-            return steps
-    except (KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    raise UserError(
-        f"{place}: {key} is {shown(content.get(key))}, which is not what `tokenizers` writes; save the tokenizer anew"
-    )
-
-
-def _plain(kind: Any) -> str:
-    return plain(kind) if isinstance(kind, str) else shown(kind)

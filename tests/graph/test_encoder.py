@@ -24,10 +24,10 @@ from autocomplete.common.native_log import quiet
 from autocomplete.graph import bpe_tables, encoder
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, skeleton
-from autocomplete.tokenizer import pre_tokenizers, sentencepieces, tokenizer, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer, tokenizer_json
 
 SIZE, COUNT, SPLICED = odd_texts.LONGEST, 1500, 250
-BLANK, LONE = tokenizer_json.BLANK, 0x10F000  # from there on: private characters that stand for bytes of no character
+BLANK, LONE = pre_tokenizers.BLANK, 0x10F000  # from there on: private characters that stand for bytes of no character
 UNKNOWN, END = "<unk>", "<|endoftext|>"
 BYTES = [tokenizer_json.byte_token(b) for b in range(256)]
 CHARACTERS = tokenizer.byte_characters()
@@ -240,9 +240,9 @@ def of_sentencepiece() -> Content:
         user_defined_symbols=["\n\n", "<turn>"],
         num_threads=1,
     )
-    path = kept("sentencepiece") / sentencepieces.FILE
+    path = kept("sentencepiece") / sentencepiece_model.FILE
     path.write_bytes(written.getvalue())
-    return tokenizer_json.completed(sentencepieces.content(path), "", str(path))
+    return tokenizer_json.completed(sentencepiece_model.content(path), "", str(path))
 
 
 BLANKS = own(*(" " * size for size in range(24, 1, -1)), normalized=True)

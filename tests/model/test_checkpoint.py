@@ -12,7 +12,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.native_log import quiet
 from autocomplete.model import checkpoint
 from autocomplete.presets import loading, presets
-from autocomplete.presets.dimensions import Dimensions
+from autocomplete.presets.settings import Dimensions
 from autocomplete.tokenizer import tokenizer
 
 

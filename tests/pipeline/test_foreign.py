@@ -64,10 +64,10 @@ def like_smollm2(folder: Path) -> None:
 
 def as_transformers_5_saves(folder: Path) -> None:
     """tokenizer.json in the place of vocab.json and merges.txt, an end that config.json alone has wrong."""
-    from autocomplete.presets import older_tokenizers
+    from autocomplete.presets import legacy_tokenizers
     from autocomplete.tokenizer import tokenizer_json
 
-    found = older_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
+    found = legacy_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
     whole = tokenizer_json.completed(found, "gpt2", "here")
     (folder / "tokenizer.json").write_text(tokenizer_json.text(whole))
     for name in ("vocab.json", "merges.txt"):

@@ -65,7 +65,7 @@ from helpers.odd_folders import (
 from safetensors.numpy import load_file
 
 from autocomplete.common.errors import UserError
-from autocomplete.presets import huggingface, keras_import, loading, transformers_config
+from autocomplete.presets import huggingface, keras_import, loading, model_types, transformers_config
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -731,9 +731,7 @@ def test_weights_that_are_none_are_refused(name: str, folder: Path) -> None:
     assert re.search(told, refusal(folder))
 
 
-READ = {
-    key for kind in transformers_config.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")
-}
+READ = {key for kind in model_types.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")}
 
 
 def seen(place: Path) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from helpers import odd_texts
 from tokenizers import models, processors, trainers
 
 from autocomplete.common.errors import UserError
-from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
-from autocomplete.tokenizer.tokenizer_json import BLANK
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json, tokenizer_rules
+from autocomplete.tokenizer.pre_tokenizers import BLANK
 
 Content = dict[str, Any]
 PLACE = "here/tokenizer.json"
@@ -156,7 +156,7 @@ FAMILIES = {
 def test_words_are_cut_by_the_model_type_where_nothing_is_said(model_type: str) -> None:
     made = completed({"model": model()}, model_type)
     assert made["pre_tokenizer"] == pre_tokenizers.pre_tokenizer(FAMILIES[model_type])
-    rules = tokenizer_json.rules(made, PLACE)
+    rules = tokenizer_rules.rules(made, PLACE)
     assert (rules.words, rules.nfc) == (FAMILIES[model_type], model_type.startswith("qwen"))
     said = completed({"model": model(), "normalizer": None}, model_type)
     assert said["normalizer"] is None and said["pre_tokenizer"] == made["pre_tokenizer"]
@@ -238,11 +238,11 @@ def test_damaged_files_are_refused(name: str) -> None:
 # rules()
 
 
-def rules(**changes: Any) -> tokenizer_json.Rules:
-    return tokenizer_json.rules(completed(content(**changes)), PLACE)
+def rules(**changes: Any) -> tokenizer_rules.Rules:
+    return tokenizer_rules.rules(completed(content(**changes)), PLACE)
 
 
-def of_characters(**changes: Any) -> tokenizer_json.Rules:
+def of_characters(**changes: Any) -> tokenizer_rules.Rules:
     return rules(**({"model": characters(), "pre_tokenizer": None} | changes))
 
 
@@ -353,7 +353,7 @@ REFUSED: dict[str, tuple[Content, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_done_exactly_is_refused(name: str) -> None:
     told, key = REFUSED[name]
-    refused(lambda: tokenizer_json.rules(completed(told), PLACE), key)
+    refused(lambda: tokenizer_rules.rules(completed(told), PLACE), key)
 
 
 # start_of()

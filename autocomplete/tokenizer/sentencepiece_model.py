@@ -9,7 +9,7 @@ from sentencepiece import sentencepiece_model_pb2
 
 from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import tokenizer_json
-from autocomplete.tokenizer.tokenizer_json import BLANK
+from autocomplete.tokenizer.pre_tokenizers import BLANK
 
 FILE = "vocabulary.spm"  # in a KerasHub preset
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BPE = 1, 2, 3, 4, 2  # of sentencepiece_model.proto

@@ -7,7 +7,8 @@ import tokenizers
 from tokenizers import models, normalizers
 
 from autocomplete.tokenizer import tokenizer_json
-from autocomplete.tokenizer.tokenizer_json import BLANK, Rules
+from autocomplete.tokenizer.pre_tokenizers import BLANK
+from autocomplete.tokenizer.tokenizer_rules import Rules
 
 
 def no_rule(content: Mapping[str, Any], rules: Rules) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.tokenizer import sentencepieces, tokenizer
+from autocomplete.tokenizer import sentencepiece_model, tokenizer
 
 
 def of_files(vocabulary: Mapping[str, Any], merges: Path) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def of_files(vocabulary: Mapping[str, Any], merges: Path) -> dict[str, Any]:
 
 def of_sentencepiece(path: Path, *, start: bool) -> dict[str, Any]:
     """A SentencePiece model; with `start` its start token stands before every text."""
-    content = sentencepieces.content(path)
-    name = sentencepieces.start_piece(path)
+    content = sentencepiece_model.content(path)
+    name = sentencepiece_model.start_piece(path)
     if start and name is not None:
         single = [{"SpecialToken": {"id": name, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
         content["post_processor"] = {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {}}

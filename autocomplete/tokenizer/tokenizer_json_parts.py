@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import shown
+from autocomplete.common.json_files import plain, shown
+from autocomplete.tokenizer import pre_tokenizers
 
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 _BPE_FLAGS = ("fuse_unk", "byte_fallback", "ignore_merges")
@@ -120,3 +121,21 @@ def _special(told: Any, name: str, ids: Mapping[str, int], place: str) -> int:
         f"{place}: post_processor.special_tokens has {shown(entry)} for {shown(name)}; allowed: an object with ids, "
         "the id of one token of the vocabulary"
     )
+
+
+def steps_of(content: Mapping[str, Any], key: str, inner: str, place: str) -> list[Mapping[str, Any]]:
+    """The steps of a part of tokenizer.json."""
+    try:
+        found = pre_tokenizers.flat(content[key], inner)
+        if all(isinstance(step, Mapping) for step in found):
+            return found
+    except (KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise UserError(
+        f"{place}: {key} is {shown(content.get(key))}, which is not what `tokenizers` writes; save the tokenizer anew"
+    )
+
+
+def kind_name(kind: Any) -> str:
+    """The type of a step in an error message."""
+    return plain(kind) if isinstance(kind, str) else shown(kind)
