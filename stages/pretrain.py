@@ -61,7 +61,7 @@ def run(settings: PretrainSettings) -> None:
         from autocomplete.tokenizer import tokenizer
         from autocomplete.train import training
     tokenizer.train(text.train, settings.vocabulary_size, WORK / "tokenizer")
-    bpe = tokenizer.load(WORK / "tokenizer")
+    bpe = tokenizer.from_keras_folder(WORK / "tokenizer")
     end = bpe.get_vocab()[tokenizer.END_OF_TEXT]
     stream, held_out = (
         training.Stream([e.ids for e in bpe.encode_batch(part)], end) for part in (text.train, text.evaluation)

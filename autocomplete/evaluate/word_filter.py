@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     if not (folder / "vocabulary.json").is_file():
         raise UserError(f"{folder} holds no vocabulary.json; say artifacts/author/{tokenizer.FOLDER} and languages")
     check_languages(languages, "profanity")
-    for text in one_token_words(languages, tokenizer.load(folder)):
+    for text in one_token_words(languages, tokenizer.from_keras_folder(folder)):
         print(f"  - {json.dumps(text, ensure_ascii=False)}")
 
 

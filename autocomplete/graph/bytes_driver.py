@@ -86,7 +86,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
     Outputs: `text` uint8 `[1, text_bytes]`, the new text alone, whole characters of UTF-8, then zeros; `text_length`
     int32 `[]`, its bytes.
     """
-    tokens = token_bytes.table(vocabulary.pieces, shape.vocabulary, suppressed)
+    tokens = token_bytes.table(vocabulary.token_bytes, shape.vocabulary, suppressed)
     sequence = limits.loop.sequence
     read = reader(vocabulary, limits.prompt_bytes)
 
@@ -107,7 +107,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
         maximum = tf.minimum(first + tf.minimum(given["max_tokens"], sequence), sequence)
         greedy = given["temperature"] <= 0.0
         plan = growing_loop.Plan(
-            shape, vocabulary.ends, limits.loop, choose, maximum, greedy if limits.growing else None
+            shape, vocabulary.end_token_ids, limits.loop, choose, maximum, greedy if limits.growing else None
         )
         said, length = _loop(limits).generate(window, first, plan)
         raw, size = token_bytes.text_of(said, first, length, tokens, limits.text_bytes)

@@ -101,7 +101,7 @@ def read(metadata: Metadata) -> Tokenizer:
         for token in tokens.of(_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
     content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None}
-    tokenizer_json.opened(content | parts, f"{metadata.path}: tokenizer.ggml")
+    tokenizer_json.require_unreachable_special_tokens(content | parts, f"{metadata.path}: tokenizer.ggml")
     starts = metadata.get("tokenizer.ggml.add_bos_token", bool, starts)
     start = tokens.id_of("tokenizer.ggml.bos_token_id") if starts else None
     padding = metadata.get("tokenizer.ggml.padding_token_id", int, None)
@@ -175,7 +175,7 @@ def _sentencepiece(tokens: _Tokens) -> dict[str, Any]:
     longest = max(normal, key=len, default="")
     if len(longest) > _LONGEST:
         raise UserError(f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {_LONGEST} characters")
-    blanks = {"type": "Replace", "pattern": {"String": pre_tokenizers.BLANK}, "content": " "}
+    blanks = {"type": "Replace", "pattern": {"String": pre_tokenizers.SPACE_MARKER}, "content": " "}
     end = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []
     unknown = {"unk_token": next(iter(tokens.of(_UNKNOWN)), None), "fuse_unk": True, "byte_fallback": True}
     return {

@@ -58,9 +58,9 @@ def _tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> di
         raise UserError(
             f"{folder} has no tokenizer.json, from which a {model_type} gets its tokenizer: download it too"
         )
-    completed = tokenizer_json.completed(found, model_type, str(path))
-    tokenizer_rules.rules(completed, str(path))
-    tokenizer_json.opened(completed, str(path))
+    completed = tokenizer_json.complete(found, model_type, str(path))
+    tokenizer_rules.read_rules(completed, str(path))
+    tokenizer_json.require_unreachable_special_tokens(completed, str(path))
     return completed
 
 

@@ -68,7 +68,7 @@ def backbone(checkpoint: Checkpoint, place: str) -> keras_hub.models.Backbone:
 
 def vocabulary_size(tokenizer: Mapping[str, Any]) -> int:
     """How many ids a completed tokenizer.json has, holes included."""
-    return max(tokenizer_json.ids_of(tokenizer).values()) + 1
+    return max(tokenizer_json.token_ids(tokenizer).values()) + 1
 
 
 def cut(whole: keras_hub.models.Backbone, tokens: int) -> keras_hub.models.Backbone:

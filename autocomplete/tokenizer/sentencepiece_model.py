@@ -1,4 +1,4 @@
-"""SentencePiece models, as Llama 2, Mistral and Gemma have them, in the form of Hugging Face's `tokenizers`."""
+"""SentencePiece models, as Llama 2, Mistral and Gemma have them, converted to tokenizer.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,77 +9,77 @@ from sentencepiece import sentencepiece_model_pb2
 
 from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import tokenizer_json
-from autocomplete.tokenizer.pre_tokenizers import BLANK
+from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
 
 FILE = "vocabulary.spm"  # in a KerasHub preset
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BPE = 1, 2, 3, 4, 2  # of sentencepiece_model.proto
+# ModelProto.SentencePiece.Type and TrainerSpec.ModelType of sentencepiece_model.proto.
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
+_BPE = 2
 
 
-def content(path: Path) -> dict[str, Any]:
+def to_tokenizer_json(path: Path) -> dict[str, Any]:
     """The tokenizer.json of a SentencePiece file.
 
     Raises:
-      UserError: for a model that is not BPE, or changes a text before it cuts it.
+      UserError: for a model other than BPE, and for one that normalizes texts.
     """
     proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
-    _check(path, proto)
-    ids = {piece.piece: number for number, piece in enumerate(proto.pieces)}
-    unknown = next(piece.piece for piece in proto.pieces if piece.type == _UNKNOWN)
-    prefix = proto.normalizer_spec.add_dummy_prefix
-    kinds = {_CONTROL: {"special": True}, _USER_DEFINED: {"normalized": True}}
-    blanks = {"pattern": {"String": BLANK}, "content": " "}
+    _require_plain_bpe(path, proto)
+    ids = {piece.piece: index for index, piece in enumerate(proto.pieces)}
+    unk_token = next(piece.piece for piece in proto.pieces if piece.type == _UNKNOWN)
+    add_dummy_prefix = proto.normalizer_spec.add_dummy_prefix
+    flags = {_CONTROL: {"special": True}, _USER_DEFINED: {"normalized": True}}
+    added = [piece for piece in proto.pieces if piece.type in flags]
+    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == _NORMAL}
     return {
         "version": "1.0",
-        "added_tokens": [
-            {"id": ids[p.piece], "content": p.piece} | kinds[p.type] for p in proto.pieces if p.type in kinds
-        ],
-        "normalizer": normalizer(prefix),
+        "added_tokens": [{"id": ids[p.piece], "content": p.piece} | flags[p.type] for p in added],
+        "normalizer": normalizer(add_dummy_prefix),
         "pre_tokenizer": None,
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "Replace"} | blanks,
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-                *([{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []),
-            ],
-        },
+        "decoder": decoder(add_dummy_prefix),
         "model": {
             "type": "BPE",
             "vocab": ids,
-            "merges": [list(pair) for pair in _merges(proto)],
-            "unk_token": unknown,
+            "merges": [list(pair) for pair in merges(scores)],
+            "unk_token": unk_token,
             "fuse_unk": True,
             "byte_fallback": bool(proto.trainer_spec.byte_fallback),
         },
     }
 
 
-def start_piece(path: Path) -> str | None:
-    """The piece that begins a text, None where a SentencePiece file has none."""
+def start_token(path: Path) -> str | None:
+    """The piece that begins a text; None if a SentencePiece file has none."""
     proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
-    place = proto.trainer_spec.bos_id
-    return str(proto.pieces[place].piece) if 0 <= place < len(proto.pieces) else None
+    index = proto.trainer_spec.bos_id
+    return str(proto.pieces[index].piece) if 0 <= index < len(proto.pieces) else None
 
 
-def normalizer(prefix: bool) -> dict[str, Any]:
-    """The normalizer that writes "▁" for a blank, and with `prefix` puts one before a text."""
-    steps = [{"type": "Prepend", "prepend": BLANK}] if prefix else []
-    replace = {"type": "Replace", "pattern": {"String": " "}, "content": BLANK}
-    return {"type": "Sequence", "normalizers": [*steps, replace]}
+def normalizer(space_prefix: bool) -> dict[str, Any]:
+    """The normalizer that writes a space as "▁", and puts a "▁" before a text if `space_prefix` is true."""
+    prepend = [{"type": "Prepend", "prepend": SPACE_MARKER}] if space_prefix else []
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARKER}
+    return {"type": "Sequence", "normalizers": [*prepend, replace]}
+
+
+def decoder(space_prefix: bool) -> dict[str, Any]:
+    """The decoder that undoes `normalizer` and byte fallback."""
+    replace = {"type": "Replace", "pattern": {"String": SPACE_MARKER}, "content": " "}
+    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if space_prefix else []
+    return {"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]}
 
 
 def load(path: Path) -> tokenizers.Tokenizer:
-    """The tokenizer of a SentencePiece file; text never becomes a control piece."""
-    return tokenizer_json.load(tokenizer_json.completed(content(path), "", str(path)), str(path))
-
-
-def _merges(proto: Any) -> list[tuple[str, str]]:
-    return merges({piece.piece: piece.score for piece in proto.pieces if piece.type == _NORMAL})
+    """The tokenizer of a SentencePiece file; no text becomes a control piece."""
+    return tokenizer_json.load(tokenizer_json.complete(to_tokenizer_json(path), "", str(path)), str(path))
 
 
 def merges(scores: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Pairs of pieces that make a piece, the best pieces first: SentencePiece merges whatever makes the best one."""
+    """All pairs of pieces that form another piece, in the order in which SentencePiece merges: by the piece's score.
+
+    Args:
+      scores: the score of each normal piece.
+    """
     pairs = (
         (piece[:cut], piece[cut:])
         for piece in sorted(scores, key=lambda piece: -scores[piece])
@@ -88,9 +88,9 @@ def merges(scores: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(left, right) for left, right in pairs if left in scores and right in scores]
 
 
-def _check(path: Path, proto: Any) -> None:
+def _require_plain_bpe(path: Path, proto: Any) -> None:
     if proto.trainer_spec.model_type != _BPE:
-        raise UserError(f"{path} is a SentencePiece model of another kind than BPE, the one that can be converted")
-    rules = proto.normalizer_spec
-    if rules.precompiled_charsmap or rules.remove_extra_whitespaces:
-        raise UserError(f"{path} normalizes texts ({rules.name}); allowed: identity, without removing white space")
+        raise UserError(f"{path} is a SentencePiece model of another kind than BPE, the only one that can be converted")
+    spec = proto.normalizer_spec
+    if spec.precompiled_charsmap or spec.remove_extra_whitespaces:
+        raise UserError(f"{path} normalizes texts ({spec.name}); allowed: identity, without removing white space")

@@ -141,7 +141,7 @@ def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path
         interpreters.complete(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
         interpreters.Steps(interpreters.tensorflow(path, 1)),
     )
-    pieces, start = toy.vocabulary.pieces, toy.vocabulary.start
+    pieces, start = toy.vocabulary.token_bytes, toy.vocabulary.start_token_id
     for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
         ids = [*([] if start is None else [start]), *toy.bpe.encode(prompt).ids[-WINDOW:]]
         alone.reset()

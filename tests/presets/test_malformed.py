@@ -307,7 +307,7 @@ TOKENIZING: Refused = {
         for name, value in (NUMBERS | {"null": None, "float": 7.0}).items()
         if name != "zero"
     },
-    "id twice": (tokens(x=5), f"{ID} 5; allowed: not '#''s too"),
+    "id twice": (tokens(x=5), f"{ID} 5; allowed: another id than that of '#'"),
     **{
         f"merges {value!r}": (bpe(merges=value), r"model\.merges is .*; allowed: a list of pairs of tokens")
         for value in (None, {"a": 1}, "a b", 5)
@@ -333,7 +333,7 @@ TOKENIZING: Refused = {
         )
     },
     **{
-        f"normalizer {name}": (parts(normalizer=value), "normalizer .* is none that can be done; allowed: NFC")
+        f"normalizer {name}": (parts(normalizer=value), "normalizer .* is not supported; allowed: NFC")
         for name, value in {
             "Lowercase": {"type": "Lowercase"},
             "NFKC": {"type": "NFKC"},
@@ -619,7 +619,7 @@ TABLES = (
     ("", FOLDER),
     (r"/config\.json:? ", CONFIGURATION),
     (r"/tokenizer\.json: ", TOKENIZING),
-    (r"/tokenizer\.json is no tokenizer: .*", NO_TOKENIZER),
+    (r"/tokenizer\.json is not a valid tokenizer: .*", NO_TOKENIZER),
     ("", SPECIAL_TOKENS),
     ("", STORED),
 )
