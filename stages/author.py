@@ -11,8 +11,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
-from autocomplete.presets.dimensions import Dimensions
-from autocomplete.presets.settings import DESCRIPTION, Hub, Pin
+from autocomplete.presets.settings import DESCRIPTION, Dimensions, Hub, Pin
 from autocomplete.train import live
 from autocomplete.train.settings import TuningSettings
 

@@ -118,8 +118,8 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
     """
     from autocomplete.tokenizer import tokenizer, tokenizer_json
 
-    content = tokenizer.content_of(AUTHOR)
-    bpe, known = tokenizer_json.load(content), set(tokenizer_json.ids_of(content).values())
+    content = tokenizer.read_tokenizer_json(AUTHOR)
+    bpe, known = tokenizer_json.load(content), set(tokenizer_json.token_ids(content).values())
     size, ends = int(model["vocabulary"]), model["end_token_ids"]
     holes = set(range(size)) - known
     found = {entry for entry in wanted if isinstance(entry, int)}
@@ -163,10 +163,10 @@ def run(settings: ConvertSettings) -> None:
 
 def no_graph() -> str | None:
     """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
-    from autocomplete.tokenizer import graph_rules, tokenizer, tokenizer_json
+    from autocomplete.tokenizer import graph_support, tokenizer, tokenizer_rules
 
-    content = tokenizer.content_of(AUTHOR)
-    return graph_rules.no_rule(content, tokenizer_json.rules(content, tokenizer.FILE))
+    content = tokenizer.read_tokenizer_json(AUTHOR)
+    return graph_support.unsupported_reason(content, tokenizer_rules.read_rules(content, tokenizer.FILE))
 
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:

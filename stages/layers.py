@@ -53,7 +53,7 @@ def run(settings: LayersSettings) -> None:
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
     noted = read_json(QUANTIZE / settings.mode / "recipe.json")
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    bpe, marks = tokenizer.read(AUTHOR), evaluation_text.Marks.of(model)
+    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     statistics = None
     if recipes.needs_calibration(noted["recipe"]):

@@ -99,7 +99,7 @@ def _add_tokenizer(folder: Path) -> None:
     """tokenizer/: what apps with a tokenizer of their own read."""
     from autocomplete.tokenizer import tokenizer, tokenizer_json
 
-    for name, data in tokenizer_json.client_files(tokenizer.content_of(AUTHOR)).items():
+    for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(AUTHOR)).items():
         write_bytes(folder / "tokenizer" / name, data)
 
 

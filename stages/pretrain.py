@@ -16,7 +16,7 @@ from autocomplete.common import config
 from autocomplete.common.files import read_json, replacing, tree_sha256, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.common.progress import step, training_progress
-from autocomplete.data import corpus, wheels
+from autocomplete.data import corpus
 from autocomplete.data.corpus import Corpus, CorpusSettings
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 from autocomplete.presets.settings import DESCRIPTION
@@ -61,7 +61,7 @@ def run(settings: PretrainSettings) -> None:
         from autocomplete.tokenizer import tokenizer
         from autocomplete.train import training
     tokenizer.train(text.train, settings.vocabulary_size, WORK / "tokenizer")
-    bpe = tokenizer.load(WORK / "tokenizer")
+    bpe = tokenizer.from_keras_folder(WORK / "tokenizer")
     end = bpe.get_vocab()[tokenizer.END_OF_TEXT]
     stream, held_out = (
         training.Stream([e.ids for e in bpe.encode_batch(part)], end) for part in (text.train, text.evaluation)
@@ -83,7 +83,7 @@ def _corpus(settings: PretrainSettings) -> Corpus:
     kept = WORK / f"corpus-{_hashed(*made_by)}.json"
     if not kept.exists():
         with step("getting the packages, 2 GB at first"):
-            wheels.fetch(Path(settings.packages), WORK / "wheels")
+            corpus.download_wheels(Path(settings.packages), WORK / "wheels")
         with step("reading docstrings (some minutes)"):
             found = corpus.build(corpus.docstrings(WORK / "wheels", settings.corpus.minimum_letters), settings.corpus)
         write_json(kept, asdict(found))

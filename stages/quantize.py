@@ -142,7 +142,7 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
         )
     documents = evaluation_text.calibration(settings.calibration_text, chosen.seed)
     model = read_json(AUTHOR / "model.json")
-    bpe, marks = tokenizer.read(AUTHOR), evaluation_text.Marks.of(model)
+    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model)
     length = int(read_json(CONVERT / "convert.json")["cache_length"])
     found: list[list[int]] = evaluation_text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
     return found

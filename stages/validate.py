@@ -155,7 +155,7 @@ def run(settings: ValidateSettings) -> None:
         from autocomplete.evaluate import benchmark, benchmark_lock, checks, completion, context, targets
         from autocomplete.evaluate.mode_files import Subject, text_core
         from autocomplete.tokenizer import tokenizer
-    bpe = tokenizer.read(AUTHOR)
+    bpe = tokenizer.from_preset(AUTHOR)
     windows = evaluation_text.windows(
         documents, bpe, evaluation_text.Marks.of(model), converted["cache_length"], settings.windows
     )

@@ -99,14 +99,14 @@ def make_toy(folder: Path) -> Toy:
     preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=96)
     model = keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
-    presets.write_tokenizer(tokenizer.content(folder / "tokenizer"), folder / "preset")
+    presets.write_tokenizer(tokenizer.keras_tokenizer_json(folder / "tokenizer"), folder / "preset")
     vocabulary = tokenizer.read_vocabulary(folder / "tokenizer", 1, 1)
     return Toy(
         folder / "preset",
         model,
         families.weights(folder / "preset", SLOTS),
         vocabulary,
-        tokenizer.load(folder / "tokenizer"),
+        tokenizer.from_keras_folder(folder / "tokenizer"),
     )
 
 
@@ -160,7 +160,7 @@ def tokens_driver(toy: Toy) -> Any:
 
     with quiet():
         return drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.ends, growing_loop.Lengths(SEQUENCE, CHUNK, 4)
+            toy.weights.shape, toy.vocabulary.end_token_ids, growing_loop.Lengths(SEQUENCE, CHUNK, 4)
         )
 
 
@@ -194,7 +194,7 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
 
     chosen = settings(mode)
     recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
-    windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end), SLOTS, 4)
+    windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end_token_id), SLOTS, 4)
     return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
 
 
@@ -220,7 +220,7 @@ def client_tokenizer(toy: Toy) -> str:
     """The tokenizer.json of a bundle, in which nothing is a special token."""
     from autocomplete.tokenizer import tokenizer, tokenizer_json
 
-    return tokenizer_json.client_files(tokenizer.content_of(toy.preset))["tokenizer.json"].decode()
+    return tokenizer_json.client_files(tokenizer.read_tokenizer_json(toy.preset))["tokenizer.json"].decode()
 
 
 @functools.cache
@@ -230,7 +230,7 @@ def authored(preset: Path) -> Path:
     from autocomplete.tokenizer import tokenizer
 
     folder = Path(shutil.copytree(preset, kept("authored") / "preset"))
-    presets.write_tokenizer(tokenizer.content(preset / tokenizer.FOLDER), folder)
+    presets.write_tokenizer(tokenizer.keras_tokenizer_json(preset / tokenizer.FOLDER), folder)
     return folder
 
 

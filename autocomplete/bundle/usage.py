@@ -10,7 +10,7 @@ import numpy as np
 from autocomplete.bundle.manifest import PORTABLE
 from autocomplete.common.files import read_json, write_bytes
 from autocomplete.graph import bpe_tables
-from autocomplete.tokenizer import pre_tokenizers, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, tokenizer_rules
 
 _CLIENTS = Path(__file__).with_name("clients")
 LITERTJS = "2.5.3"  # its wasm is not the bundle's LiteRT, and is loaded in Node in a way that a version may change
@@ -35,11 +35,11 @@ _ANDROID_PORTABLE = {"kotlin": None, "android": "android_portable.md", "kotlin_m
 
 def knows(tokenizer: Mapping[str, Any]) -> bool:
     """Whether the clients with a tokenizer of their own do what a completed tokenizer.json does."""
-    rules = tokenizer_json.rules(tokenizer, "tokenizer.json")
-    plain = not rules.nfc and not rules.added and tokenizer["model"]["unk_token"] is None
+    rules = tokenizer_rules.read_rules(tokenizer, "tokenizer.json")
+    plain = not rules.nfc and not rules.added_tokens and tokenizer["model"]["unk_token"] is None
     return (
         plain
-        and rules.words in (pre_tokenizers.GPT2, pre_tokenizers.DIGITS)
+        and rules.pattern in (pre_tokenizers.GPT2, pre_tokenizers.DIGITS)
         and not tokenizer["model"]["ignore_merges"]
     )
 
@@ -87,7 +87,7 @@ def _values(manifest: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> dict[s
     """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
     model, versions, window = manifest["model"], manifest["versions"], manifest["context_window"]
     start = [model["start_token_id"]] if model["add_start_token"] else []
-    digits = tokenizer_json.rules(tokenizer, "tokenizer.json").words == pre_tokenizers.DIGITS
+    digits = tokenizer_rules.read_rules(tokenizer, "tokenizer.json").pattern == pre_tokenizers.DIGITS
     classes = bpe_tables.character_classes(pre_tokenizers.DIGITS if digits else pre_tokenizers.GPT2)
     no_text = model["special_token_ids"]
     return {

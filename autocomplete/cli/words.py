@@ -22,5 +22,5 @@ def command(tokenizer: Path, languages: tuple[str, ...]) -> None:
     if not (tokenizer / "vocabulary.json").is_file():
         raise UserError(f"{tokenizer} holds no vocabulary.json; say artifacts/author/{tokenizers.FOLDER} and languages")
     word_filter.check_languages(languages, "words")
-    for text in word_filter.one_token_words(languages, tokenizers.load(tokenizer)):
+    for text in word_filter.one_token_words(languages, tokenizers.from_keras_folder(tokenizer)):
         print(f"  - {json.dumps(text, ensure_ascii=False)}")

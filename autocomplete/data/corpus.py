@@ -5,6 +5,8 @@ import hashlib
 import inspect
 import os
 import re
+import shutil
+import subprocess
 import sysconfig
 import warnings
 import zipfile
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autocomplete.common.errors import UserError
 from autocomplete.common.processes import pool
 
 _WORD = re.compile(r"\w+")
@@ -54,6 +57,23 @@ class Corpus:
                 digest.update(hashlib.sha256(text.encode()).digest())
             digest.update(b"|")
         return digest.hexdigest()
+
+
+def download_wheels(packages: Path, folder: Path) -> None:
+    """Downloads the packages of a requirements file, pinned by version, without what they need; keeps what is there.
+
+    Raises:
+      UserError: where uv is missing, or a package cannot be had.
+    """
+    if shutil.which("uv") is None:
+        raise UserError("uv is missing: it brings the packages to read; install it (pip install uv)")
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = ["uv", "tool", "run", "--python", "3.11", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    chosen = ["--no-deps", "--only-binary=:all:", "--requirement", str(packages), "--dest", str(folder)]
+    done = subprocess.run([*pip, *chosen], capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        raise UserError(f"the packages of {packages} cannot be downloaded: {why[-1] if why else 'pip failed'}")
 
 
 def docstrings(wheels: Path, minimum_letters: float) -> Iterator[str]:

@@ -116,7 +116,7 @@ def _portable_share(
 
 def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) -> Metrics:
     """How often the evaluation text becomes the same ids by the model's own tokenizer, the bundle's and the graph's."""
-    content = tokenizer.content_of(subject.preset)
+    content = tokenizer.read_tokenizer_json(subject.preset)
     others = [tokenization.of_bundle(content)]
     if subject.portable.exists():
         vocabulary = drivers.vocabulary_for(subject.preset, subject.model)

@@ -70,7 +70,7 @@ class Subject:
     @functools.cached_property
     def pieces(self) -> list[bytes]:
         """What each token id says."""
-        return tokenizer.pieces_of(self.preset)
+        return tokenizer.read_token_bytes(self.preset)
 
     @functools.cached_property
     def generate(self) -> tokens_model.Generate:

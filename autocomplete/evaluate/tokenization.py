@@ -44,7 +44,7 @@ def pieces(document: str) -> list[str]:
 def of_bundle(content: Mapping[str, Any]) -> Encode:
     """The tokenizer.json that package puts into the bundle, as an app loads it."""
     bundled = tokenizer_json.for_clients(content)
-    loaded = tokenizers.Tokenizer.from_str(tokenizer_json.text(bundled))
+    loaded = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(bundled))
     return lambda part: list(loaded.encode(part).ids)
 
 

@@ -10,8 +10,8 @@ from tokenizers import Regex, normalizers, pre_tokenizers
 
 from autocomplete.common.arrays import Array
 from autocomplete.tokenizer import tokenizer_json
-from autocomplete.tokenizer.pre_tokenizers import DIGITS
-from autocomplete.tokenizer.tokenizer import Vocabulary, byte_characters
+from autocomplete.tokenizer.pre_tokenizers import DIGITS, SPACE_MARKER
+from autocomplete.tokenizer.tokenizer import Vocabulary, bytes_to_unicode
 
 OTHER, LETTER, NUMBER, SPACE = 0, 1, 2, 3
 # In GPT-2's pattern, of which every character that matches none of these is the rest.
@@ -106,15 +106,15 @@ def character_ids(vocabulary: Mapping[str, int]) -> CharacterIds:
     for token, index in vocabulary.items():
         if len(token) == 1:
             found[ord(token)] = index
-    found[ord(" ")] = found[ord(tokenizer_json.BLANK)]
+    found[ord(" ")] = found[ord(SPACE_MARKER)]
     pages, page_of = _paged(found)
     return CharacterIds(column(page_of), column(pages.reshape(-1)))
 
 
 def byte_ids(vocabulary: Vocabulary) -> Array:
     """The token id of each of the 256 bytes; the unknown token's for a byte that has none, -1 without such a token."""
-    names = byte_characters() if vocabulary.byte_level else {b: tokenizer_json.byte_token(b) for b in range(256)}
-    return np.array([vocabulary.ids.get(names[b], vocabulary.unknown_id) for b in range(256)], np.int32)
+    names = bytes_to_unicode() if vocabulary.byte_level else {b: tokenizer_json.byte_token(b) for b in range(256)}
+    return np.array([vocabulary.ids.get(names[b], vocabulary.unk_token_id) for b in range(256)], np.int32)
 
 
 def merge_table(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> MergeTable:

@@ -71,7 +71,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
     Outputs: `text` uint8 `[1, text_bytes]`, the new text alone, whole characters of UTF-8, then zeros; `text_length`
     int32 `[]`, its bytes.
     """
-    tokens = token_bytes.table(vocabulary.pieces, shape.vocabulary, suppressed)
+    tokens = token_bytes.table(vocabulary.token_bytes, shape.vocabulary, suppressed)
     sequence = limits.loop.sequence
     read = reader(vocabulary, limits.prompt_bytes)
 
@@ -90,7 +90,7 @@ def trace(vocabulary: Vocabulary, shape: Shape, limits: Limits, suppressed: Sequ
             return sampler.choose_by_inputs(narrow(logits, known), rule, draws)
 
         maximum = tf.minimum(first + tf.minimum(given["max_tokens"], sequence), sequence)
-        plan = growing_loop.Plan(shape, vocabulary.ends, limits.loop, choose, maximum)
+        plan = growing_loop.Plan(shape, vocabulary.end_token_ids, limits.loop, choose, maximum)
         said, length = fixed_loop.generate(window, first, plan)
         raw, size = token_bytes.text_of(said, first, length, tokens, limits.text_bytes)
         text, size = token_bytes.without_invalid(raw, begun.size, size)

@@ -52,9 +52,9 @@ def text_driver_for(
 
 
 def vocabulary_for(preset: Path, model: Mapping[str, Any]) -> Vocabulary:
-    """The vocabulary of a preset, by its description (model.json); raises NoRuleError where a graph cannot do it."""
+    """The vocabulary of a preset by its model.json; raises UnsupportedTokenizerError where a graph cannot do it."""
     start = model["start_token_id"] if model["add_start_token"] else None
-    return tokenizer.vocabulary_of(tokenizer.content_of(preset), start, model["end_token_ids"])
+    return tokenizer.parse_vocabulary(tokenizer.read_tokenizer_json(preset), start, model["end_token_ids"])
 
 
 def text_lengths(settings: Mapping[str, Any]) -> growing_loop.Lengths:
@@ -82,7 +82,7 @@ def tokens_driver_for(preset: Path, model: Mapping[str, Any], settings: Mapping[
     """The tokens driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
     shape, suppressed, pieces = families.read_shape(preset), settings["suppress_tokens"], None
     if settings["complete_word"]:
-        pieces = token_bytes.table(tokenizer.pieces_of(preset), shape.vocabulary, suppressed)
+        pieces = token_bytes.table(tokenizer.read_token_bytes(preset), shape.vocabulary, suppressed)
     ends = tuple(model["end_token_ids"])
     return convert_tokens_driver(shape, ends, tokens_lengths(settings), suppressed, pieces)
 
@@ -163,8 +163,10 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
     code point; a longer prompt answers itself.
     """
     size = limits.max_output_bytes
-    strings = tf.constant(vocabulary.pieces, tf.string)
-    pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, rule.suppressed) if limits.complete_word else None
+    strings = tf.constant(vocabulary.token_bytes, tf.string)
+    pieces = (
+        token_bytes.table(vocabulary.token_bytes, shape.vocabulary, rule.suppressed) if limits.complete_word else None
+    )
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="prompt")], autograph=False)
     def serving_default(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -184,9 +186,9 @@ def text_driver(vocabulary: Vocabulary, shape: Shape, limits: Limits, rule: Samp
 
         maximum = tf.constant(limits.loop.sequence)
         ids, _ = fixed_loop.generate(
-            tokens, count, growing_loop.Plan(shape, vocabulary.ends, limits.loop, choose, maximum)
+            tokens, count, growing_loop.Plan(shape, vocabulary.end_token_ids, limits.loop, choose, maximum)
         )
-        new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end, ids)  # the end's text is empty
+        new = tf.where(tf.range(limits.loop.sequence) < count, vocabulary.end_token_id, ids)  # the end's text is empty
         written = tf.strings.reduce_join(tf.gather(strings, new))
         if begun is not None:
             whole = tf.strings.length(written)
@@ -223,8 +225,8 @@ def window(ids: tf.Tensor, count: tf.Tensor, vocabulary: Vocabulary, most: int) 
     width = most + 1
     kept = tf.minimum(count, most)
     last = tf.slice(tf.concat([ids, tf.zeros([width], tf.int32)], 0), [count - kept], [width])
-    if vocabulary.start is None:
+    if vocabulary.start_token_id is None:
         first = tf.equal(tf.range(width), 0)
-        last = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end, last)
+        last = tf.where(tf.logical_and(first, tf.equal(kept, 0)), vocabulary.end_token_id, last)
         return last, tf.maximum(kept, 1)
-    return tf.concat([[vocabulary.start], last[:-1]], 0), kept + 1
+    return tf.concat([[vocabulary.start_token_id], last[:-1]], 0), kept + 1

@@ -8,9 +8,8 @@ from autocomplete.graph import added_tokens, bpe, bpe_tables, bpe_words, nfc
 from autocomplete.graph.bpe import Symbols, lookup
 from autocomplete.graph.bpe_tables import CharacterIds
 from autocomplete.graph.utf8 import characters, moved, places_of, shift, shift_bool
-from autocomplete.tokenizer.pre_tokenizers import METASPACE
+from autocomplete.tokenizer.pre_tokenizers import METASPACE, SPACE_MARKER
 from autocomplete.tokenizer.tokenizer import Vocabulary
-from autocomplete.tokenizer.tokenizer_json import BLANK
 
 # (UTF-8 bytes, int32 [N], of which so many count, int32 []) → ids, int32 [M], and how many of them count, int32 []
 Encode = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -25,22 +24,22 @@ def encoder(vocabulary: Vocabulary) -> Encode:
 
 def blank_id(vocabulary: Vocabulary) -> int | None:
     """The id of a blank by itself; None where it has none."""
-    return vocabulary.ids.get("Ġ" if vocabulary.byte_level else BLANK)
+    return vocabulary.ids.get("Ġ" if vocabulary.byte_level else SPACE_MARKER)
 
 
 def _of_bytes(vocabulary: Vocabulary) -> Encode:
     """A byte-level BPE."""
-    split = bpe_words.starts(vocabulary.words, bpe_tables.character_classes(vocabulary.words))
+    split = bpe_words.starts(vocabulary.pattern, bpe_tables.character_classes(vocabulary.pattern))
     byte_ids, merges = bpe_tables.byte_ids(vocabulary), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
     added, whole = _trie(vocabulary), _whole_words(vocabulary)
-    unknown = vocabulary.unknown_id if vocabulary.fuse_unknown else None
+    unknown = vocabulary.unk_token_id if vocabulary.fuse_unk else None
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         given = added_tokens.elements(text, length)
-        if vocabulary.nfc and vocabulary.late:
+        if vocabulary.nfc and vocabulary.match_normalized:
             given = _normalized(given)
         given = given if added is None else added_tokens.taken(given, added)
-        if vocabulary.nfc and not vocabulary.late:
+        if vocabulary.nfc and not vocabulary.match_normalized:
             given = _normalized(given)
         starts = split(given.text, given.is_byte)
         if whole is not None:
@@ -54,9 +53,9 @@ def _of_bytes(vocabulary: Vocabulary) -> Encode:
 def _of_characters(vocabulary: Vocabulary) -> Encode:
     """A BPE of characters, in which "▁" stands for a blank, and bytes for characters that have no token."""
     merges, added = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges), _trie(vocabulary)
-    every = vocabulary.words == METASPACE
+    every = vocabulary.pattern == METASPACE
     cuts = every or not _crosses(vocabulary)
-    unknown = vocabulary.unknown_id if vocabulary.fuse_unknown and not vocabulary.byte_fallback else None
+    unknown = vocabulary.unk_token_id if vocabulary.fuse_unk and not vocabulary.byte_fallback else None
     table, byte_ids = bpe_tables.character_ids(vocabulary.ids), bpe_tables.byte_ids(vocabulary)
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -66,15 +65,19 @@ def _of_characters(vocabulary: Vocabulary) -> Encode:
         known = _character_ids(found.point, table)
         whole = tf.logical_and(given.is_byte, tf.logical_and(found.valid, tf.logical_and(found.lead, known >= 0)))
         # bytes for a character without a token, or one unknown token
-        rest = tf.gather(byte_ids, given.text) if vocabulary.byte_fallback else _at(found.lead, vocabulary.unknown_id)
+        rest = tf.gather(byte_ids, given.text) if vocabulary.byte_fallback else _at(found.lead, vocabulary.unk_token_id)
         rest = tf.where(given.is_byte, rest, given.token)
         ids = tf.where(whole, known, tf.where(_over_character(whole, found.lead), -1, rest))
         blank = tf.logical_and(whole, tf.equal(known, blank_id(vocabulary)))
         behind = shift_bool(_over_character(blank, found.lead), 1)
         begins = blank if every else tf.logical_and(blank, tf.logical_not(behind))
         words = _words(begins if cuts else tf.zeros_like(begins), given.token >= 0)
-        if vocabulary.prefix != "never":
-            put = length > 0 if vocabulary.prefix == "always" else tf.logical_and(length > 0, tf.logical_not(blank[0]))
+        if vocabulary.space_prefix != "never":
+            put = (
+                length > 0
+                if vocabulary.space_prefix == "always"
+                else tf.logical_and(length > 0, tf.logical_not(blank[0]))
+            )
             first = tf.where(put, tf.constant(blank_id(vocabulary)), -1)
             # a blank that follows is a word of its own where every one is
             word = tf.where(tf.logical_and(blank[0], every), -1, 0)
@@ -122,7 +125,7 @@ def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
 
 def _crosses(vocabulary: Vocabulary) -> bool:
     """Whether some merge joins a character to a "▁" behind it: words cannot be cut there then."""
-    return any(BLANK in (left + right).lstrip(BLANK) for left, right in vocabulary.merges)
+    return any(SPACE_MARKER in (left + right).lstrip(SPACE_MARKER) for left, right in vocabulary.merges)
 
 
 def _normalized(given: added_tokens.Elements) -> added_tokens.Elements:
@@ -135,12 +138,12 @@ def _normalized(given: added_tokens.Elements) -> added_tokens.Elements:
 
 def _whole_words(vocabulary: Vocabulary) -> added_tokens.Trie | None:
     """The tokens that a word is whatever its merges make of it; None where there are none."""
-    pieces = vocabulary.pieces
+    pieces = vocabulary.token_bytes
     found = {pieces[vocabulary.ids[token]]: vocabulary.ids[token] for token in vocabulary.whole_words}
     return added_tokens.trie(found) if found else None
 
 
 def _trie(vocabulary: Vocabulary) -> added_tokens.Trie | None:
     """The tokens that stand for themselves in a text; None where there are none."""
-    found: Mapping[bytes, int] = {token.encode(): vocabulary.ids[token] for token in vocabulary.added}
+    found: Mapping[bytes, int] = {token.encode(): vocabulary.ids[token] for token in vocabulary.added_tokens}
     return added_tokens.trie(found) if found else None

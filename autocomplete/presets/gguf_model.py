@@ -15,7 +15,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.presets import checkpoint, gguf_config, gguf_file, gguf_tokenizer, transformers_config
+from autocomplete.presets import checkpoint, gguf_config, gguf_file, gguf_tokenizer, transformers_config, weight_shapes
 from autocomplete.presets.gguf_file import Tensor, shown
 
 _HEAD, _TABLE, _ROPE = "output.weight", "token_embd.weight", "rope_freqs.weight"
@@ -63,7 +63,7 @@ def _places(path: Path, arch: str, config: Mapping[str, Any], tensors: Mapping[s
     """The tensor of each weight, by transformers' name; all are there, of the keys' shapes, and no others."""
     layers = config["n_layer" if arch == "gpt2" else "num_hidden_layers"]
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], layers)
-    shapes = gguf_config.shapes_of(config)
+    shapes = weight_shapes.shapes_of(config)
     places = {name: str(names.get_name(name, (".weight", ".bias"))) for name in shapes}
     for name, shape in shapes.items():
         found = places[name]

@@ -9,7 +9,7 @@ import numpy as np
 from autocomplete.common.errors import UserError
 from autocomplete.presets.gguf_file import Metadata, shown
 from autocomplete.presets.special_tokens import END_NAMES
-from autocomplete.tokenizer import pre_tokenizers, sentencepieces, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer_json
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # llama_token_type of llama.cpp's llama.h
 _LONGEST = 256  # characters of a SentencePiece token, each of whose parts is looked up; SentencePiece makes 16
@@ -101,7 +101,7 @@ def read(metadata: Metadata) -> Tokenizer:
         for token in tokens.of(_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
     content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None}
-    tokenizer_json.opened(content | parts, f"{metadata.path}: tokenizer.ggml")
+    tokenizer_json.require_unreachable_special_tokens(content | parts, f"{metadata.path}: tokenizer.ggml")
     starts = metadata.get("tokenizer.ggml.add_bos_token", bool, starts)
     start = tokens.id_of("tokenizer.ggml.bos_token_id") if starts else None
     padding = metadata.get("tokenizer.ggml.padding_token_id", int, None)
@@ -175,14 +175,14 @@ def _sentencepiece(tokens: _Tokens) -> dict[str, Any]:
     longest = max(normal, key=len, default="")
     if len(longest) > _LONGEST:
         raise UserError(f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {_LONGEST} characters")
-    blanks = {"type": "Replace", "pattern": {"String": tokenizer_json.BLANK}, "content": " "}
+    blanks = {"type": "Replace", "pattern": {"String": pre_tokenizers.SPACE_MARKER}, "content": " "}
     end = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []
     unknown = {"unk_token": next(iter(tokens.of(_UNKNOWN)), None), "fuse_unk": True, "byte_fallback": True}
     return {
-        "normalizer": sentencepieces.normalizer(prefix),
+        "normalizer": sentencepiece_model.normalizer(prefix),
         "pre_tokenizer": None,
         "decoder": {"type": "Sequence", "decoders": [blanks, {"type": "ByteFallback"}, {"type": "Fuse"}, *end]},
-        "model": _model(tokens, [list(pair) for pair in sentencepieces.merges(normal)]) | unknown,
+        "model": _model(tokens, [list(pair) for pair in sentencepiece_model.merges(normal)]) | unknown,
     }
 
 

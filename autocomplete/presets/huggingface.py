@@ -7,9 +7,9 @@ from typing import Any
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.json_files import read_object, shown
-from autocomplete.presets import older_tokenizers, safetensors_files, special_tokens, transformers_config
+from autocomplete.presets import legacy_tokenizers, safetensors_files, special_tokens, transformers_config
 from autocomplete.presets.checkpoint import Checkpoint
-from autocomplete.tokenizer import tokenizer_json
+from autocomplete.tokenizer import tokenizer_json, tokenizer_rules
 
 # Ends of transformers' names of causal language models; of others the folder may lack the head, or have another.
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
@@ -50,17 +50,17 @@ def _tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> di
         found: Mapping[str, Any] = read_object(path)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         path = folder / "vocab.json"
-        found = older_tokenizers.of_files(read_object(path), folder / "merges.txt")
+        found = legacy_tokenizers.of_files(read_object(path), folder / "merges.txt")
     elif (folder / "tokenizer.model").is_file():
         path = folder / "tokenizer.model"
-        found = older_tokenizers.of_sentencepiece(path, start=settings.get("add_bos_token") is not False)
+        found = legacy_tokenizers.of_sentencepiece(path, start=settings.get("add_bos_token") is not False)
     else:
         raise UserError(
             f"{folder} has no tokenizer.json, from which a {model_type} gets its tokenizer: download it too"
         )
-    completed = tokenizer_json.completed(found, model_type, str(path))
-    tokenizer_json.rules(completed, str(path))
-    tokenizer_json.opened(completed, str(path))
+    completed = tokenizer_json.complete(found, model_type, str(path))
+    tokenizer_rules.read_rules(completed, str(path))
+    tokenizer_json.require_unreachable_special_tokens(completed, str(path))
     return completed
 
 

@@ -14,7 +14,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.progress import progress_bar
 from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
 from autocomplete.presets.checkpoint import Checkpoint, Tensors
-from autocomplete.presets.transformers_config import MODEL_TYPES
+from autocomplete.presets.model_types import MODEL_TYPES
 from autocomplete.tokenizer import tokenizer_json
 
 _CONVERTERS = {
@@ -68,7 +68,7 @@ def backbone(checkpoint: Checkpoint, place: str) -> keras_hub.models.Backbone:
 
 def vocabulary_size(tokenizer: Mapping[str, Any]) -> int:
     """How many ids a completed tokenizer.json has, holes included."""
-    return max(tokenizer_json.ids_of(tokenizer).values()) + 1
+    return max(tokenizer_json.token_ids(tokenizer).values()) + 1
 
 
 def cut(whole: keras_hub.models.Backbone, tokens: int) -> keras_hub.models.Backbone:

@@ -99,7 +99,7 @@ def _foreign(checkpoint: Checkpoint, place: Path, format_name: str) -> Loaded:
 
 def _authored(folder: Path, described: Mapping[str, Any]) -> Loaded:
     """What author wrote: KerasHub's backbone, and a tokenizer.json of its own."""
-    content = tokenizer_json.completed(tokenizer.content_of(folder), "", str(folder / tokenizer.FILE))
+    content = tokenizer_json.complete(tokenizer.read_tokenizer_json(folder), "", str(folder / tokenizer.FILE))
     return Loaded(
         keras_preset.load(folder),
         content,
@@ -124,7 +124,7 @@ def loaded(model: keras_hub.models.CausalLM) -> Loaded:
     text = model.preprocessor.tokenizer
     with tempfile.TemporaryDirectory() as scratch:
         text.save_to_preset(scratch)
-        content = tokenizer.content(Path(scratch) / tokenizer.FOLDER, tokenizer_kind(model))
+        content = tokenizer.keras_tokenizer_json(Path(scratch) / tokenizer.FOLDER, tokenizer_kind(model))
     start, end, padding = (getattr(text, f"{name}_token_id", None) for name in ("start", "end", "pad"))
     other_ends = getattr(text, "end_token2_id", None)  # Llama 3's of instruction-tuned models
     ends = tuple(dict.fromkeys(i for i in (end, other_ends) if i is not None))

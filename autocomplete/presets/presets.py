@@ -18,7 +18,7 @@ from autocomplete.model import families
 from autocomplete.presets import hub
 from autocomplete.presets.loading import Loaded
 from autocomplete.presets.settings import DESCRIPTION, Pin
-from autocomplete.tokenizer import tokenizer, tokenizer_json
+from autocomplete.tokenizer import tokenizer, tokenizer_json, tokenizer_rules
 
 
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
@@ -38,7 +38,7 @@ def write_tokenizer(content: Mapping[str, Any], folder: Path) -> None:
     """Writes the tokenizer.json of a model beside its preset."""
     path = folder / tokenizer.FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tokenizer_json.text(dict(content)))
+    path.write_text(tokenizer_json.serialize(dict(content)))
 
 
 def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
@@ -111,19 +111,21 @@ def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
 
 def describe(found: Loaded, source: str, licence: str) -> dict[str, Any]:
     """What later stages need to know of a preset without loading it."""
-    rules = tokenizer_json.rules(found.tokenizer, tokenizer.FILE)
+    rules = tokenizer_rules.read_rules(found.tokenizer, tokenizer.FILE)
     return {
         "family": families.FAMILIES[type(found.model.backbone).__name__],
         "parameters": parameter_count(found.model),
         "vocabulary": found.model.backbone.vocabulary_size,
         "context_length": found.context_length,
-        "pre_tokenizer": rules.words or rules.cut,
+        "pre_tokenizer": rules.pattern or rules.pre_tokenizer,
         "add_start_token": found.start is not None,
         "start_token_id": found.start,
         "end_token_id": found.ends[0],
         "end_token_ids": list(found.ends),
         "pad_token_id": found.padding,
-        "special_token_ids": sorted(i for t, i in tokenizer_json.ids_of(found.tokenizer).items() if t in rules.special),
+        "special_token_ids": sorted(
+            i for t, i in tokenizer_json.token_ids(found.tokenizer).items() if t in rules.special_tokens
+        ),
         "source": source,
         "source_name": found.named.get("name"),
         "source_license": found.named.get("license"),

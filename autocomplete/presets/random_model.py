@@ -8,7 +8,7 @@ import keras
 import keras_hub
 
 from autocomplete.common.errors import UserError
-from autocomplete.presets.dimensions import LLAMA3, Dimensions
+from autocomplete.presets.settings import LLAMA3, Dimensions
 from autocomplete.tokenizer import tokenizer
 
 # KerasHub's tokenizers ask for these; the base vocabulary has GPT-2's.

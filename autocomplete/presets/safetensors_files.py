@@ -13,7 +13,7 @@ import safetensors
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
 from autocomplete.common.json_files import plain, read_object, shown
-from autocomplete.presets import gguf_config
+from autocomplete.presets import weight_shapes
 from autocomplete.presets.checkpoint import Tensors
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
@@ -128,8 +128,8 @@ def chosen(config: Mapping[str, Any], found: Mapping[str, Stored], folder: Path)
 def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Every weight of a model without GPT-2's prefix, and its shape; GPT-2's matrices are [in, out]."""
     if config["model_type"] != "gpt2":
-        return gguf_config.shapes_of(config)
-    shapes = gguf_config.shapes_of({**config, "n_inner": config["n_inner"] or 4 * config["n_embd"]})
+        return weight_shapes.shapes_of(config)
+    shapes = weight_shapes.shapes_of({**config, "n_inner": config["n_inner"] or 4 * config["n_embd"]})
     bare = {name.removeprefix("transformer."): shape for name, shape in shapes.items()}
     return {name: shape[::-1] if name.startswith("h.") else shape for name, shape in bare.items()}
 

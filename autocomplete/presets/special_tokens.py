@@ -32,7 +32,7 @@ def start_of(tokenizer: Mapping[str, Any], settings: Mapping[str, Any], place: s
       settings: tokenizer_config.json, which says so where tokenizer.json has no post_processor.
       place: the folder, for messages.
     """
-    found = tokenizer_json.start_of(tokenizer, f"{place}/tokenizer.json")
+    found = tokenizer_json.start_token_id(tokenizer, f"{place}/tokenizer.json")
     asked = {key: settings.get(key) for key in ("add_bos_token", "add_eos_token")}
     for key, value in asked.items():
         if value is not None and type(value) is not bool:
@@ -53,7 +53,7 @@ def ends_of(
     Raises:
       UserError: where there is none, or one is no token.
     """
-    known = tokenizer_json.ids_of(tokenizer)
+    known = tokenizer_json.token_ids(tokenizer)
     there = set(known.values())
     own = _named(tokenizer, settings, "eos_token", place)
     found = [] if own is None else [own]
@@ -86,7 +86,7 @@ def _named(tokenizer: Mapping[str, Any], settings: Mapping[str, Any], key: str, 
     if told is None:
         return None
     name = told.get("content") if isinstance(told, Mapping) else told
-    known = tokenizer_json.ids_of(tokenizer)
+    known = tokenizer_json.token_ids(tokenizer)
     if not isinstance(name, str) or name not in known:
         raise UserError(f"{place}/{_SETTINGS}: {key} is {shown(told)}; allowed: null or a token of tokenizer.json")
     return known[name]

@@ -1,12 +1,13 @@
-"""How texts are cut into words before bytes are merged: the patterns that are known, as tokenizer.json writes them."""
+"""The known patterns by which a pre-tokenizer splits a text into words, in the form of tokenizer.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 GPT2, DIGITS, LLAMA3, QWEN = "gpt2", "digits", "llama3", "qwen"
-# Of a BPE of characters, in which "▁" stands for a blank: a text is one word, or one begins at each "▁".
+# For a BPE of characters that writes a space as "▁": the whole text is one word, or a word begins at each "▁".
 SENTENCEPIECE, METASPACE = "sentencepiece", "metaspace"
+SPACE_MARKER = "▁"
 
 # OpenAI, encoder.py of GPT-2; built into ByteLevel as `use_regex`.
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -22,54 +23,60 @@ Steps = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Pattern:
-    """A row: its name, and the steps of pre-tokenizers, each in its short form, that cut so."""
+    """A named pattern, and every sequence of pre-tokenizers that implements it, in short form."""
 
     name: str
     steps: tuple[Steps, ...]
 
 
-# In short form: `words` is ByteLevel with GPT-2's pattern, `bytes` ByteLevel without, `digits` each digit by itself.
+# Short forms: `words` is ByteLevel with GPT-2's regular expression, `bytes` is ByteLevel without it, `digits` is Digits
+# with individual digits; any other text is the regular expression of a Split.
 PATTERNS = (
-    # GPT-2, OPT, GPT-NeoX and Pythia (which adds NFC and tokens of blanks)
+    # GPT-2, OPT, GPT-NeoX and Pythia (which adds NFC and tokens of spaces)
     Pattern(GPT2, (("words",), (_GPT2, "bytes"))),
     # SmolLM, SmolLM2, StarCoder, StarCoder 2, Refact, Command R
     Pattern(DIGITS, (("digits", "words"), ("digits", _GPT2, "bytes"))),
     Pattern(LLAMA3, ((_LLAMA3, "bytes"),)),
     Pattern(QWEN, ((_QWEN, "bytes"),)),
 )
-# What these model types do where a tokenizer.json leaves the key out; transformers fills it in likewise.
-OF_MODEL_TYPES = {"gpt2": GPT2, "llama": LLAMA3, "qwen2": QWEN, "qwen3": QWEN}
+# The pattern of a model type whose tokenizer.json has no pre_tokenizer; transformers adds the same one.
+MODEL_TYPE_PATTERNS = {"gpt2": GPT2, "llama": LLAMA3, "qwen2": QWEN, "qwen3": QWEN}
 
 
-def flat(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
-    """The steps of a part of tokenizer.json, sequences (whose steps are under the key `inner`) unfolded."""
+def flatten(part: Mapping[str, Any] | None, inner: str) -> list[Mapping[str, Any]]:
+    """The steps of a part of tokenizer.json, with nested sequences unfolded.
+
+    Args:
+      part: a normalizer, pre-tokenizer or post-processor; None has no steps.
+      inner: the key under which a sequence of this part lists its steps.
+    """
     if part is None:
         return []
     if part.get("type") == "Sequence":
-        return [step for one in part[inner] for step in flat(one, inner)]
+        return [step for child in part[inner] for step in flatten(child, inner)]
     return [part]
 
 
-def name_of(steps: Sequence[Mapping[str, Any]]) -> str | None:
-    """The name of the pattern that pre-tokenizers follow; None where there is no row for it."""
-    short = tuple(map(_short, steps))
-    return next((p.name for p in PATTERNS if short in p.steps), None)
+def pattern_name(steps: Sequence[Mapping[str, Any]]) -> str | None:
+    """The name of the pattern that a sequence of pre-tokenizers implements; None if no known pattern matches."""
+    short_forms = tuple(map(_short_form, steps))
+    return next((pattern.name for pattern in PATTERNS if short_forms in pattern.steps), None)
 
 
-def described(steps: Sequence[Mapping[str, Any]]) -> str:
-    """Pre-tokenizers in few words, for messages."""
-    return " + ".join(_short(step) or f"{step.get('type')} {dict(step)}"[:120] for step in steps) or "none"
+def describe(steps: Sequence[Mapping[str, Any]]) -> str:
+    """A sequence of pre-tokenizers as short text, for error messages and model.json."""
+    return " + ".join(_short_form(step) or f"{step.get('type')} {dict(step)}"[:120] for step in steps) or "none"
 
 
 def pre_tokenizer(name: str) -> dict[str, Any]:
-    """The part of tokenizer.json that cuts texts by a pattern."""
-    steps = next(p.steps[0] for p in PATTERNS if p.name == name)
-    made = [_long(step) for step in steps]
-    return made[0] if len(made) == 1 else {"type": "Sequence", "pretokenizers": made}
+    """The `pre_tokenizer` of tokenizer.json that implements a pattern."""
+    short_forms = next(pattern.steps[0] for pattern in PATTERNS if pattern.name == name)
+    steps = [_long_form(step) for step in short_forms]
+    return steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps}
 
 
-def _short(step: Mapping[str, Any]) -> str:
-    """A pre-tokenizer's short form, empty where it has none."""
+def _short_form(step: Mapping[str, Any]) -> str:
+    """The short form of a pre-tokenizer; empty if it has none."""
     kind, pattern = step.get("type"), step.get("pattern")
     isolated = step.get("behavior") == "Isolated" and not step.get("invert")
     if kind == "ByteLevel" and not step.get("add_prefix_space", True):
@@ -79,7 +86,7 @@ def _short(step: Mapping[str, Any]) -> str:
     return str(pattern.get("Regex", "")) if kind == "Split" and isinstance(pattern, Mapping) and isolated else ""
 
 
-def _long(step: str) -> dict[str, Any]:
+def _long_form(step: str) -> dict[str, Any]:
     if step == "digits":
         return {"type": "Digits", "individual_digits": True}
     if step in ("words", "bytes"):

@@ -1,252 +1,175 @@
-"""tokenizer.json: what Hugging Face's tokenizers do to a text, read key by key; what is not done exactly is refused."""
+"""Hugging Face's tokenizer.json: completes it, loads it, and writes the files that apps read."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import tokenizers
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import plain, shown
-from autocomplete.tokenizer import pre_tokenizers, tokenizer_parts
-from autocomplete.tokenizer.tokenizer_parts import require
+from autocomplete.common.json_files import shown
+from autocomplete.tokenizer import pre_tokenizers, tokenizer_json_parts, tokenizer_rules
+from autocomplete.tokenizer.tokenizer_json_parts import kind_name, require, steps_of
 
-BLANK = "▁"
-_BYTE_FALLBACK = "<0x{:02X}>"
-# What a BPE may be told beside its vocabulary, and the values that change nothing.
-_PLAIN = {"dropout": (None, 0, 0.0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a tokenizer.json does to a text.
-
-    `words` names the row of patterns.py, or SENTENCEPIECE, None where there is no row for it (`cut` describes it).
-    `prefix` says when "▁" is put before a text: "always", "missing" (unless one is there) or "never".
-    `added` are the tokens that stand for themselves wherever a text has them, in the normalized text where `late`, and
-    `special` those that are nobody's text.
-    """
-
-    byte_level: bool
-    words: str | None
-    cut: str
-    nfc: bool
-    prefix: str
-    added: tuple[str, ...]
-    late: bool
-    special: frozenset[str]
-    flagged: tuple[str, ...]
+_BYTE_TOKEN = "<0x{:02X}>"
+# Options of a BPE that are not implemented, and their values without an effect.
+_NO_EFFECT = {"dropout": (None, 0, 0.0), "continuing_subword_prefix": (None, ""), "end_of_word_suffix": (None, "")}
+_BYTE_LEVEL_DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 
 
-def completed(content: Any, model_type: str, place: str) -> dict[str, Any]:
-    """A tokenizer.json with every key that `tokenizers` asks for; those left out as transformers fills them in.
+def complete(content: Any, model_type: str, source: str) -> dict[str, Any]:
+    """A tokenizer.json with every key that `tokenizers` requires; missing keys get the values that transformers uses.
+
+    Args:
+      content: the tokenizer.json.
+      model_type: the model type of config.json, or "".
+      source: the file, for error messages.
 
     Raises:
-      UserError: naming file and key, for what is missing, of a wrong type, or of another kind than BPE.
+      UserError: with file and key, for a missing key, a wrong type, or another kind of model than BPE.
     """
-    require(isinstance(content, dict), place, "the file", content, "a JSON object")
-    model = content.get("model")
-    require(isinstance(model, dict), place, "model", model, "an object")
+    model = _bpe_model(content, source)
+    vocabulary, merges = tokenizer_json_parts.vocabulary(model, source), tokenizer_json_parts.merges(model, source)
+    for key, allowed in _NO_EFFECT.items():
+        require(model.get(key) in allowed, source, f"model.{key}", model.get(key), "null")
+    added_tokens = tokenizer_json_parts.added_tokens(content, vocabulary, source)
+    byte_level = "Ġ" in vocabulary or pre_tokenizers.SPACE_MARKER not in vocabulary
+    normalizer, pre_tokenizer = _default_steps(content, model_type, byte_level, source)
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added_tokens,
+        "normalizer": content.get("normalizer", normalizer),
+        "pre_tokenizer": content.get("pre_tokenizer", pre_tokenizer),
+        "post_processor": content.get("post_processor"),
+        "decoder": content.get("decoder") or (dict(_BYTE_LEVEL_DECODER) if byte_level else None),
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": tokenizer_json_parts.unk_token(model, added_tokens, source),
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            **tokenizer_json_parts.bpe_flags(model, source),
+            "vocab": vocabulary,
+            "merges": merges,
+        },
+    }
+
+
+def _bpe_model(content: Any, source: str) -> dict[str, Any]:
+    require(isinstance(content, dict), source, "the file", content, "a JSON object")
+    model: dict[str, Any] = content.get("model")
+    require(isinstance(model, dict), source, "model", model, "an object")
     kind = model.get("type", "BPE" if "merges" in model else None)
     if kind != "BPE":
-        raise UserError(f"{place}: model.type is {_plain(kind)}; allowed: BPE, byte-level or with byte fallback")
-    vocabulary, merges = tokenizer_parts.vocabulary(model, place), tokenizer_parts.merges(model, place)
-    for key, allowed in _PLAIN.items():
-        require(model.get(key) in allowed, place, f"model.{key}", model.get(key), "null")
-    added = tokenizer_parts.added(content, vocabulary, place)
-    made: dict[str, Any] = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added}
-    family = pre_tokenizers.OF_MODEL_TYPES.get(model_type)
-    byte_level = "Ġ" in vocabulary or BLANK not in vocabulary
-    if "pre_tokenizer" not in content and not (byte_level and family):
-        raise UserError(f"{place}: pre_tokenizer is missing; allowed: null or what cuts texts into words; save it anew")
-    nfc = {"type": "NFC"} if family == pre_tokenizers.QWEN and "pre_tokenizer" not in content else None
-    made["normalizer"] = content.get("normalizer", nfc)
-    default = None if family is None else pre_tokenizers.pre_tokenizer(family)
-    made["pre_tokenizer"] = content.get("pre_tokenizer", default)
-    made["post_processor"] = content.get("post_processor")
-    made["decoder"] = content.get("decoder") or ({"type": "ByteLevel"} | _BYTES if byte_level else None)
-    made["model"] = {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": tokenizer_parts.unknown(model, added, place),
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        **tokenizer_parts.bpe_flags(model, place),
-        "vocab": vocabulary,
-        "merges": merges,
-    }
-    return made
+        raise UserError(f"{source}: model.type is {kind_name(kind)}; allowed: BPE, byte-level or with byte fallback")
+    return model
 
 
-_BYTES = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-
-
-def rules(content: Mapping[str, Any], place: str) -> Rules:
-    """What a completed tokenizer.json does; raises UserError, naming the key, for what cannot be done."""
-    normalizers, prefix = _flat(content, "normalizer", "normalizers", place), "never"
-    steps = _flat(content, "pre_tokenizer", "pretokenizers", place)
-    byte_level = any(step.get("type") == "ByteLevel" for step in steps)
-    nfc, blanks = False, False
-    for step in normalizers:
-        kind = step.get("type")
-        if kind == "NFC" and byte_level:
-            nfc = True
-        elif kind == "Prepend" and step.get("prepend") == BLANK and not blanks and prefix == "never":
-            prefix = "always"
-        elif kind == "Replace" and step.get("pattern") == {"String": " "} and step.get("content") == BLANK:
-            blanks = True
-        else:
-            raise UserError(
-                f"{place}: normalizer {_plain(kind)} is none that can be done; allowed: NFC before a byte-level "
-                f'pre_tokenizer, or Prepend "{BLANK}" and Replace " " by "{BLANK}" before a BPE of characters'
-            )
-    added = [token for token in content["added_tokens"] if not token["special"]]
-    special = {token["content"] for token in content["added_tokens"] if token["special"]}
-    flagged = tuple(t["content"] for t in added if _is_flagged(t, byte_level))
-    late = any(t["normalized"] for t in added)  # sought in the normalized text; graph_rules refuses a mixture
-    told = tuple(t["content"] for t in added), late, frozenset(special | _unsaid(content)), flagged
-    if byte_level:
-        if blanks or prefix != "never":
-            raise UserError(
-                f'{place}: a byte-level pre_tokenizer behind a normalizer that writes "{BLANK}"; allowed: NFC'
-            )
-        return Rules(True, pre_tokenizers.name_of(steps), pre_tokenizers.described(steps), nfc, "never", *told)
-    words, prefix = _sentencepiece(steps, blanks, prefix, place)
-    return Rules(False, words, pre_tokenizers.described(steps), False, prefix, *told)
-
-
-def _is_flagged(token: Mapping[str, Any], byte_level: bool) -> bool:
-    """Whether an added token is more than its own bytes in a text."""
-    rewritten = token["normalized"] and not byte_level and (BLANK in token["content"] or " " in token["content"])
-    return bool(token["single_word"] or token["lstrip"] or token["rstrip"] or rewritten)
-
-
-def _sentencepiece(steps: Sequence[Mapping[str, Any]], blanks: bool, prefix: str, place: str) -> tuple[str | None, str]:
-    """The row and the prefix of a BPE of characters in which "▁" stands for a blank."""
-    if blanks and all(step.get("type") == "Split" and step.get("pattern") == {"String": " "} for step in steps):
-        return pre_tokenizers.SENTENCEPIECE, prefix  # a blank that is replaced already cuts nothing
-    alone = not blanks and prefix == "never" and len(steps) == 1
-    if alone and steps[0].get("type") == "Metaspace" and steps[0].get("replacement") == BLANK:
-        scheme = steps[0].get("prepend_scheme", "always" if steps[0].get("add_prefix_space", True) else "never")
-        split = steps[0].get("split", True)
-        return (
-            pre_tokenizers.METASPACE if split else pre_tokenizers.SENTENCEPIECE,
-            "never" if scheme == "never" else "missing",
+def _default_steps(
+    content: Mapping[str, Any], model_type: str, byte_level: bool, source: str
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The normalizer and the pre-tokenizer of a model type, for keys that tokenizer.json lacks."""
+    pattern = pre_tokenizers.MODEL_TYPE_PATTERNS.get(model_type)
+    if "pre_tokenizer" in content:
+        return None, None
+    if pattern is None or not byte_level:
+        raise UserError(
+            f"{source}: pre_tokenizer is missing; allowed: null or what splits texts into words; save it anew"
         )
-    cut = " ".join(pre_tokenizers.described(steps).split())
-    raise UserError(
-        f'{place}: pre_tokenizer is {cut}; allowed: one that ends in ByteLevel, Metaspace with "{BLANK}", or none '
-        f'behind a normalizer that replaces " " by "{BLANK}"'
-    )
-
-
-def _unsaid(content: Mapping[str, Any]) -> set[str]:
-    """Tokens of a vocabulary that no text becomes and that stand for none: the unknown token."""
-    unknown = content["model"]["unk_token"]
-    return {unknown} if unknown is not None else set()
+    nfc = {"type": "NFC"} if pattern == pre_tokenizers.QWEN else None
+    return nfc, pre_tokenizers.pre_tokenizer(pattern)
 
 
 def byte_token(byte: int) -> str:
-    """The token of a byte where a BPE of characters falls back to bytes."""
-    return _BYTE_FALLBACK.format(byte)
+    """The token of a byte in a BPE of characters with byte fallback."""
+    return _BYTE_TOKEN.format(byte)
 
 
-def start_of(content: Mapping[str, Any], place: str) -> int | None:
-    """The id that a completed tokenizer.json puts before a text, None where it puts none.
+def start_token_id(content: Mapping[str, Any], source: str) -> int | None:
+    """The id that a complete tokenizer.json puts before a text; None if it adds none.
 
     Raises:
-      UserError: where it puts several, or something behind the text.
+      UserError: if it adds several tokens, or one after the text.
     """
-    ids = ids_of(content)
-    told = [tokenizer_parts.start(s, ids, place) for s in _flat(content, "post_processor", "processors", place)]
-    found = [one for one in told if one is not None]
-    if len(found) > 1:
-        raise UserError(f"{place}: post_processor puts the tokens {shown(found)} before a text; allowed: one, or none")
-    return found[0] if found else None
+    ids = token_ids(content)
+    steps = steps_of(content, "post_processor", "processors", source)
+    start_ids = [tokenizer_json_parts.start_token_id(step, ids, source) for step in steps]
+    added_ids = [token_id for token_id in start_ids if token_id is not None]
+    if len(added_ids) > 1:
+        raise UserError(
+            f"{source}: post_processor puts the tokens {shown(added_ids)} before a text; allowed: one, or none"
+        )
+    return added_ids[0] if added_ids else None
 
 
-def ids_of(content: Mapping[str, Any]) -> dict[str, int]:
-    """Every token's id, those added to the vocabulary included."""
-    return dict(content["model"]["vocab"]) | {t["content"]: t["id"] for t in content["added_tokens"]}
+def token_ids(content: Mapping[str, Any]) -> dict[str, int]:
+    """The id of every token, added tokens included."""
+    return dict(content["model"]["vocab"]) | {token["content"]: token["id"] for token in content["added_tokens"]}
 
 
-def load(content: Mapping[str, Any], place: str = "tokenizer.json") -> tokenizers.Tokenizer:
-    """The tokenizer of a completed tokenizer.json; text never becomes a special token, and none is put before it."""
+def load(content: Mapping[str, Any], source: str = "tokenizer.json") -> tokenizers.Tokenizer:
+    """The tokenizer of a complete tokenizer.json. It adds no start token, and no text becomes a special token."""
     bare = dict(content) | {"post_processor": None}
-    made = _loaded(bare, place)
-    if made.get_vocab() != ids_of(content):  # it numbers added tokens anew behind a hole; not those of the vocabulary
-        made = _loaded(bare | {"model": dict(content["model"]) | {"vocab": ids_of(content)}}, place)
-    made.encode_special_tokens = True
-    return made
+    tokenizer = _parse(bare, source)
+    if tokenizer.get_vocab() != token_ids(content):
+        # `tokenizers` renumbers added tokens after a gap in the ids; it keeps the ids of the vocabulary
+        tokenizer = _parse(bare | {"model": dict(content["model"]) | {"vocab": token_ids(content)}}, source)
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
-def opened(content: Mapping[str, Any], place: str) -> None:
-    """Loads a completed tokenizer.json and looks that no text becomes one of its special tokens, here or in an app.
+def require_unreachable_special_tokens(content: Mapping[str, Any], source: str) -> None:
+    """Loads a complete tokenizer.json and checks that no text becomes one of its special tokens, here or in an app.
 
     Raises:
-      UserError: where it cannot be loaded, or merges or whole words make a special token of a text.
+      UserError: if it cannot be loaded, or if merges or whole words turn a text into a special token.
     """
-    load(content, place)
-    ids, unknown = ids_of(content), content["model"]["unk_token"]
-    app = _loaded(for_clients(content), place)
-    special = [t["content"] for t in content["added_tokens"] if t["special"] and t["content"] != unknown]
-    for name, found in zip(special, app.encode_batch(special), strict=True):
-        if ids[name] in found.ids:
+    load(content, source)
+    ids, unk_token = token_ids(content), content["model"]["unk_token"]
+    client = _parse(for_clients(content), source)
+    special = [t["content"] for t in content["added_tokens"] if t["special"] and t["content"] != unk_token]
+    for name, encoding in zip(special, client.encode_batch(special), strict=True):
+        if ids[name] in encoding.ids:
             raise UserError(
-                f"{place}: a text becomes the special token {shown(name)}; allowed: special tokens that neither merges "
-                "nor ignore_merges make of a text"
+                f"{source}: a text becomes the special token {shown(name)}; allowed: special tokens that neither "
+                "merges nor ignore_merges can produce from a text"
             )
 
 
-def _loaded(content: Mapping[str, Any], place: str) -> tokenizers.Tokenizer:
+def _parse(content: Mapping[str, Any], source: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(content))
-    except Exception as error:  # whatever `tokenizers` raises is about the file
+    except Exception as error:  # `tokenizers` raises plain Exception for every fault of the file
         raise UserError(
-            f"{place} is no tokenizer: {' '.join(str(error).split())[:200]}; save the tokenizer anew"
+            f"{source} is not a valid tokenizer: {' '.join(str(error).split())[:200]}; save the tokenizer anew"
         ) from None
 
 
-def text(content: Mapping[str, Any]) -> str:
-    """A tokenizer.json as it is written."""
+def serialize(content: Mapping[str, Any]) -> str:
+    """The text of a tokenizer.json file."""
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
 def for_clients(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A tokenizer.json that also in an app never makes a special token of a text: those are plain entries there.
+    """A tokenizer.json that never turns a text into a special token in an app either.
 
-    The vocabulary has the added tokens too, as `tokenizers` numbers those anew that it does not find there.
+    Special tokens become ordinary entries of the vocabulary. The vocabulary lists the added tokens too, because
+    `tokenizers` renumbers those that it lacks.
     """
-    others = [t for t in content["added_tokens"] if not t["special"]]
-    vocabulary = dict(sorted(ids_of(content).items(), key=lambda item: item[1]))
+    added_tokens = [token for token in content["added_tokens"] if not token["special"]]
+    vocabulary = dict(sorted(token_ids(content).items(), key=lambda item: item[1]))
     model = dict(content["model"]) | {"vocab": vocabulary}
-    return dict(content) | {"added_tokens": others, "post_processor": None, "model": model}
+    return dict(content) | {"added_tokens": added_tokens, "post_processor": None, "model": model}
 
 
 def client_files(content: Mapping[str, Any]) -> dict[str, bytes]:
-    """What an app reads of a completed tokenizer.json: itself, and of a byte-level BPE two simpler files."""
-    given = for_clients(content)
-    files = {"tokenizer.json": text(given).encode()}
-    if rules(given, "tokenizer.json").byte_level:
-        merges = "".join(f"{left} {right}\n" for left, right in given["model"]["merges"])
-        files["vocabulary.json"] = json.dumps(given["model"]["vocab"], ensure_ascii=False).encode()
+    """The tokenizer files of an app: tokenizer.json, and for a byte-level BPE vocabulary.json and merges.txt too."""
+    client = for_clients(content)
+    files = {"tokenizer.json": serialize(client).encode()}
+    if tokenizer_rules.read_rules(client, "tokenizer.json").byte_level:
+        merges = "".join(f"{left} {right}\n" for left, right in client["model"]["merges"])
+        files["vocabulary.json"] = json.dumps(client["model"]["vocab"], ensure_ascii=False).encode()
         files["merges.txt"] = f"#version: 0.2\n{merges}".encode()
     return files
-
-
-def _flat(content: Mapping[str, Any], key: str, inner: str, place: str) -> list[Mapping[str, Any]]:
-    """The steps of a part of tokenizer.json."""
-    try:
-        steps = pre_tokenizers.flat(content[key], inner)
-        if all(isinstance(step, Mapping) for step in steps):
-            return steps
-    except (KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    raise UserError(
-        f"{place}: {key} is {shown(content.get(key))}, which is not what `tokenizers` writes; save the tokenizer anew"
-    )
-
-
-def _plain(kind: Any) -> str:
-    return plain(kind) if isinstance(kind, str) else shown(kind)

@@ -35,7 +35,7 @@ def spelled(toy: Toy) -> str:
 def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **facts: Any) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer)
-    start, end = toy.vocabulary.start, toy.vocabulary.end
+    start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
     told = litertlm.Facts(**{"max_num_tokens": SLOTS, "stop_token_ids": [end], "start_token_id": start} | facts)
     litertlm.write(core, folder / "tokenizer.json", told, folder / "toy.litertlm")
     return folder / "toy.litertlm"
@@ -67,7 +67,7 @@ def said(toy: Toy, running: litert_lm.Engine, prompt: str) -> list[int]:
 
 
 def ids(toy: Toy, prompt: str) -> list[int]:
-    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+    return [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
 
 
 def prompts(toy: Toy) -> list[str]:
@@ -113,9 +113,9 @@ def quantized(core_path: Path, tmp_path: Path) -> Path:
 
 
 def test_float_tokens_are_those_of_keras_and_of_our_loop(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    end = toy.vocabulary.end
+    end = toy.vocabulary.end_token_id
     with engine(bundle(toy, core_path, tmp_path, spelled(toy))) as running:
-        assert running.bos_token_id == toy.vocabulary.start
+        assert running.bos_token_id == toy.vocabulary.start_token_id
         assert running.eos_token_ids == [[end]]
         assert all(running.tokenize(p) == toy.bpe.encode(p).ids for p in prompts(toy))
         answers = {p: said(toy, running, p) for p in prompts(toy)}
@@ -128,7 +128,7 @@ def test_float_tokens_are_those_of_keras_and_of_our_loop(toy: Toy, core_path: Pa
 
 
 def test_quantized_tokens_are_those_of_our_loop(toy: Toy, core_path: Path, quantized: Path, tmp_path: Path) -> None:
-    end = toy.vocabulary.end
+    end = toy.vocabulary.end_token_id
     with engine(bundle(toy, quantized, tmp_path, spelled(toy))) as running:
         answers = {p: said(toy, running, p) for p in prompts(toy)}
     assert any(tokens != loop(core_path, ids(toy, p), {end}) for p, tokens in answers.items())  # quantized indeed
@@ -160,7 +160,7 @@ def test_text_is_that_of_the_tokens(toy: Toy, core_path: Path, tmp_path: Path) -
                 assert "".join(part.texts[0] for part in session.run_decode_async()) == text
     assert any("\ufffd" in text for text in answers.values())  # random weights say bytes that are no UTF-8
     for prompt, text in answers.items():
-        assert text == toy.bpe.decode(loop(core_path, ids(toy, prompt), {toy.vocabulary.end})), prompt
+        assert text == toy.bpe.decode(loop(core_path, ids(toy, prompt), {toy.vocabulary.end_token_id})), prompt
 
 
 def test_facts_are_obeyed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Pat
     with engine(path) as running:
         for prompt in PROMPTS:
             expected = keras_greedy(toy, ids(toy, prompt), SLOTS, suppressed)
-            assert said(toy, running, prompt) == [t for t in expected if t != toy.vocabulary.end], prompt
+            assert said(toy, running, prompt) == [t for t in expected if t != toy.vocabulary.end_token_id], prompt
             with running.create_session(apply_prompt_template=False, sampler_config=drawn) as session:
                 session.run_prefill([prompt])
                 tokens = [toy.vocabulary.ids[t] for t in str(session.run_decode().texts[0]).split()]
@@ -193,7 +193,7 @@ def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Pat
 
 
 def test_hostile_prompts(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    start, end = toy.vocabulary.start, toy.vocabulary.end
+    start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
     name = next(token for token, index in toy.vocabulary.ids.items() if index == start)
     with engine(bundle(toy, core_path, tmp_path, spelled(toy))) as running:
         for _ in range(2):  # what is refused leaves the engine as it was

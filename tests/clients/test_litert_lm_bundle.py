@@ -19,7 +19,7 @@ def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
     for prompt, text in answers.items():
         assert len(ids(toy, prompt)) <= WINDOW  # of which tokens.tflite is given the last
         by_keras = keras_greedy(toy, ids(toy, prompt), SLOTS)
-        assert text == toy.bpe.decode([t for t in by_keras if t != toy.vocabulary.end]), prompt
+        assert text == toy.bpe.decode([t for t in by_keras if t != toy.vocabulary.end_token_id]), prompt
         # the engine goes on to the cache's end, SLOTS tokens, the tokens model to SEQUENCE
         assert (
             generate(ids(toy, prompt), SEQUENCE, tokens_model.Sampling()) == [*ids(toy, prompt), *by_keras][:SEQUENCE]

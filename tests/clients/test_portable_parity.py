@@ -74,7 +74,7 @@ def documents() -> list[str]:
 
 def test_ten_thousand_strings(vocabulary: tokenizer.Vocabulary, encode: Callable[[bytes], list[int]]) -> None:
     expected = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, list(vocabulary.merges))
-    strings = texts.texts(documents(), [piece.decode(errors="ignore") for piece in vocabulary.pieces])
+    strings = texts.texts(documents(), [piece.decode(errors="ignore") for piece in vocabulary.token_bytes])
     assert len(strings) == texts.COUNT == 10_000
     fitting = [s for s in strings if len(s.encode()) <= SIZE]
     assert len(fitting) > 0.99 * len(strings)
@@ -87,7 +87,7 @@ def test_invalid_utf8_is_read_as_documented(
 ) -> None:
     """Each byte that is part of no character is a sign by itself, read as that byte."""
     bpe, rng = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, list(vocabulary.merges))._tokenizer, random.Random(1)
-    characters, differs = tokenizer.byte_characters(), 0
+    characters, differs = tokenizer.bytes_to_unicode(), 0
     for _ in range(2000):
         parts = [rng.choice(["a", "Word", " ", "7", "é", "文", "👍", "!", "'s", "\n"]).encode() for _ in range(8)]
         parts[rng.randrange(8)] = bytes([rng.randrange(128, 256)])

@@ -85,7 +85,7 @@ def strings(vocabulary: tokenizer.Vocabulary) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tokenizer_json() -> str:
-    return client_files(tokenizer.content(PRESET / tokenizer.FOLDER))["tokenizer.json"].decode()
+    return client_files(tokenizer.keras_tokenizer_json(PRESET / tokenizer.FOLDER))["tokenizer.json"].decode()
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
     assert printed.returncode == 0, printed.stderr
     words = yaml.safe_load(printed.stdout)
     assert {" sucks", " Sucks", f" {RUDE}"} <= set(words)
-    bpe = tokenizer.load(folder)
+    bpe = tokenizer.from_keras_folder(folder)
     assert all(len(bpe.encode(word).ids) == 1 for word in words)
     assert {word.strip().lower() for word in words} == {"sucks", RUDE}
     for arguments in ([str(folder), "klingon"], [str(folder)], [str(tmp_path), "english"], []):

@@ -76,7 +76,7 @@ LINES = [
 
 def encoder(vocabulary: tokenizer.Vocabulary) -> Callable[[bytes], list[int]]:
     byte_ids, classes = bpe_tables.byte_ids(vocabulary), bpe_tables.character_classes()
-    split = bpe_words.starts(vocabulary.words, classes)
+    split = bpe_words.starts(vocabulary.pattern, classes)
     merges = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
 
     @tf.function(input_signature=[tf.TensorSpec([SIZE], tf.int32), tf.TensorSpec([], tf.int32)], autograph=False)
@@ -147,8 +147,8 @@ def words(request: pytest.FixtureRequest) -> str:
 
 def test_words_of_llama3_and_qwen(toy: Toy, words: str) -> None:
     """Where words begin, and ids: on cases, on random texts and beside every code point."""
-    vocabulary = dataclasses.replace(toy.vocabulary, words=words)
-    expected = tokenizer.load(toy.preset / tokenizer.FOLDER, words)
+    vocabulary = dataclasses.replace(toy.vocabulary, pattern=words)
+    expected = tokenizer.from_keras_folder(toy.preset / tokenizer.FOLDER, words)
     encode = encoder(vocabulary)
     texts = CASES + PROMPTS + LINES + fuzz(600, seed=3)
     assert [encode(t.encode()) for t in texts] == [expected.encode(t).ids for t in texts]
@@ -179,7 +179,7 @@ def test_invalid_utf8_encodes_every_byte(toy: Toy, encode: Callable[[bytes], lis
 
 
 def test_a_special_token_in_the_text_stays_text(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
-    assert toy.vocabulary.end not in encode(b"<|endoftext|>")
+    assert toy.vocabulary.end_token_id not in encode(b"<|endoftext|>")
 
 
 def test_gpt2_vocabulary() -> None:
@@ -199,5 +199,5 @@ def test_merge_table_stays_within_int32() -> None:
 def test_bytes_without_a_token_are_dropped_or_unknown() -> None:
     vocabulary = tokenizer.Vocabulary({"a": 0, "<unk>": 1}, [], None, 0)
     assert bpe_tables.byte_ids(vocabulary)[[0x61, 0x62]].tolist() == [0, -1]
-    known = dataclasses.replace(vocabulary, unknown="<unk>")
+    known = dataclasses.replace(vocabulary, unk_token="<unk>")
     assert bpe_tables.byte_ids(known)[[0x61, 0x62]].tolist() == [0, 1]

@@ -109,7 +109,7 @@ def test_the_rules_that_validate_checks(proceed: bytes_model.Continue) -> None:
 
 
 def test_no_more_tokens_than_asked_for(toy: Toy, proceed: bytes_model.Continue) -> None:
-    pieces, prompt = toy.vocabulary.pieces, b"Returns the"
+    pieces, prompt = toy.vocabulary.token_bytes, b"Returns the"
     whole = proceed(prompt, SEQUENCE, GREEDY, False)
     for most in (INT32.min, -1, 0):
         assert proceed(prompt, most, GREEDY, False) == proceed(prompt, most, GREEDY, True) == b""
@@ -190,7 +190,7 @@ def test_a_prompt_that_ends_in_half_a_character_is_answered(proceed: bytes_model
 
 def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     letters = set(b"eEtT")
-    suppressed = [i for i, piece in enumerate(toy.vocabulary.pieces) if set(piece) & letters]
+    suppressed = [i for i, piece in enumerate(toy.vocabulary.token_bytes) if set(piece) & letters]
     made = bytes_driver_of(toy, suppressed=suppressed)
     flatbuffer.write(linker.link(made, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
     call = bytes_model.interpreted(interpreters.litert(tmp_path / "portable.tflite", 1))

@@ -24,13 +24,14 @@ from autocomplete.common.native_log import quiet
 from autocomplete.graph import bpe_tables, encoder
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, skeleton
-from autocomplete.tokenizer import pre_tokenizers, sentencepieces, tokenizer, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer, tokenizer_json
 
 SIZE, COUNT, SPLICED = odd_texts.LONGEST, 1500, 250
-BLANK, LONE = tokenizer_json.BLANK, 0x10F000  # from there on: private characters that stand for bytes of no character
+BLANK = pre_tokenizers.SPACE_MARKER
+LONE = 0x10F000  # from there on: private characters that stand for bytes of no character
 UNKNOWN, END = "<unk>", "<|endoftext|>"
 BYTES = [tokenizer_json.byte_token(b) for b in range(256)]
-CHARACTERS = tokenizer.byte_characters()
+CHARACTERS = tokenizer.bytes_to_unicode()
 REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": BLANK}
 PREFIX = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": BLANK}, REPLACE]}
 GEMMA = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
@@ -158,7 +159,7 @@ def completed(model: Content, added: Sequence[Content] = (), **parts: Any) -> Co
         ids.setdefault(one["content"], max(ids.values()) + 1)
     tokens = [{"id": ids[one["content"]]} | one for one in added]
     content = {"pre_tokenizer": None, "added_tokens": tokens, "model": model} | parts
-    return tokenizer_json.completed(content, "", "toy")
+    return tokenizer_json.complete(content, "", "toy")
 
 
 def own(*names: str, **flags: Any) -> list[Content]:
@@ -240,9 +241,9 @@ def of_sentencepiece() -> Content:
         user_defined_symbols=["\n\n", "<turn>"],
         num_threads=1,
     )
-    path = kept("sentencepiece") / sentencepieces.FILE
+    path = kept("sentencepiece") / sentencepiece_model.FILE
     path.write_bytes(written.getvalue())
-    return tokenizer_json.completed(sentencepieces.content(path), "", str(path))
+    return tokenizer_json.complete(sentencepiece_model.to_tokenizer_json(path), "", str(path))
 
 
 BLANKS = own(*(" " * size for size in range(24, 1, -1)), normalized=True)
@@ -282,7 +283,7 @@ class Kind:
 
 def function(content: Content, size: int) -> Any:
     """The encoder of a tokenizer.json as a function of TensorFlow."""
-    encode = encoder.encoder(tokenizer.vocabulary_of(content, None, (0,)))
+    encode = encoder.encoder(tokenizer.parse_vocabulary(content, None, (0,)))
     specs = [tf.TensorSpec([size], tf.int32, name="text"), tf.TensorSpec([], tf.int32, name="length")]
 
     @tf.function(autograph=False, input_signature=specs)
@@ -298,7 +299,7 @@ def kind(name: str) -> Kind:
     path = kept("encoder") / "encode.tflite"
     with quiet():
         flatbuffer.write(skeleton.convert({"encode": function(content, SIZE).get_concrete_function()}), path)
-    vocabulary = tokenizer.vocabulary_of(content, None, (0,))
+    vocabulary = tokenizer.parse_vocabulary(content, None, (0,))
     return Kind(content, tokenizer_json.load(content), vocabulary, path)
 
 
@@ -356,8 +357,8 @@ def test_texts_try_what_a_kind_has(name: str) -> None:
     """Else agreement would say little: most tokens are used, the added and unknown ones among them."""
     of = kind(name)
     used = {i for made in of.known.encode_batch(texts(name)) for i in made.ids}
-    model, ids = of.content["model"], tokenizer_json.ids_of(of.content)
-    assert {ids[token] for token in of.vocabulary.added} <= used
+    model, ids = of.content["model"], tokenizer_json.token_ids(of.content)
+    assert {ids[token] for token in of.vocabulary.added_tokens} <= used
     unknown = model["unk_token"] if not model["byte_fallback"] else None
     assert unknown is None or ids[unknown] in used
     assert not model["byte_fallback"] or len({ids[token] for token in BYTES} & used) > 100
@@ -401,7 +402,7 @@ def test_bytes_of_no_character(name: str) -> None:
             assert ids == single_bytes(of.known.encode(text).ids, of.content["model"]["vocab"]), data
         elif len(back(text)) <= SIZE:
             left = bytes(b for b in back(text) if CHARACTERS[b] in of.vocabulary.ids)
-            assert b"".join(of.vocabulary.pieces[i] for i in ids) == left, data
+            assert b"".join(of.vocabulary.token_bytes[i] for i in ids) == left, data
 
 
 def shown(data: bytes) -> str:
@@ -470,7 +471,7 @@ def agreed(content: Content, given: Sequence[str]) -> list[list[int]]:
 
 def in_apps(content: Content, given: Sequence[str]) -> list[list[int]]:
     """The ids of texts in an app that knows nothing of special tokens."""
-    known = tokenizers.Tokenizer.from_str(tokenizer_json.text(tokenizer_json.for_clients(content)))
+    known = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(content)))
     return [made.ids for made in known.encode_batch(list(given))]
 
 
@@ -483,7 +484,7 @@ def token(text: str) -> str:
 def test_each_token_as_a_text(name: str) -> None:
     """Llama 3 looks words up before it merges, which changes nothing if merges make each token."""
     of, words = kind(name), []
-    for piece in of.vocabulary.pieces:
+    for piece in of.vocabulary.token_bytes:
         words += [piece.decode()] if piece.decode(errors="ignore").encode() == piece else []
     assert of.content["model"]["ignore_merges"] and len(words) > 800
     assert differing(litert(name), of.known, words) == []
@@ -502,7 +503,7 @@ def test_words_that_are_tokens_are_whole_where_merges_are_ignored() -> None:
     words = ["abc", "abcd", " abc", "é", "a'", "'ll", "\n\n"]
     content = whole_words_of(*map(token, words), added=own("cde", "<x>"))
     given = ["abc", "abcd", " abc", "xabc", "abcx", "<x>abc<x>abcd", "abcde", "é", "aé", "a'", "I'll", "x\n\n abc"]
-    ids, known = agreed(content, given), tokenizer_json.ids_of(content)
+    ids, known = agreed(content, given), tokenizer_json.token_ids(content)
     assert ids[:3] == [[1000], [1001], [1002]]
     assert not {1000, 1001, 1002} & {*ids[3], *ids[4], *ids[6]}
     assert ids[5] == [known["<x>"], 1000, known["<x>"], 1001]
@@ -512,8 +513,10 @@ def test_characters_are_refused_where_merges_are_ignored_and_do_not_make_each_to
     content = extended(small_characters(), ("a", "b"))
     agreed(content, ["ab abc"])
     content["model"]["ignore_merges"] = True
-    with pytest.raises(tokenizer.NoRuleError, match=r"takes words whole that no merges make, such as '<unk>'"):
-        tokenizer.vocabulary_of(content, None, (0,))
+    with pytest.raises(
+        tokenizer.UnsupportedTokenizerError, match=r"takes words whole that no merges make, such as '<unk>'"
+    ):
+        tokenizer.parse_vocabulary(content, None, (0,))
 
 
 @pytest.mark.parametrize(
@@ -530,7 +533,7 @@ YOUNG = "\U00011de0\U00011de1\U00016ff4"  # digits to the pre-tokenizer Digits, 
 YOUNG_TEXTS = [YOUNG[:2], f"{YOUNG} 7{YOUNG}x", f"a {YOUNG} b", f"  {YOUNG}  ", f"'{YOUNG[0]}s", f"1{YOUNG[0]}!"]
 
 
-@pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL)
+@pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL_PATTERNS)
 def test_digits_younger_than_the_regular_expressions(cut: str) -> None:
     content = small(YOUNG[:2], f" {YOUNG[0]}", f"7{YOUNG[0]}", "  ", cut=cut)
     ids = agreed(content, YOUNG_TEXTS)
@@ -542,7 +545,7 @@ def test_of_added_tokens_that_overlap_the_leftmost_and_longest_are_taken() -> No
     content = small("cd", "bc", "ab", added=own(*names))
     every = ["".join(signs) for size in range(6) for signs in itertools.product("abcd", repeat=size)]
     made = agreed(content, ["aabcdab", *every, "ddd ddd d", "dd dd dd d", "aé\u0301éb", "\u00c3\u00a9é", "e\u0301ab"])
-    ids = tokenizer_json.ids_of(content)
+    ids = tokenizer_json.token_ids(content)
     assert {ids[name] for name in names} <= {i for found in made for i in found}
     assert made[0] == [ids["aab"], ids["cdab"]]
 
@@ -574,7 +577,7 @@ def test_merges_in_any_order(seed: int) -> None:
     agreed(content, [*every, *("".join(rng.choices("abc ", k=40)) for _ in range(300))])
 
 
-@pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL)
+@pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL_PATTERNS)
 def test_words_end_before_and_behind_an_added_token(cut: str) -> None:
     content = small("a ", " a", "  ", "1 ", "'s", "s ", "\n\n", "!\n", added=own("<x>"), cut=cut)
     parts = ["<x>", " ", "  ", "a", "1", "'s", "\n", "!", "<x"]
@@ -595,16 +598,16 @@ def test_special_tokens_in_a_text_stay_text() -> None:
     used = {i for ids in agreed(content, given) for i in ids}
     hidden = [token["id"] for token in content["added_tokens"] if token["special"]]
     assert len(hidden) == 4 and not set(hidden) & used
-    assert [tokenizer.vocabulary_of(content, None, (0,)).pieces[i] for i in hidden] == [b""] * 4
+    assert [tokenizer.parse_vocabulary(content, None, (0,)).token_bytes[i] for i in hidden] == [b""] * 4
 
 
 def test_tokens_with_angle_brackets_that_are_not_special_are_text() -> None:
     names = ["<|fim|>", "</s>", "<table>", "<pad>", "<eos>"]
     for content in (small("ab", added=own(*names)), small_characters(added=own(*names))):
-        ids, vocabulary = tokenizer_json.ids_of(content), tokenizer.vocabulary_of(content, None, (0,))
+        ids, vocabulary = tokenizer_json.token_ids(content), tokenizer.parse_vocabulary(content, None, (0,))
         made = agreed(content, [*names, "".join(names), f"a{names[0]} {names[1]}"])
         assert made[: len(names)] == [[ids[name]] for name in names]
-        assert [vocabulary.pieces[ids[name]] for name in names] == [name.encode() for name in names]
+        assert [vocabulary.token_bytes[ids[name]] for name in names] == [name.encode() for name in names]
 
 
 def test_a_nul_is_a_character_and_tokens_and_ends_are_none() -> None:
@@ -626,9 +629,9 @@ def test_ids_with_holes_are_those_of_the_file() -> None:
     model["vocab"] = {token: 2 * i + 5 for token, i in model["vocab"].items()}
     for number, told in zip((2000, 1000, 1500), content["added_tokens"], strict=True):
         told["id"] = number
-    raw = tokenizers.Tokenizer.from_str(tokenizer_json.text(content))
+    raw = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(content))
     assert raw.token_to_id("<x>") != 2000  # `tokenizers` numbers it anew
-    assert tokenizer_json.load(content).get_vocab() == tokenizer_json.ids_of(content)
+    assert tokenizer_json.load(content).get_vocab() == tokenizer_json.token_ids(content)
     made = agreed(content, ["ab<x><y>", "ab<x>b<y><z>", "<y>"])
     assert made[0] == [model["vocab"]["ab"], 2000, 1000]
 
@@ -732,7 +735,7 @@ def test_corners_are_done_exactly_or_refused(name: str) -> None:
     content, given = CORNERS[name][0](), CORNERS[name][1]
     try:
         tokenizer_json.load(content)
-        tokenizer.vocabulary_of(content, None, (0,))
-    except (tokenizer.NoRuleError, UserError):
+        tokenizer.parse_vocabulary(content, None, (0,))
+    except (tokenizer.UnsupportedTokenizerError, UserError):
         return
     assert in_apps(content, given) == agreed(content, given)

@@ -57,7 +57,7 @@ def test_greedy_equals_keras_for_every_length_of_prompt(toy: Toy, generate: Gene
     ids, count = generate(prompt(length))
     expected = [*prompt(length), *keras_greedy(toy, prompt(length), SEQUENCE)]
     assert ids[:count] == expected
-    assert set(ids[count:]) <= {toy.vocabulary.end}
+    assert set(ids[count:]) <= {toy.vocabulary.end_token_id}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -111,7 +111,7 @@ def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Pat
     """The speed-ups on and off: the prompt at once or bit by bit, `past` joined often or never."""
     with quiet():
         driver = drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.ends, growing_loop.Lengths(SEQUENCE, chunk, recent)
+            toy.weights.shape, toy.vocabulary.end_token_ids, growing_loop.Lengths(SEQUENCE, chunk, recent)
         )
     flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "tokens.tflite")
     generate = generator(interpreters.litert(tmp_path / "tokens.tflite", 1))
@@ -127,7 +127,7 @@ def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, guess
     for name, count in {"on": guessed, "off": 1}.items():
         lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, count)
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
+            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths)
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / name)
         models[name] = generator(interpreters.litert(tmp_path / name, 1))
     for period in (1, 2, 3, 5):

@@ -33,7 +33,9 @@ def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: p
     folder, core = tmp_path_factory.mktemp("suppressed"), flatbuffer.read(core_path)
     made = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
     with quiet():
-        made["tokens"] = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, LENGTHS, suppressed)
+        made["tokens"] = drivers.convert_tokens_driver(
+            toy.weights.shape, toy.vocabulary.end_token_ids, LENGTHS, suppressed
+        )
     for name, loop_around in made.items():
         flatbuffer.write(linker.link(loop_around, core), folder / f"{name}.tflite")
     return folder
@@ -49,7 +51,7 @@ def completer(models: Path, name: str) -> Callable[[bytes], bytes]:
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:
-    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-WINDOW:]]
+    return [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids[-WINDOW:]]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

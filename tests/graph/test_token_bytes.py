@@ -89,7 +89,7 @@ def test_bytes_of_no_character_are_left_out_as_python_does() -> None:
 
 @pytest.mark.parametrize("suppressed", [(), (5, 300, 17)])
 def test_ids_say_their_bytes(toy: Toy, suppressed: tuple[int, ...]) -> None:
-    pieces = toy.vocabulary.pieces
+    pieces = toy.vocabulary.token_bytes
     table = token_bytes.table(pieces, len(pieces) + 3, suppressed)
     call = speaker(table, 24, ROOM)
     random_ids = np.random.default_rng(1)
@@ -102,10 +102,10 @@ def test_ids_say_their_bytes(toy: Toy, suppressed: tuple[int, ...]) -> None:
 
 def test_all_of_gpt2s_tokens_say_their_bytes() -> None:
     vocabulary = gpt2_vocabulary()
-    call = speaker(token_bytes.table(vocabulary.pieces, 50257), 32, 32 * 128)
+    call = speaker(token_bytes.table(vocabulary.token_bytes, 50257), 32, 32 * 128)
     for first in range(0, 50257, 32):
-        ids = [i if i < 50257 else vocabulary.end for i in range(first, first + 32)]
-        assert call(ids, 0, 32) == b"".join(vocabulary.pieces[i] for i in ids)
+        ids = [i if i < 50257 else vocabulary.end_token_id for i in range(first, first + 32)]
+        assert call(ids, 0, 32) == b"".join(vocabulary.token_bytes[i] for i in ids)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def expected(ids: list[int], pieces: list[bytes], suppressed: Any = ()) -> Begun
 
 
 def test_the_rule_on_random_ids(toy: Toy) -> None:
-    pieces, rng = toy.vocabulary.pieces, random.Random(1)
+    pieces, rng = toy.vocabulary.token_bytes, random.Random(1)
     suppressed = rng.sample(range(len(pieces)), 60)
     short = [i for i, p in enumerate(pieces) if len(p) <= 2]
     for given in ((), suppressed):
@@ -69,7 +69,7 @@ def test_the_rule_on_random_ids(toy: Toy) -> None:
 
 
 def test_the_rule_on_words_cut_anywhere(toy: Toy) -> None:
-    pieces, call = toy.vocabulary.pieces, taker(toy.vocabulary.pieces, len(toy.vocabulary.pieces))
+    pieces, call = toy.vocabulary.token_bytes, taker(toy.vocabulary.token_bytes, len(toy.vocabulary.token_bytes))
     rng, several = random.Random(2), 0
     for _ in range(150):
         text = rng.choice(TEXT)
@@ -81,7 +81,7 @@ def test_the_rule_on_words_cut_anywhere(toy: Toy) -> None:
 
 
 def test_tokens_of_the_same_bytes_and_tokens_that_nobody_has(toy: Toy) -> None:
-    pieces = [*toy.vocabulary.pieces, b" the", b" the", b""]
+    pieces = [*toy.vocabulary.token_bytes, b" the", b" the", b""]
     call = taker(pieces, len(pieces) + 5)
     the = [i for i, p in enumerate(pieces) if p.startswith(b" the")]
     assert call([the[-1]])[2] >= set(the)
@@ -90,7 +90,7 @@ def test_tokens_of_the_same_bytes_and_tokens_that_nobody_has(toy: Toy) -> None:
 
 def test_gpt2s_vocabulary() -> None:
     vocabulary = gpt2_vocabulary()
-    pieces = vocabulary.pieces
+    pieces = vocabulary.token_bytes
     call, rng = taker(pieces, len(pieces)), random.Random(3)
     for _ in range(60):
         ids = [rng.randrange(50256) for _ in range(3)]
@@ -117,7 +117,7 @@ RULES = [tokens_model.Sampling(), tokens_model.Sampling(1.0, 0, 1.0, 1), tokens_
 def test_what_is_said_continues_the_users_own_bytes(toy: Toy, proceed: Any) -> None:
     """One token is said: with what was taken back it is a token, one that begins so."""
     call, suppressed = proceed
-    pieces = toy.vocabulary.pieces
+    pieces = toy.vocabulary.token_bytes
     said_tokens = {p: i for i, p in enumerate(pieces) if i not in suppressed}
     plain, odd = "Returns the parsed arguments  of ValueErr", "as naïve café – 日本"
     completed = 0
@@ -176,11 +176,11 @@ def test_text_completes_words_where_convert_says_so(toy: Toy, core_path: Path, t
 
 @pytest.mark.parametrize("guessed", [1, 8])
 def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path, tmp_path: Path, guessed: int) -> None:
-    pieces, lengths = toy.vocabulary.pieces, growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
+    pieces, lengths = toy.vocabulary.token_bytes, growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
     table = token_bytes.table(pieces, toy.weights.shape.vocabulary)
     with quiet():
-        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths, (), table)
-        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, lengths)
+        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths, (), table)
+        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths)
     for name, loop_around in {"plain": plain, "word": made}.items():
         flatbuffer.write(linker.link(loop_around, flatbuffer.read(core_path)), tmp_path / name)
     generate = tokens_model.interpreted(interpreters.litert(tmp_path / "plain", 1))
@@ -188,7 +188,7 @@ def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path,
     call = interpreters.litert(tmp_path / "word", 1).get_signature_runner("generate")
     zero, completed = np.int32(0), 0
     for prompt in ("Returns th", "a", "argum", "Raises ValueErr", "x par", "日本"):
-        for start in ([toy.vocabulary.start], []):
+        for start in ([toy.vocabulary.start_token_id], []):
             ids = [*start, *toy.bpe.encode(prompt).ids]
             assert left_alone(ids, SEQUENCE, tokens_model.Sampling()) == generate(
                 ids, SEQUENCE, tokens_model.Sampling()
@@ -214,10 +214,10 @@ def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path,
 def test_a_prompt_of_one_token_leaves_the_start_token_or_the_end_token(
     toy: Toy, core_path: Path, tmp_path: Path
 ) -> None:
-    for start in (toy.vocabulary.start, None):
-        other = dataclasses.replace(toy, vocabulary=dataclasses.replace(toy.vocabulary, start=start))
+    for start in (toy.vocabulary.start_token_id, None):
+        other = dataclasses.replace(toy, vocabulary=dataclasses.replace(toy.vocabulary, start_token_id=start))
         flatbuffer.write(linker.link(bytes_driver_of(other), flatbuffer.read(core_path)), tmp_path / "one.tflite")
         call = bytes_model.interpreted(interpreters.litert(tmp_path / "one.tflite", 1))
         empty, one = call(b"", 1, tokens_model.Sampling(), True), call(b"a", 1, tokens_model.Sampling(), True)
-        assert (b"a" + one) in toy.vocabulary.pieces
+        assert (b"a" + one) in toy.vocabulary.token_bytes
         assert empty == call(b"", 1, tokens_model.Sampling(), False)

@@ -50,9 +50,9 @@ def facts(toy: Toy) -> manifest.Facts:
         "context_length": 96,
         "pre_tokenizer": "gpt2",
         "add_start_token": True,
-        "start_token_id": toy.vocabulary.start,
-        "end_token_id": toy.vocabulary.end,
-        "end_token_ids": [toy.vocabulary.end],
+        "start_token_id": toy.vocabulary.start_token_id,
+        "end_token_id": toy.vocabulary.end_token_id,
+        "end_token_ids": [toy.vocabulary.end_token_id],
         "special_token_ids": [0, 1],
         "source": "toy",
         "license": "none",
@@ -81,7 +81,7 @@ def toy_bundle(
     flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_driver, core), folder / "portable.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
-    for name, data in tokenizer_json.client_files(tokenizer.content_of(toy.preset)).items():
+    for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(toy.preset)).items():
         (folder / "tokenizer" / name).write_bytes(data)
     told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion))
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)

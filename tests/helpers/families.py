@@ -100,7 +100,7 @@ def build(family: Family, folder: Path) -> Toy:
     presets.save(model, folder / "preset")
     found = loading.loaded(model)
     presets.write_tokenizer(found.tokenizer, folder / "preset")
-    vocabulary = tokenizer.vocabulary_of(found.tokenizer, found.start, found.ends)
+    vocabulary = tokenizer.parse_vocabulary(found.tokenizer, found.start, found.ends)
     weights = families.weights(folder / "preset", SLOTS)
     return Toy(folder / "preset", model, weights, vocabulary, found.bpe(), found.ends[0])
 

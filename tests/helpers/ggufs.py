@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 
-from autocomplete.tokenizer.tokenizer import byte_characters
+from autocomplete.tokenizer.tokenizer import bytes_to_unicode
 
 Arrays = dict[str, np.ndarray]
 HIDDEN, HEADS, GROUPS, CONTEXT, LAYERS = 32, 4, 2, 96, 2
@@ -185,7 +185,7 @@ def metadata(arch: str) -> dict[str, Any]:
 
 def byte_level(pre: str = "smollm") -> dict[str, Any]:
     """A tokenizer of bytes, a few merges, control tokens, a token of the user's and two that fill up."""
-    tokens = [*TEXTS, *byte_characters().values(), *(m.replace(" ", "") for m in MERGES), "<tool>"]
+    tokens = [*TEXTS, *bytes_to_unicode().values(), *(m.replace(" ", "") for m in MERGES), "<tool>"]
     kinds = [CONTROL] * len(TEXTS) + [NORMAL] * (256 + len(MERGES)) + [USER_DEFINED]
     filled = [f"[PAD{i}]" for i in range(len(tokens), len(tokens) + 2)]
     own = {

@@ -139,7 +139,7 @@ def write_tokenizer(kind: str, toy: Toy, folder: Path) -> None:
         (folder / "vocab.json").write_text(json.dumps(ids))
         (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
         return
-    special = tokenizer.special(ids)
+    special = tokenizer.special_tokens_by_name(ids)
     whole = {
         "model": {
             "type": "BPE",

@@ -81,7 +81,7 @@ def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
     models = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
     lengths = {"sequence_length": form.sequence, "context_window": form.window, "cache_length": SLOTS}
     lengths["portable_prompt_bytes"] = PROMPT_BYTES
-    end = toy.vocabulary.end
+    end = toy.vocabulary.end_token_id
     window = {
         "tokens": {"minimum": 1, "default": form.window, "maximum": form.window},
         "words": {"minimum": 1, "default": WORDS, "maximum": 2 * WORDS},
@@ -117,17 +117,19 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
             built = quantized(toy, folder / "core.tflite", form.mode)
         shape, vocabulary = (
             toy.weights.shape,
-            dataclasses.replace(toy.vocabulary, start=toy.end if form.start else None),
+            dataclasses.replace(toy.vocabulary, start_token_id=toy.end if form.start else None),
         )
-        pieces = token_bytes.table(vocabulary.pieces, shape.vocabulary, form.suppressed) if form.complete_word else None
-        driver = drivers.convert_tokens_driver(shape, vocabulary.ends, lengths, form.suppressed, pieces)
+        pieces = (
+            token_bytes.table(vocabulary.token_bytes, shape.vocabulary, form.suppressed) if form.complete_word else None
+        )
+        driver = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, lengths, form.suppressed, pieces)
         limits = bytes_driver.Limits(lengths, form.window, PROMPT_BYTES)
         bytes_model = bytes_driver.convert(vocabulary, shape, limits, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_model, built), folder / "portable.tflite")
     flatbuffer.write(edit.without_signatures(built, steps), folder / "core.tflite")
     (folder / "tokenizer").mkdir()
-    for name, data in tokenizer_json.client_files(tokenizer.content_of(toy.preset)).items():
+    for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(toy.preset)).items():
         (folder / "tokenizer" / name).write_bytes(data)
     usage.write(described(toy, form, folder), folder)
 
@@ -141,7 +143,7 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
     expected, spoken = {}, {}
     for prompt in form.prompts:
         ids = toy.bpe.encode(prompt).ids[-form.window :]
-        ids = [toy.vocabulary.end, *ids] if form.start or not ids else ids
+        ids = [toy.vocabulary.end_token_id, *ids] if form.start or not ids else ids
         answer = generate(ids)
         read, said = (b"".join(strings[i] for i in some) for some in (ids, answer))
         assert said.startswith(read)

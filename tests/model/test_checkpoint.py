@@ -12,7 +12,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.native_log import quiet
 from autocomplete.model import checkpoint
 from autocomplete.presets import loading, presets
-from autocomplete.presets.dimensions import Dimensions
+from autocomplete.presets.settings import Dimensions
 from autocomplete.tokenizer import tokenizer
 
 
@@ -63,7 +63,7 @@ def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: P
     assert sorted(vocabulary.ids.values()) == list(range(700))
     # the first tokens are those of the vocabulary that it begins with, and text still means the same
     assert list(vocabulary.ids)[: len(toy.vocabulary.ids)] == list(toy.vocabulary.ids)
-    bpe = tokenizer.load(tmp_path / "a" / tokenizer.FOLDER)
+    bpe = tokenizer.from_keras_folder(tmp_path / "a" / tokenizer.FOLDER)
     assert bpe.decode(bpe.encode("Returns the value").ids) == "Returns the value"
 
 

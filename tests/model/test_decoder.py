@@ -19,7 +19,7 @@ def session(request: pytest.FixtureRequest, core_path: Path) -> Any:
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:
-    return [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+    return [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
 
 
 def random_ids(toy: Toy, count: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from autocomplete.presets import loading, presets
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
-from autocomplete.tokenizer import sentencepieces, tokenizer
+from autocomplete.tokenizer import sentencepiece_model, tokenizer
 
 # KerasHub 0.31's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
 # other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.
@@ -141,7 +141,7 @@ def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path
         interpreters.complete(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
         interpreters.Steps(interpreters.tensorflow(path, 1)),
     )
-    pieces, start = toy.vocabulary.pieces, toy.vocabulary.start
+    pieces, start = toy.vocabulary.token_bytes, toy.vocabulary.start_token_id
     for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
         ids = [*([] if start is None else [start]), *toy.bpe.encode(prompt).ids[-WINDOW:]]
         alone.reset()
@@ -176,7 +176,7 @@ def test_byte_pairs_keep_every_text_and_sentencepiece_says_the_same(made: tuple[
     toy, _ = made
     texts = [*PROMPTS, " ", "", "x  y\n\n z", "日本語 👍", "<s> </s> <bos>", "1234567", *TEXT[:3]]
     assert [toy.bpe.decode(toy.bpe.encode(t).ids, skip_special_tokens=False) for t in texts] == texts
-    model = toy.preset / tokenizer.FOLDER / sentencepieces.FILE
+    model = toy.preset / tokenizer.FOLDER / sentencepiece_model.FILE
     if not model.exists():
         return
     original = SentencePieceProcessor(model_file=str(model))

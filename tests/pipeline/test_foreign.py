@@ -64,12 +64,12 @@ def like_smollm2(folder: Path) -> None:
 
 def as_transformers_5_saves(folder: Path) -> None:
     """tokenizer.json in the place of vocab.json and merges.txt, an end that config.json alone has wrong."""
-    from autocomplete.presets import older_tokenizers
+    from autocomplete.presets import legacy_tokenizers
     from autocomplete.tokenizer import tokenizer_json
 
-    found = older_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
-    whole = tokenizer_json.completed(found, "gpt2", "here")
-    (folder / "tokenizer.json").write_text(tokenizer_json.text(whole))
+    found = legacy_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
+    whole = tokenizer_json.complete(found, "gpt2", "here")
+    (folder / "tokenizer.json").write_text(tokenizer_json.serialize(whole))
     for name in ("vocab.json", "merges.txt"):
         (folder / name).unlink()
     end = {"content": "<|endoftext|>", "__type": "AddedToken"}
@@ -96,7 +96,7 @@ def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
     _run(project, "stages.author", f"author.preset={folder}")
     _run(project, "stages.convert", *LENGTHS)
     model = read_json(project / "artifacts/author/model.json")
-    assert model["vocabulary"] == len(tokenizer.pieces_of(project / "artifacts/author"))
+    assert model["vocabulary"] == len(tokenizer.read_token_bytes(project / "artifacts/author"))
     for mode in modes:
         for one in ("quantize", "validate", "package"):
             _run(project, f"stages.{one}", f"quantize={mode}")
@@ -111,7 +111,7 @@ def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
 
 def _check_ids(name: str, folder: Path, project: Path, model: dict[str, Any]) -> None:
     """Ids are those of the model's own tokenizer; what is special is nobody's text."""
-    bpe = tokenizer.read(project / "artifacts/author")
+    bpe = tokenizer.from_preset(project / "artifacts/author")
     if name == "like SmolLM2":
         known = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
         assert bpe.encode("a12").ids == [known["a"], known["1"], known["2"]]

@@ -59,7 +59,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     assert np.abs(keras_reference.logits(again, given[None])[0] - expected).max() < 1e-5
     assert expected.std() > 0.1
     assert described["parameters"] == presets.parameter_count(made.model)
-    bpe = tokenizer.read(tmp_path / "author")
+    bpe = tokenizer.from_preset(tmp_path / "author")
     assert [bpe.encode(p).ids for p in PROMPTS] == [made.bpe.encode(p).ids for p in PROMPTS]
     assert made.end in described["end_token_ids"]
     families.weights(tmp_path / "author", 64)  # and convert can read it

@@ -65,7 +65,7 @@ from helpers.odd_folders import (
 from safetensors.numpy import load_file
 
 from autocomplete.common.errors import UserError
-from autocomplete.presets import huggingface, keras_import, loading, transformers_config
+from autocomplete.presets import huggingface, keras_import, loading, model_types, transformers_config
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -307,7 +307,7 @@ TOKENIZING: Refused = {
         for name, value in (NUMBERS | {"null": None, "float": 7.0}).items()
         if name != "zero"
     },
-    "id twice": (tokens(x=5), f"{ID} 5; allowed: not '#''s too"),
+    "id twice": (tokens(x=5), f"{ID} 5; allowed: another id than that of '#'"),
     **{
         f"merges {value!r}": (bpe(merges=value), r"model\.merges is .*; allowed: a list of pairs of tokens")
         for value in (None, {"a": 1}, "a b", 5)
@@ -333,7 +333,7 @@ TOKENIZING: Refused = {
         )
     },
     **{
-        f"normalizer {name}": (parts(normalizer=value), "normalizer .* is none that can be done; allowed: NFC")
+        f"normalizer {name}": (parts(normalizer=value), "normalizer .* is not supported; allowed: NFC")
         for name, value in {
             "Lowercase": {"type": "Lowercase"},
             "NFKC": {"type": "NFKC"},
@@ -619,7 +619,7 @@ TABLES = (
     ("", FOLDER),
     (r"/config\.json:? ", CONFIGURATION),
     (r"/tokenizer\.json: ", TOKENIZING),
-    (r"/tokenizer\.json is no tokenizer: .*", NO_TOKENIZER),
+    (r"/tokenizer\.json is not a valid tokenizer: .*", NO_TOKENIZER),
     ("", SPECIAL_TOKENS),
     ("", STORED),
 )
@@ -731,9 +731,7 @@ def test_weights_that_are_none_are_refused(name: str, folder: Path) -> None:
     assert re.search(told, refusal(folder))
 
 
-READ = {
-    key for kind in transformers_config.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")
-}
+READ = {key for kind in model_types.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")}
 
 
 def seen(place: Path) -> dict[str, Any]:

@@ -56,7 +56,11 @@ def smollm2() -> Iterator[Model]:
         flatbuffer.write(
             core.build(weights, SLOTS, [], {core_calls.STEP: core_calls.Growing(None)}), folder / "core.tflite"
         )
-    ids = tokenizer.read(folder / "author").encode(ENGLISH.read_text()[: 8 * WINDOWS * SLOTS]).ids[: WINDOWS * SLOTS]
+    ids = (
+        tokenizer.from_preset(folder / "author")
+        .encode(ENGLISH.read_text()[: 8 * WINDOWS * SLOTS])
+        .ids[: WINDOWS * SLOTS]
+    )
     windows = np.array(ids, np.int32).reshape(WINDOWS, SLOTS)
     yield Model(Path(found.origin).parent / Path(NAME).name, folder / "author", folder / "core.tflite", windows)
 
@@ -122,8 +126,8 @@ def test_tokens_of_odd_texts_are_llama_cpps(smollm2: Model, tmp_path: Path) -> N
     (tmp_path / "strings.json").write_text(json.dumps(strings))
     llama_cpp(smollm2.file, "tokenize", tmp_path / "strings.json", tmp_path / "ids.json")
     expected = json.loads((tmp_path / "ids.json").read_text())
-    got = [e.ids for e in tokenizer.read(smollm2.preset).encode_batch(strings)]
-    pieces = tokenizer.pieces_of(smollm2.preset)
+    got = [e.ids for e in tokenizer.from_preset(smollm2.preset).encode_batch(strings)]
+    pieces = tokenizer.read_token_bytes(smollm2.preset)
     drops = [b"".join(pieces[i] for i in ids) != t.encode() for t, ids in zip(strings, got, strict=True)]
     young = [not odd_texts.YOUNG.isdisjoint(t) for t in strings]
     told = [d or y for d, y in zip(drops, young, strict=True)]

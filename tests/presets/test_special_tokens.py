@@ -27,7 +27,7 @@ def tokenizer(special: Mapping[str, int] = SPECIAL, post_processor: Content | No
     added = [{"id": i, "content": t, "special": True} for t, i in special.items()]
     model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}
     told = {"pre_tokenizer": None, "model": model, "post_processor": post_processor}
-    return tokenizer_json.completed(told | {"added_tokens": [*added, {"id": 6, "content": "<eos>"}]}, "", PLACE)
+    return tokenizer_json.complete(told | {"added_tokens": [*added, {"id": 6, "content": "<eos>"}]}, "", PLACE)
 
 
 def start(settings: Content, post_processor: Content | None = None) -> int | None:

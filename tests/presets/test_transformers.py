@@ -80,7 +80,7 @@ def toy(request: pytest.FixtureRequest, written: Path, tmp_path_factory: pytest.
 
 def encode(preset: Path, strings: list[str]) -> Ids:
     """Ids by the tokenizer that the stages read from a preset."""
-    return [e.ids for e in tokenizer.read(preset).encode_batch(strings)]
+    return [e.ids for e in tokenizer.from_preset(preset).encode_batch(strings)]
 
 
 @pytest.fixture(scope="module")

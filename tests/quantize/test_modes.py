@@ -59,7 +59,7 @@ def test_how_arrays_are_compared_changes_no_byte(
 
 def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
     recipe = settings("int4_block32")["recipe"]
-    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end), SLOTS, 2)
+    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end_token_id), SLOTS, 2)
     statistics = recipes.calibrate(core_path, recipe, windows.tolist())
     first, second = (flatbuffer.serialize(recipes.quantize(core_path, recipe, statistics)) for _ in range(2))
     assert first == second
@@ -68,7 +68,9 @@ def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
 def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
     """A sequence and its whole chunks tell the same; what is longer than these is not read."""
     recipe = settings("full_integer")["recipe"]
-    tokens = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end), 40, 1).tolist()
+    tokens = evaluation_text.windows(
+        TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end_token_id), 40, 1
+    ).tolist()
     assert str(recipes.calibrate(core_path, recipe, tokens)) == str(
         recipes.calibrate(core_path, recipe, [tokens[0][:32]])
     )
@@ -93,7 +95,7 @@ def test_core_and_tokens_model_say_the_same(
     )
     session = interpreters.Session(interpreters.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
     for prompt in PROMPTS:
-        ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+        ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
         said = generate(ids, SEQUENCE, tokens_model.Sampling())
         assert said[: len(ids)] == ids
         session.reset()
@@ -114,7 +116,7 @@ def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
 def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: Any, tmp_path: Path) -> None:
     pair = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
     sessions = [interpreters.Session(interpreters.litert(p, 1)) for p in pair]
-    ids = [toy.vocabulary.end, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
+    ids = [toy.vocabulary.end_token_id, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
     exact, integer = ([s.decode(t) for t in ids][-1] for s in sessions)
     assert np.abs(exact - integer).max() < 0.1 * exact.std()
 

@@ -36,7 +36,7 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
     with quiet():
         made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | growing_loop.rooms(grown))
         flatbuffer.write(made, tmp_path / "core")
-        tokens = drivers.convert_tokens_driver(shape, vocabulary.ends, grown)
+        tokens = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, grown)
         portable = bytes_driver.convert(vocabulary, shape, limits)
     sizes_made = {}
     for name, driver in {"tokens": tokens, "portable": portable}.items():

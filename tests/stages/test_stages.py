@@ -16,7 +16,7 @@ from helpers.bundles import FILTER
 from autocomplete.bundle import card
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
-from autocomplete.presets.dimensions import Dimensions
+from autocomplete.presets.settings import Dimensions
 from stages import author, convert, quantize, summary, validate
 
 DEFAULTS: dict[str, Any] = {

@@ -29,7 +29,7 @@ def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempP
 
 
 def expected(toy: Toy, prompt: str, sequence: int = SEQUENCE, window: int = WINDOW) -> bytes:
-    ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-window:]]
+    ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids[-window:]]
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     new = b"".join(pieces[t] for t in keras_greedy(toy, ids, sequence)).decode(errors="ignore").encode()
     room = max(788 - len(prompt.encode()), 0)
@@ -86,11 +86,11 @@ def test_quantized_core_says_the_same_linked_and_alone(
     session = interpreters.Steps(interpreters.tensorflow(path, 1))
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     for prompt in PROMPTS:
-        ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids]
+        ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
         session.reset()
         session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
         said = [ids[-1]]
-        while len(ids) + len(said) - 1 < SEQUENCE and (len(said) == 1 or said[-1] != toy.vocabulary.end):
+        while len(ids) + len(said) - 1 < SEQUENCE and (len(said) == 1 or said[-1] != toy.vocabulary.end_token_id):
             said.append(int(session.decode(said[-1]).argmax()))
         new = b"".join(pieces[t] for t in said[1:]).decode(errors="ignore").encode()
         assert complete(prompt.encode()) == prompt.encode() + new

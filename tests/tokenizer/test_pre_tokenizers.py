@@ -43,7 +43,7 @@ def written(steps: Steps) -> list[Step]:
 
 
 def name_of(part: Step | None) -> str | None:
-    return pre_tokenizers.name_of(pre_tokenizers.flat(part, "pretokenizers"))
+    return pre_tokenizers.pattern_name(pre_tokenizers.flatten(part, "pretokenizers"))
 
 
 def library(part: Step) -> tokenizers.pre_tokenizers.PreTokenizer:
@@ -118,8 +118,8 @@ def test_known_patterns_cut_as_their_models_do() -> None:
 
 
 def test_every_row_is_known_to_graphs() -> None:
-    assert set(NAMES) == set(bpe_words.KNOWN) == set(tokenizer.BYTE_LEVEL)
-    assert set(pre_tokenizers.OF_MODEL_TYPES.values()) <= set(NAMES)
+    assert set(NAMES) == set(bpe_words.KNOWN) == set(tokenizer.BYTE_LEVEL_PATTERNS)
+    assert set(pre_tokenizers.MODEL_TYPE_PATTERNS.values()) <= set(NAMES)
 
 
 _GPT2, _LLAMA3, _QWEN = (
@@ -162,26 +162,26 @@ STRANGE = {
 def test_what_has_no_row_has_no_name(name: str) -> None:
     part = STRANGE[name]
     assert name_of(part) is None
-    assert pre_tokenizers.described(pre_tokenizers.flat(part, "pretokenizers"))
+    assert pre_tokenizers.describe(pre_tokenizers.flatten(part, "pretokenizers"))
 
 
 def test_descriptions_say_the_steps_in_order() -> None:
     described = [
-        pre_tokenizers.described(pre_tokenizers.flat(part, "pretokenizers"))
+        pre_tokenizers.describe(pre_tokenizers.flatten(part, "pretokenizers"))
         for part in (None, sequence(digits(), words()), sequence(split("a|b"), BYTES), {"type": "Whitespace"})
     ]
     assert described[:3] == ["none", "digits + words", "a|b + bytes"]
     assert described[3].startswith("Whitespace")
-    assert len(pre_tokenizers.described([{"type": "Foo", "more": "x" * 999}])) < 200
+    assert len(pre_tokenizers.describe([{"type": "Foo", "more": "x" * 999}])) < 200
 
 
 def test_sequences_unfold_in_order_at_any_depth() -> None:
     a, b, c = ({"type": name} for name in "abc")
-    assert pre_tokenizers.flat(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [
+    assert pre_tokenizers.flatten(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [
         a,
         b,
         c,
     ]
-    assert pre_tokenizers.flat({"type": "Sequence", "normalizers": [a, b]}, "normalizers") == [a, b]
+    assert pre_tokenizers.flatten({"type": "Sequence", "normalizers": [a, b]}, "normalizers") == [a, b]
     with pytest.raises(KeyError):
-        pre_tokenizers.flat({"type": "Sequence", "normalizers": [a, b]}, "pretokenizers")
+        pre_tokenizers.flatten({"type": "Sequence", "normalizers": [a, b]}, "pretokenizers")

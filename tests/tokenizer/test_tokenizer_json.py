@@ -14,17 +14,17 @@ from helpers import odd_texts
 from tokenizers import models, processors, trainers
 
 from autocomplete.common.errors import UserError
-from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
-from autocomplete.tokenizer.tokenizer_json import BLANK
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json, tokenizer_rules
+from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
 
 Content = dict[str, Any]
 PLACE = "here/tokenizer.json"
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 NFC = {"type": "NFC"}
-PREPEND = {"type": "Prepend", "prepend": BLANK}
-REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": BLANK}
-METASPACE = {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": "first", "split": True}
+PREPEND = {"type": "Prepend", "prepend": SPACE_MARKER}
+REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARKER}
+METASPACE = {"type": "Metaspace", "replacement": SPACE_MARKER, "prepend_scheme": "first", "split": True}
 AT_BLANKS = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
 
 
@@ -35,7 +35,7 @@ def model(**changes: Any) -> Content:
 
 
 def characters(**changes: Any) -> Content:
-    vocab = {"<unk>": 0, BLANK: 1, "a": 2, "b": 3, "ab": 4}
+    vocab = {"<unk>": 0, SPACE_MARKER: 1, "a": 2, "b": 3, "ab": 4}
     return {"type": "BPE", "vocab": vocab, "merges": [["a", "b"]], "unk_token": "<unk>"} | changes
 
 
@@ -44,7 +44,7 @@ def content(**changes: Any) -> Content:
 
 
 def completed(told: Any, model_type: str = "") -> Content:
-    return tokenizer_json.completed(told, model_type, PLACE)
+    return tokenizer_json.complete(told, model_type, PLACE)
 
 
 def normalizers(*steps: Content) -> Content:
@@ -156,8 +156,8 @@ FAMILIES = {
 def test_words_are_cut_by_the_model_type_where_nothing_is_said(model_type: str) -> None:
     made = completed({"model": model()}, model_type)
     assert made["pre_tokenizer"] == pre_tokenizers.pre_tokenizer(FAMILIES[model_type])
-    rules = tokenizer_json.rules(made, PLACE)
-    assert (rules.words, rules.nfc) == (FAMILIES[model_type], model_type.startswith("qwen"))
+    rules = tokenizer_rules.read_rules(made, PLACE)
+    assert (rules.pattern, rules.nfc) == (FAMILIES[model_type], model_type.startswith("qwen"))
     said = completed({"model": model(), "normalizer": None}, model_type)
     assert said["normalizer"] is None and said["pre_tokenizer"] == made["pre_tokenizer"]
     assert completed(content(), model_type)["normalizer"] is None
@@ -166,14 +166,14 @@ def test_words_are_cut_by_the_model_type_where_nothing_is_said(model_type: str) 
 
 @pytest.mark.parametrize("told", [{"model": model()}, {"model": characters()}])
 def test_words_that_no_model_type_tells_are_asked_for(told: Content) -> None:
-    model_type = "llama" if BLANK in told["model"]["vocab"] else "opt"
+    model_type = "llama" if SPACE_MARKER in told["model"]["vocab"] else "opt"
     refused(lambda: completed(told, model_type), "pre_tokenizer is missing")
 
 
 def test_bytes_are_written_back_as_text_where_nothing_is_said() -> None:
     assert completed(content(decoder=None))["decoder"] == BYTES
     assert completed(content(model=characters()))["decoder"] is None
-    both = model()["vocab"] | {BLANK: 5}
+    both = model()["vocab"] | {SPACE_MARKER: 5}
     assert completed(content(model=model(vocab=both)))["decoder"] == BYTES
 
 
@@ -238,25 +238,31 @@ def test_damaged_files_are_refused(name: str) -> None:
 # rules()
 
 
-def rules(**changes: Any) -> tokenizer_json.Rules:
-    return tokenizer_json.rules(completed(content(**changes)), PLACE)
+def rules(**changes: Any) -> tokenizer_rules.Rules:
+    return tokenizer_rules.read_rules(completed(content(**changes)), PLACE)
 
 
-def of_characters(**changes: Any) -> tokenizer_json.Rules:
+def of_characters(**changes: Any) -> tokenizer_rules.Rules:
     return rules(**({"model": characters(), "pre_tokenizer": None} | changes))
 
 
 def test_rules_of_bytes() -> None:
     plain = rules()
-    assert (plain.byte_level, plain.words, plain.cut) == (True, pre_tokenizers.GPT2, "words")
-    assert (plain.nfc, plain.prefix, plain.added, plain.special, plain.flagged) == (False, "never", (), frozenset(), ())
+    assert (plain.byte_level, plain.pattern, plain.pre_tokenizer) == (True, pre_tokenizers.GPT2, "words")
+    assert (plain.nfc, plain.space_prefix, plain.added_tokens, plain.special_tokens, plain.flagged_tokens) == (
+        False,
+        "never",
+        (),
+        frozenset(),
+        (),
+    )
     assert rules(normalizer=NFC).nfc and rules(normalizer=normalizers(NFC, normalizers(NFC))).nfc
     assert not rules(normalizer=normalizers()).nfc
     digits = pre_tokenizer_sequence({"type": "Digits", "individual_digits": True}, BYTES)
-    assert rules(pre_tokenizer=digits).words == pre_tokenizers.DIGITS
+    assert rules(pre_tokenizer=digits).pattern == pre_tokenizers.DIGITS
     unknown = rules(pre_tokenizer=pre_tokenizer_sequence({"type": "Punctuation", "behavior": "Isolated"}, BYTES))
-    assert (unknown.byte_level, unknown.words) == (True, None)
-    assert unknown.cut.startswith("Punctuation") and unknown.cut.endswith("+ words")
+    assert (unknown.byte_level, unknown.pattern) == (True, None)
+    assert unknown.pre_tokenizer.startswith("Punctuation") and unknown.pre_tokenizer.endswith("+ words")
 
 
 SCHEMES = {"first": "missing", "always": "missing", "never": "never"}
@@ -264,46 +270,52 @@ SCHEMES = {"first": "missing", "always": "missing", "never": "never"}
 
 def test_rules_of_characters() -> None:
     replaced = of_characters(normalizer=REPLACE)
-    assert (replaced.byte_level, replaced.words, replaced.prefix) == (False, pre_tokenizers.SENTENCEPIECE, "never")
+    assert (replaced.byte_level, replaced.pattern, replaced.space_prefix) == (
+        False,
+        pre_tokenizers.SENTENCEPIECE,
+        "never",
+    )
     llama = of_characters(normalizer=normalizers(PREPEND, REPLACE))
-    assert (llama.words, llama.prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
+    assert (llama.pattern, llama.space_prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
     for cut in (AT_BLANKS, pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS), pre_tokenizer_sequence()):
         found = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
-        assert dataclasses.replace(found, cut="none") == replaced
+        assert dataclasses.replace(found, pre_tokenizer="none") == replaced
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_rules_of_metaspace(scheme: str) -> None:
     for split, words in ((True, pre_tokenizers.METASPACE), (False, pre_tokenizers.SENTENCEPIECE)):
         found = of_characters(pre_tokenizer=METASPACE | {"prepend_scheme": scheme, "split": split})
-        assert (found.byte_level, found.words, found.prefix) == (False, words, SCHEMES[scheme])
-    bare = {"type": "Metaspace", "replacement": BLANK}
-    assert of_characters(pre_tokenizer=bare).prefix == "missing"
-    assert of_characters(pre_tokenizer=bare).words == pre_tokenizers.METASPACE
-    assert of_characters(pre_tokenizer=bare | {"add_prefix_space": False}).prefix == "never"
-    assert of_characters(pre_tokenizer=pre_tokenizer_sequence(bare | {"add_prefix_space": True})).prefix == "missing"
+        assert (found.byte_level, found.pattern, found.space_prefix) == (False, words, SCHEMES[scheme])
+    bare = {"type": "Metaspace", "replacement": SPACE_MARKER}
+    assert of_characters(pre_tokenizer=bare).space_prefix == "missing"
+    assert of_characters(pre_tokenizer=bare).pattern == pre_tokenizers.METASPACE
+    assert of_characters(pre_tokenizer=bare | {"add_prefix_space": False}).space_prefix == "never"
+    assert (
+        of_characters(pre_tokenizer=pre_tokenizer_sequence(bare | {"add_prefix_space": True})).space_prefix == "missing"
+    )
 
 
 def test_added_tokens_are_text_and_special_ones_are_not() -> None:
     told = [added("<x>"), added("<s>", 10, special=True), added("y", 11), added("</s>", 12, special=True)]
     found = rules(added_tokens=told)
-    assert (found.added, found.special, found.flagged) == (("<x>", "y"), {"<s>", "</s>"}, ())
+    assert (found.added_tokens, found.special_tokens, found.flagged_tokens) == (("<x>", "y"), {"<s>", "</s>"}, ())
     unknown = rules(added_tokens=told, model=model(unk_token="b"))
-    assert unknown.special == {"<s>", "</s>", "b"}
+    assert unknown.special_tokens == {"<s>", "</s>", "b"}
 
 
 @pytest.mark.parametrize("flag", ["single_word", "lstrip", "rstrip"])
 def test_added_tokens_that_are_more_than_their_bytes_are_named(flag: str) -> None:
     told = [added("<x>"), added("<y>", 10, **{flag: True}), added("<s>", 11, special=True, **{flag: True})]
-    assert rules(added_tokens=told).flagged == ("<y>",)
+    assert rules(added_tokens=told).flagged_tokens == ("<y>",)
 
 
 def test_added_tokens_with_blanks_that_are_rewritten_are_named() -> None:
-    names = [" x", f"x{BLANK}", "x"]
+    names = [" x", f"x{SPACE_MARKER}", "x"]
     for normalized, expected in ((True, tuple(names[:2])), (False, ())):
         told = [added(name, 9 + i, normalized=normalized) for i, name in enumerate(names)]
-        assert of_characters(normalizer=REPLACE, added_tokens=told).flagged == expected
-        assert rules(added_tokens=told).flagged == ()
+        assert of_characters(normalizer=REPLACE, added_tokens=told).flagged_tokens == expected
+        assert rules(added_tokens=told).flagged_tokens == ()
 
 
 LOWER = {"type": "Lowercase"}
@@ -353,7 +365,7 @@ REFUSED: dict[str, tuple[Content, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_done_exactly_is_refused(name: str) -> None:
     told, key = REFUSED[name]
-    refused(lambda: tokenizer_json.rules(completed(told), PLACE), key)
+    refused(lambda: tokenizer_rules.read_rules(completed(told), PLACE), key)
 
 
 # start_of()
@@ -386,7 +398,7 @@ STARTS: dict[str, tuple[Any, int | None]] = {
 @pytest.mark.parametrize("name", STARTS)
 def test_what_stands_before_a_text(name: str) -> None:
     told, expected = STARTS[name]
-    assert tokenizer_json.start_of(completed(content(post_processor=told)), PLACE) == expected
+    assert tokenizer_json.start_token_id(completed(content(post_processor=told)), PLACE) == expected
 
 
 def test_what_stands_before_a_text_is_what_tokenizers_puts_there() -> None:
@@ -395,7 +407,7 @@ def test_what_stands_before_a_text_is_what_tokenizers_puts_there() -> None:
         tokens = [("a", 0), ("Ġab", 4)]
         template = processors.TemplateProcessing(single=single, pair="$A $B", special_tokens=tokens)
         made.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
-        assert tokenizer_json.start_of(completed(json.loads(made.to_str())), PLACE) == start
+        assert tokenizer_json.start_token_id(completed(json.loads(made.to_str())), PLACE) == start
         assert made.encode("b").ids == ([] if start is None else [start]) + [1]
 
 
@@ -422,7 +434,8 @@ NO_STARTS: dict[str, Any] = {
 @pytest.mark.parametrize("name", NO_STARTS)
 def test_what_stands_elsewhere_is_refused(name: str) -> None:
     refused(
-        lambda: tokenizer_json.start_of(completed(content(post_processor=NO_STARTS[name])), PLACE), "post_processor"
+        lambda: tokenizer_json.start_token_id(completed(content(post_processor=NO_STARTS[name])), PLACE),
+        "post_processor",
     )
 
 
@@ -433,7 +446,7 @@ def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
     """A byte-level BPE with tokens behind its vocabulary, one of which stands before every text."""
     made = tokenizers.Tokenizer(models.BPE())
     made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = list(tokenizer.byte_characters().values())
+    alphabet = list(tokenizer.bytes_to_unicode().values())
     made.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
     told = json.loads(made.to_str())["model"] | changes
     size = max(told["vocab"].values()) + 1
@@ -473,8 +486,8 @@ CLIENTS: dict[str, Callable[[], Content]] = {
 @pytest.mark.parametrize("name", CLIENTS)
 def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: str) -> None:
     made = CLIENTS[name]()
-    given, ids = strings(), tokenizer_json.ids_of(made)
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.text(tokenizer_json.for_clients(made)))
+    given, ids = strings(), tokenizer_json.token_ids(made)
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
     expected = [found.ids for found in tokenizer_json.load(made).encode_batch(given)]
     got = [found.ids for found in app.encode_batch(given)]
     assert [(t, a, b) for t, a, b in zip(given, got, expected, strict=True) if a != b] == []
@@ -495,32 +508,32 @@ SPOKEN: dict[str, Callable[[], Content]] = {
 @pytest.mark.parametrize("name", SPOKEN)
 def test_a_special_token_that_a_text_becomes_is_refused(name: str) -> None:
     made = SPOKEN[name]()
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.text(tokenizer_json.for_clients(made)))
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
     special = {token["content"]: token["id"] for token in made["added_tokens"] if token["special"]}
     assert [t for t, i in special.items() if i in app.encode(t).ids]
-    refused(lambda: tokenizer_json.opened(made, PLACE), "a text becomes the special token")
+    refused(lambda: tokenizer_json.require_unreachable_special_tokens(made, PLACE), "a text becomes the special token")
 
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_special_tokens_that_no_text_becomes_are_taken(name: str) -> None:
-    tokenizer_json.opened(CLIENTS[name](), PLACE)
+    tokenizer_json.require_unreachable_special_tokens(CLIENTS[name](), PLACE)
 
 
 def test_the_unknown_token_is_what_a_text_becomes() -> None:
     made = completed(content(added_tokens=[added("<unk>", 0, special=True)], model=characters(unk_token="<unk>")))
-    tokenizer_json.opened(made, PLACE)
+    tokenizer_json.require_unreachable_special_tokens(made, PLACE)
 
 
 def test_tokenizers_alone_would_make_special_tokens_and_put_one_first() -> None:
     """Else the tests above would try nothing."""
     made = CLIENTS["special tokens first"]()
-    plain, ids = tokenizers.Tokenizer.from_str(tokenizer_json.text(made)), tokenizer_json.ids_of(made)
+    plain, ids = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(made)), tokenizer_json.token_ids(made)
     assert plain.encode("<|x|>").ids == [ids["<s>"], ids["<|x|>"]]
 
 
 def test_apps_get_the_same_text_of_ids() -> None:
     made = CLIENTS["holes"]()
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.text(tokenizer_json.for_clients(made)))
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
     for text in strings():
         assert app.decode(app.encode(text).ids) == text
 
@@ -529,7 +542,7 @@ def test_clients_of_bytes_get_two_simpler_files() -> None:
     made = CLIENTS["special tokens last"]()
     files = tokenizer_json.client_files(made)
     assert set(files) == {"tokenizer.json", "vocabulary.json", "merges.txt"}
-    assert files["tokenizer.json"].decode() == tokenizer_json.text(tokenizer_json.for_clients(made))
+    assert files["tokenizer.json"].decode() == tokenizer_json.serialize(tokenizer_json.for_clients(made))
     assert json.loads(files["vocabulary.json"]).items() >= made["model"]["vocab"].items()
     version, *lines, last = files["merges.txt"].decode().split("\n")
     assert (version, last) == ("#version: 0.2", "")
@@ -541,16 +554,16 @@ def test_clients_of_bytes_get_two_simpler_files() -> None:
 
 def test_texts_of_tokenizers_are_read_as_they_were_written() -> None:
     made = completed(content(model=characters()))
-    assert json.loads(tokenizer_json.text(made)) == made
-    assert BLANK in tokenizer_json.text(made) and tokenizer_json.text(made).endswith("}\n")
+    assert json.loads(tokenizer_json.serialize(made)) == made
+    assert SPACE_MARKER in tokenizer_json.serialize(made) and tokenizer_json.serialize(made).endswith("}\n")
 
 
 def test_ids_of_added_tokens_stand_beside_the_vocabulary() -> None:
     made = completed(content(added_tokens=[added("<x>", 7), added("ab", 3)]))
-    assert tokenizer_json.ids_of(made) == VOCAB | {"<x>": 7}
+    assert tokenizer_json.token_ids(made) == VOCAB | {"<x>": 7}
     assert made["model"]["vocab"] == VOCAB
 
 
 def test_what_tokenizers_does_not_read_is_refused() -> None:
     made = completed(content(decoder={"type": "Nothing"}))
-    refused(lambda: tokenizer_json.load(made, PLACE), "is no tokenizer")
+    refused(lambda: tokenizer_json.load(made, PLACE), "is not a valid tokenizer")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from autocomplete.common.errors import UserError
-from autocomplete.train import muon, training
+from autocomplete.train import training
 from autocomplete.train.settings import PretrainingSettings
 
 SETTINGS = PretrainingSettings(
@@ -97,7 +97,7 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 def test_muon_makes_every_matrix_of_a_layer_orthogonal() -> None:
     model = backbone()
-    optimizer = muon.Muon(1e-2)
+    optimizer = training.Muon(1e-2)
     optimizer.build(model.trainable_variables)
     by_adam = {v.path for v in model.trainable_variables if optimizer._should_use_adamw(v)}
     kernels = {v.path for v in model.trainable_variables if "kernel" in v.path}
@@ -115,7 +115,7 @@ def test_bfloat16_learns_what_float32_learns() -> None:
     for precision in ("float32", "mixed_bfloat16"):
         keras.utils.set_random_seed(3)
         model = backbone(precision)
-        optimizer = muon.Muon(1e-2)
+        optimizer = training.Muon(1e-2)
         optimizer.build(model.trainable_variables)
         step = training.compiled_step(model, optimizer)
         losses[precision] = [float(step(batch)) for _ in range(10)]

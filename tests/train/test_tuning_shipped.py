@@ -41,7 +41,7 @@ def settings() -> TuningSettings:
 
 
 def perplexity(preset: Path, text: str) -> float:
-    bpe = tokenizer.load(preset / tokenizer.FOLDER)
+    bpe = tokenizer.from_keras_folder(preset / tokenizer.FOLDER)
     tokens = np.array([1, *bpe.encode(text).ids], np.int32)[: WINDOWS * 257].reshape(WINDOWS, 257)
     with quiet():
         model = loading.load(preset).model

@@ -205,7 +205,7 @@ def by_keras(prompts: list[str]) -> list[str]:
 
     with quiet():
         model = loading.load(SHIPPED).model
-    bpe = tokenizer.load(SHIPPED / tokenizer.FOLDER)
+    bpe = tokenizer.from_keras_folder(SHIPPED / tokenizer.FOLDER)
     strings = tokenizer.token_bytes(tokenizer.read_vocabulary(SHIPPED / tokenizer.FOLDER, 1, 1).ids)
     rows = [[MODEL["start_token_id"], *bpe.encode(p).ids[-WINDOW:]] for p in prompts]
     lengths = np.array([len(r) for r in rows])

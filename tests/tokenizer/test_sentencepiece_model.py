@@ -9,7 +9,7 @@ import sentencepiece
 from conftest import TEXT
 
 from autocomplete.common.errors import UserError
-from autocomplete.tokenizer import sentencepieces
+from autocomplete.tokenizer import sentencepiece_model
 
 
 def trained(path: Path, **changes: Any) -> Path:
@@ -33,11 +33,11 @@ def trained(path: Path, **changes: Any) -> Path:
 )
 def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        sentencepieces.load(trained(tmp_path / sentencepieces.FILE, **changes))
+        sentencepiece_model.load(trained(tmp_path / sentencepiece_model.FILE, **changes))
 
 
 def test_pieces_of_the_user_are_whole(tmp_path: Path) -> None:
-    path = trained(tmp_path / sentencepieces.FILE, user_defined_symbols=["\n\n", "<turn>"], add_dummy_prefix=False)
-    original, made = sentencepiece.SentencePieceProcessor(model_file=str(path)), sentencepieces.load(path)
+    path = trained(tmp_path / sentencepiece_model.FILE, user_defined_symbols=["\n\n", "<turn>"], add_dummy_prefix=False)
+    original, made = sentencepiece.SentencePieceProcessor(model_file=str(path)), sentencepiece_model.load(path)
     for text in ("a\n\nb", "<turn>x", "x <turn> y\n\n\nz", "\n"):
         assert made.encode(text).ids == original.encode(text)

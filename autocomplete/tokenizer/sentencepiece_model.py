@@ -1,0 +1,96 @@
+"""SentencePiece models, as Llama 2, Mistral and Gemma have them, converted to tokenizer.json."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from sentencepiece import sentencepiece_model_pb2
+
+from autocomplete.common.errors import UserError
+from autocomplete.tokenizer import tokenizer_json
+from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
+
+FILE = "vocabulary.spm"  # in a KerasHub preset
+# ModelProto.SentencePiece.Type and TrainerSpec.ModelType of sentencepiece_model.proto.
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
+_BPE = 2
+
+
+def to_tokenizer_json(path: Path) -> dict[str, Any]:
+    """The tokenizer.json of a SentencePiece file.
+
+    Raises:
+      UserError: for a model other than BPE, and for one that normalizes texts.
+    """
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    _require_plain_bpe(path, proto)
+    ids = {piece.piece: index for index, piece in enumerate(proto.pieces)}
+    unk_token = next(piece.piece for piece in proto.pieces if piece.type == _UNKNOWN)
+    add_dummy_prefix = proto.normalizer_spec.add_dummy_prefix
+    flags = {_CONTROL: {"special": True}, _USER_DEFINED: {"normalized": True}}
+    added = [piece for piece in proto.pieces if piece.type in flags]
+    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == _NORMAL}
+    return {
+        "version": "1.0",
+        "added_tokens": [{"id": ids[p.piece], "content": p.piece} | flags[p.type] for p in added],
+        "normalizer": normalizer(add_dummy_prefix),
+        "pre_tokenizer": None,
+        "decoder": decoder(add_dummy_prefix),
+        "model": {
+            "type": "BPE",
+            "vocab": ids,
+            "merges": [list(pair) for pair in merges(scores)],
+            "unk_token": unk_token,
+            "fuse_unk": True,
+            "byte_fallback": bool(proto.trainer_spec.byte_fallback),
+        },
+    }
+
+
+def start_token(path: Path) -> str | None:
+    """The piece that begins a text; None if a SentencePiece file has none."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    index = proto.trainer_spec.bos_id
+    return str(proto.pieces[index].piece) if 0 <= index < len(proto.pieces) else None
+
+
+def normalizer(space_prefix: bool) -> dict[str, Any]:
+    """The normalizer that writes a space as "▁", and puts a "▁" before a text if `space_prefix` is true."""
+    prepend = [{"type": "Prepend", "prepend": SPACE_MARKER}] if space_prefix else []
+    replace = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARKER}
+    return {"type": "Sequence", "normalizers": [*prepend, replace]}
+
+
+def decoder(space_prefix: bool) -> dict[str, Any]:
+    """The decoder that undoes `normalizer` and byte fallback."""
+    replace = {"type": "Replace", "pattern": {"String": SPACE_MARKER}, "content": " "}
+    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if space_prefix else []
+    return {"type": "Sequence", "decoders": [replace, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]}
+
+
+def load(path: Path) -> tokenizers.Tokenizer:
+    """The tokenizer of a SentencePiece file; no text becomes a control piece."""
+    return tokenizer_json.load(tokenizer_json.complete(to_tokenizer_json(path), "", str(path)), str(path))
+
+
+def merges(scores: Mapping[str, float]) -> list[tuple[str, str]]:
+    """All pairs of pieces that form another piece, in the order in which SentencePiece merges: by the piece's score.
+
+    Args:
+      scores: the score of each normal piece.
+    """
+    pairs = (
+        (piece[:cut], piece[cut:])
+        for piece in sorted(scores, key=lambda piece: -scores[piece])
+        for cut in range(1, len(piece))
+    )
+    return [(left, right) for left, right in pairs if left in scores and right in scores]
+
+
+def _require_plain_bpe(path: Path, proto: Any) -> None:
+    if proto.trainer_spec.model_type != _BPE:
+        raise UserError(f"{path} is a SentencePiece model of another kind than BPE, the only one that can be converted")
+    spec = proto.normalizer_spec
+    if spec.precompiled_charsmap or spec.remove_extra_whitespaces:
+        raise UserError(f"{path} normalizes texts ({spec.name}); allowed: identity, without removing white space")
