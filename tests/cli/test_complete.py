@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, stage
 
 from autocomplete.cli import complete
 from autocomplete.common.errors import UserError
 from autocomplete.tflite import flatbuffer, linker
+from helpers.commands import stage
+from helpers.folders import ROOT
 
 
 @pytest.fixture(scope="module")

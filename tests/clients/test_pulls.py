@@ -14,17 +14,17 @@ from typing import Any
 
 import fsspec
 import pytest
-from conftest import ROOT
 from gto import api as gto
-from helpers.bundles import keys
-from helpers.releases import MODE, NAME, Producer, Remote, readdressed
-from helpers.servers import HOST, PASSWORD
-from helpers.world import World, world
 
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import registry, releases, versions
+from helpers.bundles import keys
+from helpers.folders import ROOT
+from helpers.releases import MODE, NAME, Producer, Remote, readdressed
+from helpers.servers import HOST, PASSWORD
+from helpers.world import World, world
 
 PAGE = (ROOT / "docs/app-team.md").read_text()
 KINDS = ("folder", "s3", "ssh", "http", "private")
@@ -238,7 +238,7 @@ def test_a_remote_that_keeps_silent_is_given_up(there: World) -> None:
     with socket.create_server((HOST, 0)) as silent:
         url = f"ssh://me@{HOST}:{silent.getsockname()[1]}/store"
         made = readdressed(there.producers["folder"], there.folder / "srv/silent", Remote(url), {"1.2.0": []})
-        code = "from stages.bundle import registry; registry._SILENCE_S = 2; from stages import pull; "
+        code = "from autocomplete.release import registry; registry._SILENCE_S = 2; from autocomplete.cli import pull; "
         code += f"pull.config.command(lambda _: pull.run(pull.parse([{str(made.hub)!r}, {MODE!r}])))"
         done = there.run(sys.executable, "-c", code)
     assert done.returncode == 1

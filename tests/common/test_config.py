@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, stage
+
+from helpers.commands import stage
+from helpers.folders import ROOT
 
 PROBE = """
 import json, sys
 from dataclasses import asdict
-from stages import config
+from autocomplete.common import config
 from stages.convert import ConvertSettings
 config.main("convert", ConvertSettings, lambda s: print(json.dumps(asdict(s))))
 """

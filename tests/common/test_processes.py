@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import os, time
-from stages import processes
+from autocomplete.common import processes
 
 if __name__ == "__main__":
     beside = processes.pool(2, time.sleep, (0,), forked={forked})

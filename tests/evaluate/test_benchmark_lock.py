@@ -14,8 +14,8 @@ from autocomplete.evaluate import benchmark_lock
 WORKER = """
 import sys, time
 from pathlib import Path
-from stages.measure import alone
-with alone.alone():
+from autocomplete.evaluate import benchmark_lock
+with benchmark_lock.alone():
     began = time.time(); time.sleep(0.3)
     Path(sys.argv[1]).write_text(f"{began} {time.time()}")
 """

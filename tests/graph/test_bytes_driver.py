@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, bytes_driver_of
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import portable as rules
@@ -15,6 +14,8 @@ from autocomplete.evaluate import targets
 from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker, signatures
+from helpers.toy_models import bytes_driver_of
+from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 GREEDY = tokens_model.Sampling()
 INT32 = np.iinfo(np.int32)

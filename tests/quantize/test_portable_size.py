@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import gpt2_vocabulary
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
@@ -13,6 +12,7 @@ from autocomplete.model import folding
 from autocomplete.model.decoder import Weights
 from autocomplete.model.families import gpt2
 from autocomplete.tflite import flatbuffer, linker
+from helpers.vocabularies import gpt2_vocabulary
 
 ALLOWED = 2_000_000
 CONFIG = {

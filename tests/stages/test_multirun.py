@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
-from conftest import ROOT, stage
+from helpers.commands import stage
+from helpers.folders import ROOT
 
 PROBE = """
-from stages import config
+from autocomplete.common import config
 from stages.quantize import QuantizeSettings
 config.main("quantize", QuantizeSettings, lambda s: print(f"made {s.mode}"))
 """
