@@ -1,20 +1,22 @@
 """Published vocabularies."""
 
+import gzip
 import json
-from pathlib import Path
-from typing import Any
 
-import pytest
+from autocomplete.tokenizer import tokenizer
+from helpers.folders import ROOT
+
+GPT2 = ROOT / "tests/published/gpt2_bpe"
 
 
-def gpt2_vocabulary() -> Any:
-    """GPT-2's published vocabulary, which lies beside the project and is no part of it."""
-    from autocomplete.tokenizer import tokenizer
+def gpt2_file(name: str) -> bytes:
+    """One of the two files that OpenAI published with GPT-2: encoder.json, vocab.bpe."""
+    return gzip.decompress((GPT2 / f"{name}.gz").read_bytes())
 
-    found = [p / "shared/data/gpt2_bpe" for p in Path(__file__).parents if (p / "shared/data/gpt2_bpe").is_dir()]
-    if not found:
-        pytest.skip("shared/data/gpt2_bpe is absent: GPT-2's published vocabulary is not part of the project")
-    ids = json.loads((found[0] / "encoder.json").read_text())
-    lines = (found[0] / "vocab.bpe").read_text().split("\n")[1:]
+
+def gpt2_vocabulary() -> tokenizer.Vocabulary:
+    """GPT-2's published vocabulary."""
+    ids = json.loads(gpt2_file("encoder.json"))
+    lines = gpt2_file("vocab.bpe").decode().split("\n")[1:]
     end = ids[tokenizer.END_OF_TEXT]
     return tokenizer.Vocabulary(ids, [(a, b) for a, b in (line.split(" ") for line in lines if line)], end, end)
