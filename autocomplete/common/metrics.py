@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from autocomplete.common.errors import UserError
 
-UP, DOWN = "up", "down"
+UP: Final = "up"
+DOWN: Final = "down"
 
 
 @dataclass(frozen=True)

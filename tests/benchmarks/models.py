@@ -1,5 +1,6 @@
 """The models of the benchmark: GPT-2 base, random weights, one vocabulary, made by us and by each peer."""
 
+import gzip
 import json
 import os
 import re
@@ -98,14 +99,11 @@ def _stage(name: str) -> list[str]:
 
 
 def _published_vocabulary(work: Path) -> list[str]:
-    """The setting for GPT-2's own vocabulary, where its files are at hand: encoder.json and vocab.bpe."""
-    published = ROOT.parent / "shared/data/gpt2_bpe"
-    if not published.exists():
-        return []
-    folder = work / "vocabulary"
+    """The setting for GPT-2's own vocabulary."""
+    published, folder = HERE.parent / "published/gpt2_bpe", work / "vocabulary"
     folder.mkdir(exist_ok=True)
-    shutil.copyfile(published / "encoder.json", folder / "vocabulary.json")
-    shutil.copyfile(published / "vocab.bpe", folder / "merges.txt")
+    for theirs, ours in {"encoder.json": "vocabulary.json", "vocab.bpe": "merges.txt"}.items():
+        (folder / ours).write_bytes(gzip.decompress((published / f"{theirs}.gz").read_bytes()))
     return ["author.random.vocabulary=vocabulary"]
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 
 sys.path.insert(0, "tests")
-from conftest import make_toy
 from helpers import repositories
 from helpers.repositories import Repository, ran
+from helpers.toys import make_toy
 
 MODES = ("float32", "float16", "dynamic_range", "full_integer")
 LENGTHS = (48, 40)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import absent
 
 from autocomplete.bundle import android, manifest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
+from helpers.environments import absent
 
 # Debian's packages of what the tests call or read (.ci/run installs them).
 PACKAGES = {

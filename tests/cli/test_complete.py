@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, stage
-from helpers.commands import refused, requested
 
 from autocomplete.cli import complete
 from autocomplete.tflite import flatbuffer, linker
+from helpers.commands import refused, requested, stage
+from helpers.folders import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, stage
-from helpers.commands import refused, requested
 
 from autocomplete.bundle import integrity
 from autocomplete.cli import demo
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import write_json
 from autocomplete.page import page, site
+from helpers.commands import refused, requested, stage
+from helpers.folders import ROOT
 
 
 def bundle(folder: Path, mode: str) -> Path:

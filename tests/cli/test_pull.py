@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from helpers.commands import refused, requested
 
 from autocomplete.cli import pull
 from autocomplete.release.versions import Wanted
+from helpers.commands import refused, requested
 
 
 def test_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, stage
-from helpers.bundles import keys
-from helpers.projects import MODES, Project
 
 from autocomplete.bundle import signature
 from autocomplete.cli import release, verify
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.release import record
+from helpers.bundles import keys
+from helpers.commands import stage
+from helpers.folders import ROOT
+from helpers.projects import MODES, Project
 
 
 def visible(project: Project) -> tuple[set[str], dict[str, object]]:

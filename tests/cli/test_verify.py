@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import stage
-from helpers.bundles import keys
 
 from autocomplete.bundle import integrity, manifest, signature
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import write_json
 from autocomplete.release import archives, stamp
+from helpers.bundles import keys
+from helpers.commands import stage
 
 CORRUPTIONS = 1200
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from helpers import repositories
 from helpers.repositories import Repository
 

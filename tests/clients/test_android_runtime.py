@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, PROMPTS, Toy, driver, isolated, quantized, settings
 
 from autocomplete.evaluate import contracts
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, linker
+from helpers.environments import isolated
+from helpers.modes import MODES, settings
+from helpers.toy_models import driver, quantized
+from helpers.toys import PROMPTS, Toy
 
 # setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
 PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")

@@ -14,12 +14,14 @@ import litert_lm
 import numpy as np
 import pytest
 import yaml
-from conftest import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer, keras_greedy, steps
 
 from autocomplete.bundle import litertlm
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer
+from helpers.greedy import keras_greedy
+from helpers.toy_models import steps
+from helpers.toys import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 GREEDY = litert_lm.SamplerConfig(top_k=1)
@@ -71,7 +73,7 @@ def ids(toy: Toy, prompt: str) -> list[int]:
 
 
 def prompts(toy: Toy) -> list[str]:
-    """The prompts of conftest, and beginnings of a text of each of LENGTHS."""
+    """PROMPTS, and beginnings of a text of each of LENGTHS."""
     text = toy.bpe.encode(" ".join(TEXT[1].split())).ids
     return [*PROMPTS, *(toy.bpe.decode(text[:n]) for n in LENGTHS)]
 

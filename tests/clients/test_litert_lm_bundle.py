@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-from conftest import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, keras_greedy
 from test_litert_lm import answer, engine, ids
 
 from autocomplete.bundle import manifest
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
 from autocomplete.runtime import interpreters, tokens_model
+from helpers.greedy import keras_greedy
+from helpers.toys import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy
 
 
 def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, absent
-from helpers.bundles import keys
-from helpers.releases import MODE, RELEASES, plain
-from helpers.servers import HOST, PASSWORD, USER, free_port, nginx
 
 from autocomplete.bundle import integrity
 from autocomplete.cli import pull, verify
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import download, registry
+from helpers.bundles import keys
+from helpers.environments import absent
+from helpers.folders import ROOT
+from helpers.releases import MODE, RELEASES, plain
+from helpers.servers import HOST, PASSWORD, USER, free_port, nginx
 
 PAGE = (ROOT / "docs/app-team/README.md").read_text()
 

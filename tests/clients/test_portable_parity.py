@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tokenizers
-from conftest import authored, gpt2_vocabulary
-from helpers import texts
 
 from autocomplete.common.native_log import quiet
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
+from helpers import texts
+from helpers.toys import authored
+from helpers.vocabularies import gpt2_vocabulary
 
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 SIZE = 1024  # bytes: the strings are shorter

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, Toy, isolated, quantized
 
 from autocomplete.runtime import bytes_model, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
+from helpers.environments import isolated
+from helpers.toy_models import quantized
+from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, Toy
 
 # each with the NumPy that it was built for
 RUNTIMES = {

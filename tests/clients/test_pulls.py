@@ -14,17 +14,17 @@ from typing import Any
 
 import fsspec
 import pytest
-from conftest import ROOT
 from gto import api as gto
-from helpers.bundles import keys
-from helpers.releases import MODE, NAME, Producer, Remote, readdressed
-from helpers.servers import HOST, PASSWORD
-from helpers.world import World, world
 
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import registry, releases, versions
+from helpers.bundles import keys
+from helpers.folders import ROOT
+from helpers.releases import MODE, NAME, Producer, Remote, readdressed
+from helpers.servers import HOST, PASSWORD
+from helpers.world import World, world
 
 PAGE, TROUBLES = ((ROOT / f"docs/app-team/{n}.md").read_text() for n in ("README", "troubleshooting"))
 KINDS = ("folder", "s3", "ssh", "http", "private")

@@ -15,7 +15,6 @@ import litert_lm
 import numpy as np
 import pytest
 import tokenizers
-from helpers import texts
 
 from autocomplete.bundle import litertlm
 from autocomplete.common.native_log import quiet
@@ -23,6 +22,7 @@ from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
 from autocomplete.tokenizer.tokenizer_json import client_files
+from helpers import texts
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 PRESET = Path("artifacts/presets/pydoc_gpt2")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import ai_edge_litert
 import pytest
-from conftest import Toy, kept
-from helpers.toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 
 from autocomplete.bundle import usage
+from helpers.folders import kept
+from helpers.toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
+from helpers.toys import Toy
 
 
 @pytest.fixture(scope="module", params=FORMS | QUANTIZED)

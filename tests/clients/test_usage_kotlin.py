@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPT_BYTES, PROMPTS, Toy
-from helpers.toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 
 from autocomplete.bundle import usage
 from autocomplete.runtime.bytes_model import last_characters
+from helpers.toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
+from helpers.toys import PROMPT_BYTES, PROMPTS, Toy
 
 KOTLIN = Path(__file__).with_name("kotlin")
 COMPILER = "kotlin-compiler@2.4.20"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, stage
+
+from helpers.commands import stage
+from helpers.folders import ROOT
 
 PROBE = """
 import json, sys

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from conftest import Toy
 
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
+from helpers.toys import Toy
 
 
 def test_jsonl_and_plain_text(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import re
 
-from conftest import TEXT, Toy
-
 from autocomplete.evaluate import context
+from helpers.toys import TEXT, Toy
 
 
 def test_as_many_words_as_fit_and_not_one_more(toy: Toy) -> None:

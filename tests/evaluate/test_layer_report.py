@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import TEXT, Toy, settings
 
 from autocomplete.data import evaluation_text
 from autocomplete.evaluate import layer_report
 from autocomplete.quantize import recipes
 from autocomplete.tflite import flatbuffer
+from helpers.modes import settings
+from helpers.toys import TEXT, Toy
 from stages import layers as stage
 
 MATRICES = ("qkv", "attention_output", "feedforward_up", "feedforward_down")

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPTS, Toy, bytes_driver_of, subject_of
 
 from autocomplete.evaluate import checks
 from autocomplete.evaluate import portable as rules
 from autocomplete.evaluate.mode_files import Subject
 from autocomplete.tflite import flatbuffer, linker
+from helpers.toy_models import bytes_driver_of, subject_of
+from helpers.toys import PROMPTS, Toy
 
 GIVEN = [p.encode() for p in PROMPTS]
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import Toy, quantized
 
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import targets
 from autocomplete.tflite import flatbuffer, linker
+from helpers.toy_models import quantized
+from helpers.toys import Toy
 
 
 @pytest.fixture(scope="module")

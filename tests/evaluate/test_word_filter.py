@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Toy, stage, subject_of
 
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
 from autocomplete.evaluate import checks, word_filter
 from autocomplete.tokenizer import tokenizer
+from helpers.commands import stage
+from helpers.folders import ROOT
+from helpers.toy_models import subject_of
+from helpers.toys import Toy
 
 RUDE = "wtf"
 

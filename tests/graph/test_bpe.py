@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tokenizers
-from conftest import PROMPTS, Toy, gpt2_vocabulary
 
 from autocomplete.graph import bpe, bpe_tables, bpe_words
 from autocomplete.tokenizer import pre_tokenizers, tokenizer
+from helpers.toys import PROMPTS, Toy
+from helpers.vocabularies import gpt2_vocabulary
 
 SIZE = 200
 PIECES = [

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, bytes_driver_of
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import portable as rules
@@ -15,6 +14,8 @@ from autocomplete.evaluate import targets
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker, signatures
+from helpers.toy_models import bytes_driver_of
+from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 GREEDY = tokens_model.Sampling()
 INT32 = np.iinfo(np.int32)
@@ -81,7 +82,7 @@ def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, le
         limits = bytes_driver.Limits(loop, window, PROMPT_BYTES)
         made = {
             "portable": bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits),
-            "tokens": drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.ends, loop),
+            "tokens": drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, loop),
         }
     for name, driver in made.items():
         flatbuffer.write(linker.link(driver, flatbuffer.read(paths["core"])), paths[name])
@@ -89,8 +90,8 @@ def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, le
     generate = tokens_model.interpreted(interpreters.litert(paths["tokens"], 1))
     sizes = set()
     for prompt in (TEXT[i][:length] for i in range(3) for length in range(1, PROMPT_BYTES, 9)):
-        ids = [toy.vocabulary.start, *toy.bpe.encode(prompt).ids[-window:]]
-        new = b"".join(toy.vocabulary.pieces[i] for i in generate(ids, sequence, GREEDY)[len(ids) :])
+        ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids[-window:]]
+        new = b"".join(toy.vocabulary.token_bytes[i] for i in generate(ids, sequence, GREEDY)[len(ids) :])
         answer = proceed(prompt.encode(), sequence, GREEDY, False)
         assert answer == new.decode(errors="ignore").encode()
         sizes.add(len(answer))

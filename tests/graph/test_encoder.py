@@ -15,8 +15,6 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 import tokenizers
-from conftest import TEXT, kept
-from helpers import odd_texts
 from tokenizers import models, normalizers, trainers
 
 from autocomplete.common.errors import UserError
@@ -25,6 +23,9 @@ from autocomplete.graph import bpe_tables, encoder
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, skeleton
 from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer, tokenizer_json
+from helpers import odd_texts
+from helpers.folders import kept
+from helpers.toys import TEXT
 
 SIZE, COUNT, SPLICED = odd_texts.LONGEST, 1500, 250
 BLANK = pre_tokenizers.SPACE_MARKER

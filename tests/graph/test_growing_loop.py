@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHUNK, SEQUENCE, Toy, keras_greedy
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import drivers, growing_loop
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, linker
+from helpers.greedy import keras_greedy
+from helpers.toys import CHUNK, SEQUENCE, Toy
 
 Generate = Callable[..., tuple[list[int], int]]
 

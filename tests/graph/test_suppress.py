@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy, driver, keras_greedy
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import drivers, growing_loop
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
+from helpers.greedy import keras_greedy
+from helpers.toy_models import driver
+from helpers.toys import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy
 
 LETTERS = b"eEtT"
 LENGTHS = growing_loop.Lengths(SEQUENCE, CHUNK, 4)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import Toy, gpt2_vocabulary
 
 from autocomplete.graph import bpe_tables, token_bytes, utf8
+from helpers.toys import Toy
+from helpers.vocabularies import gpt2_vocabulary
 
 ROOM = 64
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy, bytes_driver_of, driver, gpt2_vocabulary
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import drivers, growing_loop, token_bytes, token_healing
 from autocomplete.runtime import bytes_model, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
+from helpers.toy_models import bytes_driver_of, driver
+from helpers.toys import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy
+from helpers.vocabularies import gpt2_vocabulary
 
 Begun = tuple[int, int, set[int]]
 ROOM = 50

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROMPT_BYTES, SEQUENCE, SLOTS, WINDOW, Toy, steps
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -15,6 +14,8 @@ from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
 from autocomplete.tokenizer import tokenizer, tokenizer_json
+from helpers.toy_models import steps
+from helpers.toys import PROMPT_BYTES, SEQUENCE, SLOTS, WINDOW, Toy
 from stages import validate
 
 FILTER = {

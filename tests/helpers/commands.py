@@ -1,13 +1,23 @@
 """The command line, as a user's words reach a verb."""
 
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from autocomplete.cli import main
+from helpers.folders import ROOT
+
+
+def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m` with a module and its arguments."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def requested(monkeypatch: pytest.MonkeyPatch, verb: ModuleType, arguments: list[str]) -> Any:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import SLOTS, TEXT, Toy
 
 from autocomplete.common.native_log import quiet
+from helpers.toys import SLOTS, TEXT, Toy
 
 CONTEXT = 96
 WINDOW = 11  # less than a text and no multiple of a chunk
@@ -77,7 +77,7 @@ FAMILIES = {
 
 
 def build(family: Family, folder: Path) -> Toy:
-    """A toy of a family in a folder, as `Toy` of conftest is one of GPT-2."""
+    """Writes a toy of a family into a folder, as `make_toy` does one of GPT-2."""
     import keras_hub
 
     from autocomplete.model import families

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import Toy
 from safetensors.numpy import save_file
 
 from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
 from autocomplete.tokenizer import tokenizer
+from helpers.toys import Toy
 
 Arrays = dict[str, np.ndarray]
 

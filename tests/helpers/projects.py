@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
-from helpers.bundles import keys
 
 from autocomplete.bundle import manifest
 from autocomplete.common.files import read_json
+from helpers.bundles import keys
+from helpers.folders import ROOT
 
 MODES = {"float32": "autocomplete-float32", "dynamic_range": "autocomplete-dynamic-range"}
 IDENTITY = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}

@@ -14,8 +14,9 @@ import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conftest import absent
 from filelock import FileLock
+
+from helpers.environments import absent
 
 WORKERS = Path(__file__).parent / "workers"
 # gguf and accelerate: transformers asks for them where it reads a GGUF file
@@ -41,7 +42,7 @@ def llama_cpp_libraries() -> Path:
     """The folder with the shared libraries of llama.cpp, as npm's node-llama-cpp ships them for CPUs."""
     name = _PLATFORMS.get(platform.machine())
     if name is None:
-        absent(f"llama.cpp is not prebuilt for {platform.machine()} (node-llama-cpp, tests/references.py)")
+        absent(f"llama.cpp is not prebuilt for {platform.machine()} (node-llama-cpp, tests/helpers/references.py)")
     package = f"@node-llama-cpp/{name}@{LLAMA_CPP}"
     folder = _made("llama.cpp", [package], functools.partial(_unpack_llama_cpp, package))
     return folder / f"package/bins/{name}"

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conftest import ROOT
 from gto import api as gto
 
 from autocomplete.bundle import manifest
 from autocomplete.common.files import read_json, write_json
+from helpers.folders import ROOT
 
 MODE, NAME = "float32", "autocomplete-float32"
 BUNDLES = Path("releases/bundles")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from conftest import ROOT, TEXT, Toy
 
 from autocomplete.common.files import tree_sha256
+from helpers.folders import ROOT
+from helpers.toys import TEXT, Toy
 
 TINY = {
     "windows": 2,
@@ -35,7 +36,8 @@ class Repository:
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         identity = {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        return os.environ | identity | {"PATH": path, "FAKE_LOG": str(self.folder.with_name("ran.log"))}
+        log = str(self.folder.with_name("ran.log"))
+        return os.environ | identity | {"PATH": path, "DVC_TEST": "true", "FAKE_LOG": log}
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-from conftest import absent
+
+from helpers.environments import absent
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "reader", "open-sesame"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, absent, isolated, quantized
 
 from autocomplete.bundle import manifest, usage
 from autocomplete.common.native_log import quiet
@@ -19,6 +18,9 @@ from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_
 from autocomplete.runtime import bytes_model, interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
 from autocomplete.tokenizer import tokenizer, tokenizer_json
+from helpers.environments import absent, isolated
+from helpers.toy_models import quantized
+from helpers.toys import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 ODD = [
     "",

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ROOT
+from autocomplete.common.files import tree_sha256
+from helpers.folders import ROOT
 from helpers.releases import BUNDLES, MODE, NAME, RELEASES, Producer, Remote, producer, readdressed, release
 from helpers.servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, sshd
-
-from autocomplete.common.files import tree_sha256
 
 
 @dataclass(frozen=True)

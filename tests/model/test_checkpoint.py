@@ -6,7 +6,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import Toy
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.native_log import quiet
@@ -14,6 +13,7 @@ from autocomplete.model import checkpoint
 from autocomplete.presets import loading, presets
 from autocomplete.presets.settings import Dimensions
 from autocomplete.tokenizer import tokenizer
+from helpers.toys import Toy
 
 
 def test_variables_are_those_of_keras(toy: Toy) -> None:

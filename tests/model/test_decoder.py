@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy, keras_greedy, subject_of
 
 from autocomplete.evaluate import checks, keras_reference
 from autocomplete.runtime import compiled, interpreters
+from helpers.greedy import keras_greedy
+from helpers.toy_models import subject_of
+from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy
 
 
 @pytest.fixture(scope="module", params=["interpreter", "compiled"])

@@ -6,8 +6,6 @@ from typing import Any
 import keras_hub
 import numpy as np
 import pytest
-from conftest import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy, driver, keras_greedy, settings, steps
-from helpers.families import FAMILIES, quietly
 from sentencepiece import SentencePieceProcessor
 
 from autocomplete.common.native_log import quiet
@@ -19,6 +17,11 @@ from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import sentencepiece_model, tokenizer
+from helpers.families import FAMILIES, quietly
+from helpers.greedy import keras_greedy
+from helpers.modes import settings
+from helpers.toy_models import driver, steps
+from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 # KerasHub 0.31's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
 # other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.

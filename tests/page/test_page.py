@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import absent
 
 from autocomplete.bundle import usage
 from autocomplete.common.errors import UserError
 from autocomplete.page import page, site
+from helpers.environments import absent
 
 MANIFEST: dict[str, Any] = {
     "title": "Toy",

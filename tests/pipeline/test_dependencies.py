@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from helpers import imports
 
 STAGES = yaml.safe_load((imports.ROOT / "dvc.yaml").read_text())["stages"]

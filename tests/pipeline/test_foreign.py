@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, TEXT, Toy, stage
-from helpers.families import FAMILIES, quietly
-from helpers.hf_folders import write
-from helpers.repositories import TINY
 from safetensors.numpy import load_file, save_file
 
 from autocomplete.common.files import read_json
 from autocomplete.tokenizer import tokenizer
 from autocomplete.tokenizer.pre_tokenizers import pre_tokenizer
+from helpers.commands import stage
+from helpers.families import FAMILIES, quietly
+from helpers.folders import ROOT
+from helpers.hf_folders import write
+from helpers.repositories import TINY
+from helpers.toys import TEXT, Toy
 
 FLAVOURS = {
     "core.tflite",

@@ -15,12 +15,13 @@ import time
 import psutil
 import pytest
 import yaml
-from conftest import Toy, stage
-from helpers import repositories
-from helpers.repositories import Repository, ran
 
 from autocomplete.common.files import tree_sha256
 from autocomplete.page import page as web_page
+from helpers import repositories
+from helpers.commands import stage
+from helpers.repositories import Repository, ran
+from helpers.toys import Toy
 from stages import validate
 
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]

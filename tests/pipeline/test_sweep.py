@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from helpers import repositories, servers
 from helpers.repositories import Repository
 

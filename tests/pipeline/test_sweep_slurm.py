@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from helpers import cluster, repositories
 from helpers.cluster import Cluster
 from helpers.repositories import Repository

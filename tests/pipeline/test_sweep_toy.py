@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import Toy
 from helpers import repositories
+from helpers.toys import Toy
 
 
 def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:

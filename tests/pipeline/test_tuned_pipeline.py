@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEXT, Toy
-from helpers import repositories
-from helpers.repositories import Repository
 
 from autocomplete.common.files import tree_sha256
+from helpers import repositories
+from helpers.repositories import Repository
+from helpers.toys import TEXT, Toy
 
 TUNED = ["-S", "use.author=finetune", "-S", "author.text=my_texts/"]
 SMALL = {"context": 24, "batch": 4, "steps": 30, "learning_rate": 1e-2, "warmup": 3, "checkpoint_every": 10}

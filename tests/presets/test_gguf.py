@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import sentencepiece
 import tokenizers
-from helpers import families, ggufs
-from helpers.ggufs import ARCHITECTURES, File
 from tokenizers import Regex, decoders, models, normalizers
 
 from autocomplete.common.errors import UserError
 from autocomplete.presets import gguf_model, gguf_tokenizer
 from autocomplete.tokenizer import pre_tokenizers
+from helpers import families, ggufs
+from helpers.ggufs import ARCHITECTURES, File
 
 KINDS = gguf.GGMLQuantizationType
 UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own

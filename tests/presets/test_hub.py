@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Toy
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.presets import hub, presets
 from autocomplete.presets.settings import Hub, Pin
+from helpers.folders import ROOT
+from helpers.toys import Toy
 
 COMMIT, EARLIER = "c0ffee" * 6 + "beef", "0ddba11" * 5 + "abcde"
 TOKEN = "hf_secretsecretsecretsecretsecretsecret"

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PROMPTS, Toy
-from helpers.families import FAMILIES, quietly
-from helpers.hf_folders import write
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
@@ -19,6 +16,9 @@ from autocomplete.model import families
 from autocomplete.presets import loading, presets
 from autocomplete.presets.settings import Pin
 from autocomplete.tokenizer import tokenizer
+from helpers.families import FAMILIES, quietly
+from helpers.hf_folders import write
+from helpers.toys import PROMPTS, Toy
 from stages import author
 
 # KerasHub's toys by transformers' names of model types

@@ -1,11 +1,11 @@
 """A model with more embeddings than its tokenizer has ids can say these ids alone."""
 
 import numpy as np
-from conftest import Toy
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import keras_reference
 from autocomplete.presets import keras_import, loading
+from helpers.toys import Toy
 
 
 def test_a_keras_preset_is_cut_to_its_tokenizer(toy: Toy) -> None:

@@ -17,6 +17,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+
+from autocomplete.common.errors import UserError
+from autocomplete.presets import huggingface, keras_import, loading, model_types, transformers_config
 from helpers import odd_folders
 from helpers.odd_folders import (
     CONFIG,
@@ -62,10 +66,6 @@ from helpers.odd_folders import (
     without,
     written,
 )
-from safetensors.numpy import load_file
-
-from autocomplete.common.errors import UserError
-from autocomplete.presets import huggingface, keras_import, loading, model_types, transformers_config
 
 pytestmark = pytest.mark.timeout(60)
 

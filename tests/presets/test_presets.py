@@ -7,13 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, Toy, stage
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.data import evaluation_text
 from autocomplete.presets import hub, loading, presets
 from autocomplete.presets.settings import Hub, Pin
+from helpers.commands import stage
+from helpers.folders import ROOT
+from helpers.toys import Toy
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 

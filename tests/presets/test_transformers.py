@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CHUNK, SLOTS, TEXT
-from helpers import odd_texts, references
 
 from autocomplete.common.files import read_json
 from autocomplete.common.native_log import quiet
@@ -19,6 +17,8 @@ from autocomplete.presets.settings import DESCRIPTION
 from autocomplete.runtime import compiled
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
+from helpers import odd_texts, references
+from helpers.toys import CHUNK, SLOTS, TEXT
 from stages import author
 
 # Of tests/helpers/workers/transformers_toys.py: transformers' model_type, and what is special about it.

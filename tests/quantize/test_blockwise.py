@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from conftest import SLOTS, Toy, settings, steps
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import core
 from autocomplete.quantize import blockwise, recipes
 from autocomplete.runtime import compiled
 from autocomplete.tflite import flatbuffer
+from helpers.modes import settings
+from helpers.toy_models import steps
+from helpers.toys import SLOTS, Toy
 
 TINY = {"zero": 0.0, "below float16": 1e-12, "subnormal": 2e-5, "least normal": 4.3e-4}
 

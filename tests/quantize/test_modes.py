@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import qtyping
-from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, TEXT, Toy, quantized, settings, steps
 
 from autocomplete.data import evaluation_text
 from autocomplete.quantize import calibration, recipes
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker, matmul_names
+from helpers.modes import MODES, settings
+from helpers.toy_models import quantized, steps
+from helpers.toys import PROMPTS, SEQUENCE, SLOTS, TEXT, Toy
 
 INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
 

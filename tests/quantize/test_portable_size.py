@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from conftest import gpt2_vocabulary
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
@@ -12,6 +11,7 @@ from autocomplete.model import folding
 from autocomplete.model.decoder import Weights
 from autocomplete.model.families import gpt2
 from autocomplete.tflite import flatbuffer, linker
+from helpers.vocabularies import gpt2_vocabulary
 
 ALLOWED = 2_000_000
 CONFIG = {

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import settings
 
 from autocomplete.common.errors import UserError
 from autocomplete.quantize import recipes, sensitivity
+from helpers.modes import settings
 
 FURTHER = settings("int4_block32_rtn")["recipe"]
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import settings
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import core, drivers, fixed_loop, growing_loop
@@ -16,6 +15,7 @@ from autocomplete.model.families import gpt2
 from autocomplete.quantize import recipes
 from autocomplete.runtime import compiled, interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker
+from helpers.modes import settings
 
 LENGTHS = growing_loop.Lengths(32, 16)
 BITS = {

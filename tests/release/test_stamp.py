@@ -4,12 +4,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers.bundles import keys
 
 from autocomplete.bundle import manifest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.release import stamp
+from helpers.bundles import keys
 
 LABEL = stamp.Stamp("1.2.0", "b" * 40, "org.example.keyboard")
 

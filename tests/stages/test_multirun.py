@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from conftest import ROOT, stage
+from helpers.commands import stage
+from helpers.folders import ROOT
 
 PROBE = """
 from autocomplete.common import config

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import stage
 
 from autocomplete.common.native_log import quiet
 from autocomplete.data import evaluation_text
 from autocomplete.data.corpus import CorpusSettings
 from autocomplete.presets import loading, presets
 from autocomplete.train.settings import BatchSettings, Phase
+from helpers.commands import stage
 from stages import pretrain
 
 SETTINGS = pretrain.PretrainSettings(

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Toy
-from helpers.bundles import FILTER
 
 from autocomplete.bundle import card
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
 from autocomplete.presets.settings import Dimensions
+from helpers.bundles import FILTER
+from helpers.toys import Toy
 from stages import author, convert, quantize, summary, validate
 
 DEFAULTS: dict[str, Any] = {

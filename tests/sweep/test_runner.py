@@ -9,10 +9,10 @@ import termios
 from pathlib import Path
 
 import pytest
-from helpers import repositories
 
 from autocomplete.sweep import records, runner, snapshot
 from autocomplete.sweep.jobs import Job
+from helpers import repositories
 
 # DVC and a stage live on when their worker is killed
 ORPHAN = """

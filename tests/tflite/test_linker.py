@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy, driver, keras_greedy, quantized, settings, steps
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.native_log import quiet
@@ -15,6 +14,10 @@ from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
+from helpers.greedy import keras_greedy
+from helpers.modes import MODES, settings
+from helpers.toy_models import driver, quantized, steps
+from helpers.toys import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy
 
 
 def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:

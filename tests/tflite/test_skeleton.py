@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODES, SLOTS, Toy, quantized, steps
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import core
 from autocomplete.tflite import edit, flatbuffer
+from helpers.modes import MODES
+from helpers.toy_models import quantized, steps
+from helpers.toys import SLOTS, Toy
 
 
 def operators(model: Any, signature: str) -> list[tuple[str, Any]]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import tokenizers
-from conftest import TEXT
-from helpers import odd_texts
 
 from autocomplete.graph import bpe_words
 from autocomplete.tokenizer import pre_tokenizers, tokenizer
 from autocomplete.tokenizer.pre_tokenizers import DIGITS, GPT2, LLAMA3, QWEN
+from helpers import odd_texts
+from helpers.toys import TEXT
 
 Step = dict[str, Any]
 Steps = tuple[str, ...]

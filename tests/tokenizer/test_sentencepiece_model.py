@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import sentencepiece
-from conftest import TEXT
 
 from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import sentencepiece_model
+from helpers.toys import TEXT
 
 
 def trained(path: Path, **changes: Any) -> Path:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import tokenizers
-from conftest import TEXT
-from helpers import odd_texts
 from tokenizers import models, processors, trainers
 
 from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json, tokenizer_rules
 from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
+from helpers import odd_texts
+from helpers.toys import TEXT
 
 Content = dict[str, Any]
 PLACE = "here/tokenizer.json"

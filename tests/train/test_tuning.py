@@ -9,8 +9,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import TEXT, Toy
-from helpers.families import FAMILIES, quietly
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
@@ -20,6 +18,8 @@ from autocomplete.data.own_text import OwnTextSettings
 from autocomplete.presets import loading, presets
 from autocomplete.train import finetune, tuning
 from autocomplete.train.settings import TrainingSettings, TuningSettings
+from helpers.families import FAMILIES, quietly
+from helpers.toys import TEXT, Toy
 
 SETTINGS = TuningSettings(
     method="full",

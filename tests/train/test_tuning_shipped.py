@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT
 
 from autocomplete.common.native_log import quiet
 from autocomplete.data.own_text import OwnTextSettings
@@ -18,6 +17,7 @@ from autocomplete.presets import loading
 from autocomplete.tokenizer import tokenizer
 from autocomplete.train import finetune, tuning
 from autocomplete.train.settings import TrainingSettings, TuningSettings
+from helpers.folders import ROOT
 
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 STEPS, WINDOWS = 25, 32

@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, absent, authored, settings
 
 from autocomplete.bundle import integrity
 from autocomplete.common.files import read_json, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.page import page
+from helpers.environments import absent
+from helpers.folders import ROOT
+from helpers.modes import settings
+from helpers.toys import authored
 
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50

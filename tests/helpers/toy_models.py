@@ -1,0 +1,79 @@
+"""What the pipeline makes of the toy: drivers, quantized cores, the files that validate looks at."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autocomplete.common.native_log import quiet
+from helpers.modes import settings
+from helpers.toys import CHUNK, PROMPT_BYTES, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
+
+
+def steps(sequence: int = SEQUENCE) -> Any:
+    """The forms of `step` that the drivers of the toy call."""
+    from autocomplete.graph import fixed_loop, growing_loop
+
+    lengths = growing_loop.Lengths(sequence, CHUNK, 4, guessed=8)
+    return fixed_loop.rooms(lengths) | growing_loop.rooms(lengths)
+
+
+def driver(
+    toy: Toy,
+    name: str = "greedy",
+    seed: int | None = None,
+    sequence: int = SEQUENCE,
+    window: int = WINDOW,
+    suppressed: Sequence[int] = (),
+) -> Any:
+    """A text driver for the toy."""
+    from autocomplete.graph import drivers, growing_loop
+    from autocomplete.graph.sampler import Sampler
+
+    limits = drivers.Limits(growing_loop.Lengths(sequence, CHUNK, 4), window, 788)
+    rule = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
+    with quiet():
+        return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, rule)
+
+
+def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
+    """A bytes driver for the toy, around either loop."""
+    from autocomplete.graph import bytes_driver, growing_loop
+
+    lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
+    limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
+    with quiet():
+        return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
+
+
+def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
+    """The toy's core in a mode, or the core inside its text model, calibrated where the mode asks for it."""
+    from autocomplete.data import evaluation_text as documents
+    from autocomplete.quantize import recipes
+
+    chosen = settings(mode)
+    recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
+    windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end_token_id), SLOTS, 4)
+    return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
+
+
+def subject_of(toy: Toy, core_path: Path) -> Any:
+    """The toy as validate looks at it, its float32 core alone."""
+    from autocomplete.evaluate.mode_files import Subject
+
+    model = {
+        "start_token_id": 1,
+        "end_token_id": 1,
+        "end_token_ids": [1],
+        "pre_tokenizer": "gpt2",
+        "add_start_token": True,
+    }
+    settings = {
+        "sequence_length": SEQUENCE,
+        "context_window": 24,
+        "max_output_bytes": 788,
+        "sampler": "greedy",
+        "suppress_tokens": [],
+        "complete_word": False,
+        "portable_loop": "fixed",
+    }
+    return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)
