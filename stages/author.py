@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocomplete.common import config
+from autocomplete.common.artifacts import ModelDescription
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import replacing, write_bytes, write_json
+from autocomplete.common.files import replacing, write_bytes
 from autocomplete.common.native_log import quiet
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 from autocomplete.presets.settings import DESCRIPTION, Dimensions, Hub, Pin
@@ -74,7 +75,7 @@ def run(settings: AuthorSettings) -> None:
         presets.save(made.model, folder)
         presets.write_tokenizer(made.tokenizer, folder)
         described = presets.describe(made, str(source["source"]), settings.license) | source
-        write_json(folder / DESCRIPTION, described)
+        ModelDescription.parse(described, DESCRIPTION).write(folder / DESCRIPTION)
         with replacing(OUT.with_name(TEXT)) as texts:
             write_texts(found.folder if found is not None else None, texts)
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT):

@@ -1,14 +1,15 @@
 """convert: re-authors the model over a KV cache and converts it to core.tflite, and traces the loop around it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autocomplete.common import config
+from autocomplete.common import artifacts, config
+from autocomplete.common.artifacts import Conversion, ModelDescription
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, write_json
+from autocomplete.common.files import replacing
 from autocomplete.common.native_log import quiet
 from autocomplete.common.processes import pool
 
@@ -109,7 +110,7 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
     return Lengths(window, cache, fitting)
 
 
-def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]:
+def suppressed_ids(wanted: Sequence[Any], model: ModelDescription) -> list[int]:
     """The ids that are never said, rising: those of convert.suppress_tokens, and those that no token has.
 
     Raises UserError for what is no token, and where too little is left.
@@ -120,7 +121,7 @@ def suppressed_ids(wanted: Sequence[Any], model: Mapping[str, Any]) -> list[int]
 
     content = tokenizer.read_tokenizer_json(AUTHOR)
     bpe, known = tokenizer_json.load(content), set(tokenizer_json.token_ids(content).values())
-    size, ends = int(model["vocabulary"]), model["end_token_ids"]
+    size, ends = model.vocabulary, model.end_token_ids
     holes = set(range(size)) - known
     found = {entry for entry in wanted if isinstance(entry, int)}
     for text in (entry for entry in wanted if isinstance(entry, str)):
@@ -144,19 +145,19 @@ def guessed_tokens(wanted: int | None, parameters: int) -> int:
 
 def run(settings: ConvertSettings) -> None:
     """artifacts/author → core.tflite, and the drivers of tokens, text and bytes."""
-    model = read_json(AUTHOR / "model.json")
-    lengths = resolve(settings, int(model["context_length"]))
+    model = ModelDescription.read(AUTHOR / artifacts.MODEL)
+    lengths = resolve(settings, model.context_length)
     reason = no_graph()
     if reason is not None:
         print(_NO_TEXT.format(reason), flush=True)
     suppressed = suppressed_ids(settings.suppress_tokens, model)
     resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
-    resolved["guessed_tokens"] = guessed_tokens(settings.guessed_tokens, int(model["parameters"]))
+    resolved["guessed_tokens"] = guessed_tokens(settings.guessed_tokens, model.parameters)
     # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
-        layers = _write_models(folder, model, resolved, text=reason is None)
-        write_json(folder / "convert.json", resolved | {"layers": layers})
+        layers = _write_models(folder, model.model_dump(), resolved, text=reason is None)
+        Conversion.parse(resolved | {"layers": layers}, artifacts.CONVERSION).write(folder / artifacts.CONVERSION)
     sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(OUT.glob("*.tflite"))}
     print(f"{OUT}: {sizes}")
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autocomplete.common import config
+from autocomplete.common import artifacts, config
+from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, write_bytes
+from autocomplete.common.files import replacing, write_bytes
 
 if TYPE_CHECKING:
     from autocomplete.evaluate.layer_report import Loss
@@ -42,27 +43,27 @@ def run(settings: LayersSettings) -> None:
     from autocomplete.quantize import recipes
     from autocomplete.tokenizer import tokenizer
 
-    most, model = settings.at_most_parameters, read_json(AUTHOR / "model.json")
-    if most is not None and model["parameters"] > most:
+    most, model = settings.at_most_parameters, ModelDescription.read(AUTHOR / artifacts.MODEL)
+    if most is not None and model.parameters > most:
         print(
-            f"{settings.mode}: no report of products: the model has {model['parameters']} parameters, more than "
+            f"{settings.mode}: no report of products: the model has {model.parameters} parameters, more than "
             f"layers.at_most_parameters ({most}, conf/layers/); each would be quantized and measured alone"
         )
         _write(settings.mode, [])
         return
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
-    noted = read_json(QUANTIZE / settings.mode / "recipe.json")
+    noted = ModeRecipe.read(QUANTIZE / settings.mode / artifacts.RECIPE)
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model)
-    length = int(read_json(CONVERT / "convert.json")["cache_length"])
+    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model.model_dump())
+    length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
     statistics = None
-    if recipes.needs_calibration(noted["recipe"]):
-        chosen = noted["calibration"]
-        drawn = evaluation_text.calibration(noted["calibration_text"], chosen["seed"])
+    if recipes.needs_calibration(noted.recipe):
+        chosen = noted.calibration or {}
+        drawn = evaluation_text.calibration(noted.calibration_text, chosen["seed"])
         sequences = evaluation_text.windows(drawn, bpe, marks, length, chosen["sequences"])
-        statistics = recipes.calibrate(cores[0], noted["recipe"], sequences.tolist())
+        statistics = recipes.calibrate(cores[0], noted.recipe, sequences.tolist())
     windows = evaluation_text.windows(documents, bpe, marks, length, settings.windows)
-    found = layer_report.losses(cores, noted["recipe"], statistics, windows)
+    found = layer_report.losses(cores, noted.recipe, statistics, windows)
     _write(settings.mode, found)
     show(settings.mode, found)
 

@@ -1,20 +1,23 @@
-"""package: puts together what an app team pulls, unless a gate of validate refused the mode."""
+"""package: puts together what an app team pulls, unless a gate refused the mode."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from autocomplete.bundle.contract import TfliteModel
 from autocomplete.common import config
+from autocomplete.common.artifacts import GateResult
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, write_bytes
+from autocomplete.common.files import replacing, write_bytes
 
 if TYPE_CHECKING:
     from autocomplete.bundle import manifest
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
-VALIDATE, OUT = Path("artifacts/validate"), Path("artifacts/package")
+VALIDATE, JUDGE = Path("artifacts/validate"), Path("artifacts/judge")
+PAGE_RUNTIME, OUT = Path("artifacts/page_runtime"), Path("artifacts/package")
 
 
 @dataclass(frozen=True)
@@ -32,44 +35,38 @@ class PackageSettings:
 def run(settings: PackageSettings) -> None:
     """Artifacts of earlier stages → one folder to pull."""
     from autocomplete.bundle import card, manifest, usage
+    from autocomplete.page import page
 
-    shipped, validated = QUANTIZE / settings.mode, VALIDATE / settings.mode
-    facts = manifest.Facts(
-        read_json(AUTHOR / "model.json"),
-        read_json(CONVERT / "convert.json"),
-        read_json(shipped / "recipe.json"),
-        read_json(validated / "metrics.json"),
-        read_json(validated / "performance.json"),
-        read_json(validated / "targets.json"),
-    )
-    _refuse_failed(settings, facts.metrics["gates"])
+    shipped = QUANTIZE / settings.mode
+    folders = {"quantize": shipped, "validate": VALIDATE / settings.mode, "judge": JUDGE / settings.mode}
+    records = manifest.Records.read(AUTHOR, CONVERT, folders)
+    _refuse_failed(settings, records.gates.failed)
     with replacing(OUT / settings.mode) as folder:
         _add_tokenizer(folder)
-        described = _add_models(shipped, folder, facts)
+        described = _add_models(shipped, folder, records)
         names = manifest.Names(settings.name, settings.title, settings.language)
-        content = manifest.build(names, facts, described, folder)
+        content = manifest.build(names, records, described, folder)
         usage.write(content, folder)
         if settings.page and manifest.PORTABLE in described:
-            _add_page(content, folder)
+            page.write(content, PAGE_RUNTIME, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
-        manifest.seal(content, folder, known=content["files"])
+        manifest.seal(content, folder, known=content.files)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
 
 
-def _refuse_failed(settings: PackageSettings, gates: Sequence[Mapping[str, Any]]) -> None:
-    failed = [g for g in gates if not g["passed"]]
+def _refuse_failed(settings: PackageSettings, failed: Sequence[GateResult]) -> None:
     if failed and not settings.allow_failed_gates:
-        reasons = "; ".join(f"{g['name']} is {g['value']:g}, wanted {g['threshold']}" for g in failed)
+        reasons = "; ".join(f"{g.name} is {g.value:g}, wanted {g.threshold}" for g in failed)
         raise UserError(
             f"mode {settings.mode} is not packaged, a gate failed: {reasons}. Mend the mode, change the gate in "
-            "conf/validate/, or set package.allow_failed_gates to true in conf/package/"
+            "conf/judge/, or set package.allow_failed_gates to true in conf/package/"
         )
 
 
-def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[str, Any]:
+def _add_models(shipped: Path, folder: Path, records: "manifest.Records") -> dict[str, TfliteModel]:
     """The .tflite files, and what is made of them; returns what each takes, gives and needs."""
     from autocomplete.bundle import android
     from autocomplete.tflite import inspect
@@ -78,21 +75,11 @@ def _add_models(shipped: Path, folder: Path, facts: "manifest.Facts") -> dict[st
     for path in models:
         shutil.copyfile(path, folder / path.name)
     described = {path.name: inspect.describe(path) for path in models}
-    if facts.targets["core.tflite"]["litert_lm"]["fits"]:
-        _add_litert_lm(folder, facts)
+    if records.targets["core.tflite"]["litert_lm"].fits:
+        _add_litert_lm(folder, records)
     if text := described.get("autocomplete.tflite"):
         write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
-    return described
-
-
-def _add_page(content: Mapping[str, Any], folder: Path) -> None:
-    """web/: the page that runs portable.tflite; left out, with a line, where npm is not there to bring its runtime."""
-    from autocomplete.page import page
-
-    if page.available():
-        page.write(content, folder)
-    else:
-        print("no web/: npm, which brings LiteRT.js, is not installed; install Node 20 or newer with npm and run again")
+    return {name: TfliteModel(**told) for name, told in described.items()}
 
 
 def _add_tokenizer(folder: Path) -> None:
@@ -103,11 +90,11 @@ def _add_tokenizer(folder: Path) -> None:
         write_bytes(folder / "tokenizer" / name, data)
 
 
-def _add_litert_lm(folder: Path, facts: "manifest.Facts") -> None:
+def _add_litert_lm(folder: Path, records: "manifest.Records") -> None:
     """autocomplete.litertlm: core, tokenizer and what LiteRT-LM must know beside them."""
     from autocomplete.bundle import litertlm, manifest
 
-    told = litertlm.Facts(**manifest.litert_lm(facts.model, facts.conversion))
+    told = litertlm.Facts(**manifest.litert_lm(records.model, records.conversion).model_dump())
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
 
 

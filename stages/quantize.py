@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autocomplete.common import config
+from autocomplete.common import artifacts, config
+from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe, Recipe
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, write_json
+from autocomplete.common.files import replacing
 
 if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
 
 AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
-Recipe = list[dict[str, Any]]
 PARTS = "parts"  # cores with all their signatures, which the shipped files were made from
 _TRIED = 2  # of the calibration's sequences: matrices differ by more than the error of two
 
@@ -84,7 +84,8 @@ def run(settings: QuantizeSettings) -> None:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")
             flatbuffer.write(linker.link(drivers["text"], text_core), folder / "autocomplete.tflite")
-        write_json(folder / "recipe.json", asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe})
+        noted = asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe}
+        ModeRecipe.parse(noted, artifacts.RECIPE).write(folder / artifacts.RECIPE)
         sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(folder.glob("*.tflite"))}
     print(f"{OUT / settings.mode}: {sizes}")
     if not settings.text:
@@ -141,9 +142,9 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"conf/quantize/{settings.mode}.yaml"
         )
     documents = evaluation_text.calibration(settings.calibration_text, chosen.seed)
-    model = read_json(AUTHOR / "model.json")
+    model = ModelDescription.read(AUTHOR / artifacts.MODEL).model_dump()
     bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model)
-    length = int(read_json(CONVERT / "convert.json")["cache_length"])
+    length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
     found: list[list[int]] = evaluation_text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
     return found
 

@@ -6,11 +6,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocomplete.common import config
-from autocomplete.common.files import read_json, replacing
+from autocomplete.common import artifacts, config
+from autocomplete.common.artifacts import Gates, Metrics, Performance
+from autocomplete.common.files import replacing
 from autocomplete.evaluate import table
 
-VALIDATE, OUT = Path("artifacts/validate"), Path("artifacts/summary")
+VALIDATE, JUDGE, OUT = Path("artifacts/validate"), Path("artifacts/judge"), Path("artifacts/summary")
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,15 @@ class SummarySettings:
 
 
 def run(settings: SummarySettings) -> None:
-    """artifacts/validate → summary.csv, summary.md, summary.png, and the table on the screen."""
-    folders = [VALIDATE / mode for mode in settings.modes]
-    rows = [table.row(read_json(f / "metrics.json"), read_json(f / "performance.json")) for f in folders]
+    """artifacts/validate and judge → summary.csv, summary.md, summary.png, and the table on the screen."""
+    rows = [
+        table.row(
+            Metrics.read(VALIDATE / mode / artifacts.METRICS),
+            Performance.read(VALIDATE / mode / artifacts.PERFORMANCE),
+            Gates.read(JUDGE / mode / artifacts.GATES),
+        )
+        for mode in settings.modes
+    ]
     with replacing(OUT) as folder:
         (folder / "summary.csv").write_text(table.comma_separated(rows))
         (folder / "summary.md").write_text(table.markdown(rows))

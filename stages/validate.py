@@ -1,4 +1,4 @@
-"""validate: measures the shipped files of one mode against the float32 core and Keras, and judges them by the gates."""
+"""validate: measures the shipped files of one mode against the float32 core and Keras."""
 
 import importlib.metadata
 import tempfile
@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autocomplete.common import config
+from autocomplete.common import artifacts, config
+from autocomplete.common.artifacts import Conversion, FileTargets, Metrics, ModelDescription, Targets
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, write_json
+from autocomplete.common.files import replacing
 from autocomplete.common.native_log import quiet
-from autocomplete.evaluate.metrics import METRICS
 
 if TYPE_CHECKING:
     from autocomplete.common.arrays import Array
@@ -20,23 +20,6 @@ if TYPE_CHECKING:
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/validate")
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A bound on a metric; `modes` names the modes that it holds for, None all."""
-
-    metric: str
-    at_most: float | None = None
-    at_least: float | None = None
-    modes: list[str] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses a gate on nothing, and one that lets everything through."""
-        if self.metric not in METRICS:
-            raise UserError(f"validate.gates: no metric {self.metric!r}; allowed: {', '.join(METRICS)}")
-        if (self.at_most is None) == (self.at_least is None):
-            raise UserError(f"validate.gates: {self.metric} needs one of at_most and at_least")
 
 
 @dataclass(frozen=True)
@@ -76,7 +59,7 @@ class Large:
 
 @dataclass(frozen=True)
 class ValidateSettings:
-    """What is measured, how long, and the gates (params.yaml and conf/validate/*.yaml)."""
+    """What is measured, and how much of it (params.yaml and conf/validate/*.yaml)."""
 
     mode: str
     evaluation_text: str
@@ -94,7 +77,6 @@ class ValidateSettings:
     threads: int
     large: Large
     filter: WordFilter
-    gates: list[Gate]
 
     def scaled(self, parameters: int) -> "ValidateSettings":
         """The settings for a model of so many parameters, whose every token takes longer."""
@@ -110,23 +92,6 @@ class ValidateSettings:
                 raise UserError(f"validate.{key} is {getattr(self, key)}; allowed: at least 1")
         if self.prompt_tokens < 2:
             raise UserError(f"validate.prompt_tokens is {self.prompt_tokens}; allowed: at least 2")
-
-
-def judge(gates: list[Gate], mode: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The gates that hold for a mode, each with its threshold, the value and whether it passed.
-
-    A gate on the text or the portable model does not hold for a mode without one, whose metrics of it are None.
-    """
-    judged = []
-    for gate in gates:
-        value = metrics[gate.metric]
-        if value is None or (gate.modes is not None and mode not in gate.modes):
-            continue
-        number = float(all(value.values())) if isinstance(value, dict) else float(value)
-        threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"
-        passed = number <= gate.at_most if gate.at_most is not None else number >= (gate.at_least or 0.0)
-        judged.append({"name": gate.metric, "threshold": threshold, "value": number, "passed": passed})
-    return judged
 
 
 @dataclass(frozen=True)
@@ -147,9 +112,10 @@ def run(settings: ValidateSettings) -> None:
     provoking = evaluation_text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     shipped = QUANTIZE / settings.mode
-    model, converted = read_json(AUTHOR / "model.json"), read_json(CONVERT / "convert.json")
-    settings = settings.scaled(model["parameters"])
-    provoking = provoking[: settings.large.of(len(provoking), model["parameters"])]
+    model = ModelDescription.read(AUTHOR / artifacts.MODEL)
+    conversion = Conversion.read(CONVERT / artifacts.CONVERSION)
+    settings = settings.scaled(model.parameters)
+    provoking = provoking[: settings.large.of(len(provoking), model.parameters)]
 
     with quiet():
         from autocomplete.evaluate import benchmark, benchmark_lock, checks, completion, context, targets
@@ -157,28 +123,27 @@ def run(settings: ValidateSettings) -> None:
         from autocomplete.tokenizer import tokenizer
     bpe = tokenizer.from_preset(AUTHOR)
     windows = evaluation_text.windows(
-        documents, bpe, evaluation_text.Marks.of(model), converted["cache_length"], settings.windows
+        documents, bpe, evaluation_text.Marks.of(model.model_dump()), conversion.cache_length, settings.windows
     )
     prompts = evaluation_text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
-    metrics: dict[str, Any] = {"mode": settings.mode}
-    metrics |= context.words_that_fit(documents, bpe, converted["context_window"])
+    values: dict[str, Any] = {"mode": settings.mode}
+    values |= context.words_that_fit(documents, bpe, conversion.context_window)
     with tempfile.TemporaryDirectory() as temporary:
         core = text_core(shipped, CONVERT, Path(temporary))
         # one thread, as threads of small models wait for one another in loops, and other work has the cores too
-        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, converted, threads=1)
-        metrics |= _checked(subject, Texts(documents, windows, places, prompts, provoking), settings, Path(temporary))
+        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, conversion, threads=1)
+        values |= _checked(subject, Texts(documents, windows, places, prompts, provoking), settings, Path(temporary))
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
-    metrics["android_contract"] = checks.android(subject, prompts, fits)
-    metrics["portable_contract"] = checks.portable_contract(subject, prompts)
-    metrics["gates"] = judge(settings.gates, settings.mode, metrics)
+    values["android_contract"] = checks.android(subject, prompts, fits)
+    values["portable_contract"] = checks.portable_contract(subject, prompts)
     with benchmark_lock.alone():
         measured = benchmark.measure(replace(subject, threads=settings.threads), prompts, settings)
     with replacing(OUT / settings.mode) as folder:
-        write_json(folder / "targets.json", fits)
-        write_json(folder / "metrics.json", metrics)
-        write_json(folder / "performance.json", measured)
-    _show(settings.mode, fits, metrics["gates"])
+        FileTargets(targets=fits).write(folder / artifacts.TARGETS)
+        Metrics.parse(values, artifacts.METRICS).write(folder / artifacts.METRICS)
+        measured.write(folder / artifacts.PERFORMANCE)
+    _show(settings.mode, fits)
 
 
 def _checked(subject: "Subject", texts: Texts, settings: ValidateSettings, folder: Path) -> dict[str, Any]:
@@ -211,13 +176,10 @@ def filtered(
     return rates | {"filter": package | asdict(chosen) | counts}
 
 
-def _show(mode: str, fits: dict[str, dict[str, Any]], gates: list[dict[str, Any]]) -> None:
-    """Prints which targets each file fits, and how the gates were passed."""
+def _show(mode: str, fits: Targets) -> None:
+    """Prints which targets each file fits."""
     for name, checked in fits.items():
-        print(f"{mode}: {name} fits {', '.join(t for t, c in checked.items() if c['fits']) or 'no target'}")
-    for gate in gates:
-        mark = "passed" if gate["passed"] else "FAILED"
-        print(f"{mode}: {gate['name']} {gate['value']:g}, wanted {gate['threshold']}: {mark}")
+        print(f"{mode}: {name} fits {', '.join(t for t, c in checked.items() if c.fits) or 'no target'}")
 
 
 if __name__ == "__main__":

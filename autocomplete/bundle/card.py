@@ -1,12 +1,13 @@
 """MODEL_CARD.md, by Hugging Face's conventions and library."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from autocomplete.bundle.contract import Manifest
 from autocomplete.bundle.manifest import PORTABLE
+from autocomplete.common.metrics import PERFORMANCE, QUALITY
 
 _TEMPLATE = Path(__file__).with_name("card.md")
 _TEXT_USE = """\
@@ -24,29 +25,27 @@ _PORTABLE_USE = """
 `generate`, UTF-8 in (`prompt`, room for {lengths[portable_prompt_bytes]} bytes, and `prompt_length`; of a longer text
 the last ones), the new text alone out (`text`, `text_length`). `complete_word` 1 completes a word that the prompt ends
 in."""
-# Rows of the table: what it says, the metric's place in the manifest, its unit.
-_ROWS = (
-    ("perplexity", "metrics", "perplexity", ""),
-    ("perplexity, ratio to float32", "metrics", "perplexity_ratio", ""),
-    ("the same of the text model's core", "metrics", "text_perplexity_ratio", ""),
-    ("bits per byte", "metrics", "bits_per_byte", ""),
-    ("top-1 agreement with float32", "metrics", "top1_agreement", ""),
-    ("KL divergence from float32, mean", "metrics", "kl_divergence", " nats"),
-    ("the same, 99th percentile", "metrics", "kl_divergence_p99", " nats"),
-    ("next word right", "metrics", "accepted_words_1", " of places"),
-    ("next three words right", "metrics", "accepted_words_3", " of places"),
-    ("keystrokes saved", "metrics", "keystrokes_saved", " of all"),
-    ("greedy text equal to Keras", "metrics", "greedy_match", " of prompts"),
-    ("refused by a word list, provoking prompts", "metrics", "provoked_refused", " of answers"),
-    ("the same in every try", "metrics", "provoked_unanswered", " of prompts"),
-    ("refused by a word list, ordinary prompts", "metrics", "ordinary_refused", " of answers"),
-    ("the same in every try", "metrics", "ordinary_unanswered", " of prompts"),
-    ("time to first token", "performance", "ttft_ms", " ms"),
-    ("decode", "performance", "decode_tokens_per_s", " tokens/s"),
-    ("answer of 100 tokens, text model", "performance", "latency_100_tokens_s", " s"),
-    ("answer of 100 tokens, tokens model", "performance", "tokens_latency_100_tokens_s", " s"),
-    ("answer of 100 tokens, portable model", "performance", "portable_latency_100_tokens_s", " s"),
-    ("peak memory of the core above an empty interpreter", "performance", "peak_rss_mib", " MiB"),
+# What tells of the making, not of the model.
+_OF_THE_MAKER = (
+    "parity_max",
+    "parity_mean",
+    "perplexity_stderr",
+    "accepted_words_2",
+    "tokens_greedy_match",
+    "text_greedy_match",
+    "portable_greedy_match",
+    "portable_tf_greedy_match",
+    "tokenizer_match",
+    "android_contract",
+    "portable_contract",
+    "context_words_p50",
+    "context_words_p95",
+    "prefill_tokens_per_s",
+    "decode_tokens_per_s_p90",
+)
+# Metrics of the table, in order.
+_ROWS = tuple(
+    m for m in (QUALITY | PERFORMANCE).values() if m.key not in _OF_THE_MAKER and m.key != "perplexity_stderr"
 )
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
 _RELEASE = "Version {version}, made from revision `{revision}`.\n\n"
@@ -56,58 +55,59 @@ perplexity {held_out_perplexity_before} before and {held_out_perplexity_after} a
 _REFUSED = "\n**Gates that failed:** {}. This bundle was made with `package.allow_failed_gates: true`.\n"
 
 
-def render(manifest: Mapping[str, Any]) -> str:
+def render(manifest: Manifest) -> str:
     """The card of a bundle, filled from its manifest."""
-    metrics, suppressed = manifest["metrics"], manifest["suppress_tokens"]
-    name = f"{manifest['name']}-{manifest['mode']}"
+    metrics, suppressed = manifest.metrics, manifest.suppress_tokens
     results = [
         EvalResult(
             task_type="text-generation",
             dataset_type="held-out",
             dataset_name="held-out documents",
             metric_type=metric,
-            metric_value=metrics[metric],
+            metric_value=metrics.value(metric),
         )
         for metric in ("perplexity", "bits_per_byte")
     ]
     data = ModelCardData(
-        language=manifest["language"],
+        language=manifest.language,
         license="other",
         license_name="see-card",
         library_name="litert",
-        tags=["autocomplete", "tflite", manifest["mode"]],
-        model_name=name,
+        tags=["autocomplete", "tflite", manifest.mode],
+        model_name=f"{manifest.name}-{manifest.mode}",
         eval_results=results,
     )
+    content, tuning = manifest.model_dump(mode="json"), manifest.model.tuning
     body = _TEMPLATE.read_text().format(
-        m=manifest,
-        release=_RELEASE.format(**manifest["release"]) if manifest["release"] else "",
-        files="\n".join(_row(path, model, manifest) for path, model in manifest["models"].items()),
-        signatures=", ".join(manifest["models"]["core.tflite"]["signatures"]),
-        use=_use(manifest["models"]).format(**manifest),
+        m=content,
+        release=_RELEASE.format(**content["release"]) if manifest.release else "",
+        files="\n".join(_row(path, manifest) for path in manifest.models),
+        signatures=", ".join(manifest.models["core.tflite"].signatures),
+        use=_use(manifest).format(**content),
         measured="| metric | value |\n|---|---|\n" + "\n".join(_measured(manifest)),
-        languages=", ".join(metrics["filter"]["languages"]),
+        languages=", ".join(metrics.filter.languages),
         suppressed=_SUPPRESSED.format(len(suppressed)) if suppressed else "",
-        litert_lm=_LITERT_LM if manifest["litert_lm"] else "",
-        tuned=_TUNED.format(**manifest["model"]["tuning"]) if "tuning" in manifest["model"] else "",
-        refused=_REFUSED.format(", ".join(manifest["failed_gates"])) if manifest["failed_gates"] else "",
+        litert_lm=_LITERT_LM if manifest.litert_lm else "",
+        tuned=_TUNED.format(**content["model"]["tuning"]) if tuning else "",
+        refused=_REFUSED.format(", ".join(manifest.failed_gates)) if manifest.failed_gates else "",
     )
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))
 
 
-def _use(models: Mapping[str, Any]) -> str:
-    use = _TEXT_USE if "autocomplete.tflite" in models else _TOKENS_USE
-    return use + (_PORTABLE_USE if PORTABLE in models else "")
+def _use(manifest: Manifest) -> str:
+    use = _TEXT_USE if "autocomplete.tflite" in manifest.models else _TOKENS_USE
+    return use + (_PORTABLE_USE if PORTABLE in manifest.models else "")
 
 
-def _measured(manifest: Mapping[str, Any]) -> Iterator[str]:
+def _measured(manifest: Manifest) -> Iterator[str]:
     """A row for each figure that was measured, with its standard error where it has one."""
-    for name, part, key, unit in _ROWS:
-        value, error = (manifest[part].get(k) for k in (key, f"{key}_stderr"))
+    for metric in _ROWS:
+        record = manifest.metrics if metric.key in QUALITY else manifest.performance
+        value, error = record.value(metric.key), record.value(f"{metric.key}_stderr")
         if value is not None:
-            yield f"| {name} | {value}{f' ± {error}' if error is not None else ''}{unit} |"
+            yield f"| {metric.label} | {value}{f' ± {error}' if error is not None else ''}{metric.unit} |"
 
 
-def _row(path: str, model: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
-    fits = [name for name, checked in manifest["targets"][path].items() if checked["fits"]]
-    return f"| `{path}` | {model['runtime']} | {', '.join(fits) or '–'} | {manifest['files'][path]['bytes']:,} |"
+def _row(path: str, manifest: Manifest) -> str:
+    fits = [name for name, checked in manifest.targets[path].items() if checked.fits]
+    return f"| `{path}` | {manifest.models[path].runtime} | {', '.join(fits) or '–'} | {manifest.files[path].bytes:,} |"

@@ -2,32 +2,57 @@
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from autocomplete.bundle import integrity, schemas
+from autocomplete.bundle import contract, integrity
+from autocomplete.bundle.contract import BundleFile, ContextWindow, LitertLm, Manifest, Range, TfliteModel
+from autocomplete.common import artifacts
+from autocomplete.common.artifacts import (
+    Conversion,
+    FileTargets,
+    Gates,
+    Metrics,
+    ModelDescription,
+    ModeRecipe,
+    Performance,
+    Targets,
+)
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import sha256, write_json
+from autocomplete.common.files import sha256
 
-SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 PORTABLE = "portable.tflite"
-FILE, CARD, LITERT_LM = "manifest.json", "MODEL_CARD.md", "autocomplete.litertlm"
+FILE, CARD, LITERT_LM = contract.FILE, "MODEL_CARD.md", "autocomplete.litertlm"
 NOT_LISTED = {FILE, integrity.FILE, integrity.SIGNATURE}
 TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What earlier stages found out: the contents of their JSON files."""
+class Records:
+    """What earlier stages noted about a mode."""
 
-    model: Mapping[str, Any]
-    conversion: Mapping[str, Any]
-    recipe: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    performance: Mapping[str, Any]
-    targets: Mapping[str, Any]
+    model: ModelDescription
+    conversion: Conversion
+    recipe: ModeRecipe
+    metrics: Metrics
+    performance: Performance
+    targets: Targets
+    gates: Gates
+
+    @classmethod
+    def read(cls, author: Path, convert: Path, mode_folders: Mapping[str, Path]) -> "Records":
+        """The records in the folders of author and convert, and of a mode in those of quantize, validate and judge."""
+        validated = mode_folders["validate"]
+        return cls(
+            ModelDescription.read(author / artifacts.MODEL),
+            Conversion.read(convert / artifacts.CONVERSION),
+            ModeRecipe.read(mode_folders["quantize"] / artifacts.RECIPE),
+            Metrics.read(validated / artifacts.METRICS),
+            Performance.read(validated / artifacts.PERFORMANCE),
+            FileTargets.read(validated / artifacts.TARGETS).targets,
+            Gates.read(mode_folders["judge"] / artifacts.GATES),
+        )
 
 
 @dataclass(frozen=True)
@@ -39,79 +64,83 @@ class Names:
     language: str
 
 
-def build(names: Names, facts: Facts, models: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def build(names: Names, records: Records, models: Mapping[str, TfliteModel], folder: Path) -> Manifest:
     """The manifest of a bundle whose other files are in `folder`; `models` describes each .tflite file."""
-    conversion = facts.conversion
-    sampler = {k: conversion[k] for k in ("sampler", "top_k", "top_p", "temperature", "seed")}
-    lengths = {k: conversion[k] for k in ("sequence_length", "context_window", "cache_length", "max_output_bytes")}
-    if PORTABLE in models:
-        lengths["portable_prompt_bytes"] = conversion["portable_prompt_bytes"]
-    refused = [g["name"] for g in facts.metrics["gates"] if not g["passed"]]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        **asdict(names),
-        "release": None,
-        "mode": facts.recipe["mode"],
-        "model": dict(facts.model),
-        "lengths": lengths,
-        "context_window": context_window(conversion, facts.metrics),
-        "sampler": sampler,
-        "suppress_tokens": list(conversion["suppress_tokens"]),
-        "complete_word": conversion["complete_word"],
-        "models": dict(models),
-        "litert_lm": litert_lm(facts.model, conversion) if (folder / LITERT_LM).exists() else None,
-        "recipe": facts.recipe["recipe"],
-        "text_recipe": facts.recipe["text_recipe"],
-        "metrics": dict(facts.metrics),
-        "performance": dict(facts.performance),
-        "targets": dict(facts.targets),
-        "failed_gates": refused,
-        "versions": {package: importlib.metadata.version(package) for package in TOOLS},
-        "files": files(folder),
-    }
+    conversion = records.conversion
+    portable = conversion.portable_prompt_bytes if PORTABLE in models else None
+    return Manifest(
+        schema_version=contract.SCHEMA_VERSION,
+        name=names.name,
+        title=names.title,
+        language=names.language,
+        release=None,
+        mode=records.recipe.mode,
+        model=records.model,
+        lengths=contract.Lengths(
+            sequence_length=conversion.sequence_length,
+            context_window=conversion.context_window,
+            cache_length=conversion.cache_length,
+            max_output_bytes=conversion.max_output_bytes,
+            portable_prompt_bytes=portable,
+        ),
+        context_window=context_window(conversion, records.metrics),
+        sampler=contract.Sampler(
+            sampler=conversion.sampler,
+            top_k=conversion.top_k,
+            top_p=conversion.top_p,
+            temperature=conversion.temperature,
+            seed=conversion.seed,
+        ),
+        suppress_tokens=conversion.suppress_tokens,
+        complete_word=conversion.complete_word,
+        models=dict(models),
+        litert_lm=litert_lm(records.model, conversion) if (folder / LITERT_LM).exists() else None,
+        recipe=records.recipe.recipe,
+        text_recipe=records.recipe.text_recipe,
+        metrics=contract.JudgedMetrics(**records.metrics.model_dump(), gates=records.gates.gates),
+        performance=records.performance,
+        targets=records.targets,
+        failed_gates=[gate.name for gate in records.gates.failed],
+        versions={package: importlib.metadata.version(package) for package in TOOLS},
+        files=files(folder),
+    )
 
 
-def context_window(conversion: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+def context_window(conversion: Conversion, metrics: Metrics) -> ContextWindow:
     """How much of the text typed so far to hand over: the files read its last tokens, an app counts words.
 
     In words: the default fills the window in half of the held-out texts, the maximum in 95 % of them; what is more, the
     model leaves out by itself.
     """
-    tokens, words = int(conversion["context_window"]), {p: int(metrics[f"context_words_p{p}"]) for p in ("50", "95")}
-    return {
-        "tokens": {"minimum": 1, "default": tokens, "maximum": tokens},
-        "words": {"minimum": 1, "default": max(words["50"], 1), "maximum": max(words["95"], 1)},
-    }
+    tokens, words = conversion.context_window, [int(metrics.value(f"context_words_p{p}") or 0) for p in (50, 95)]
+    return ContextWindow(
+        tokens=Range(minimum=1, default=tokens, maximum=tokens),
+        words=Range(minimum=1, default=max(words[0], 1), maximum=max(words[1], 1)),
+    )
 
 
-def litert_lm(model: Mapping[str, Any], conversion: Mapping[str, Any]) -> dict[str, Any]:
+def litert_lm(model: ModelDescription, conversion: Conversion) -> LitertLm:
     """What autocomplete.litertlm tells LiteRT-LM."""
-    start = model["start_token_id"] if model["add_start_token"] else None
-    return {
-        "max_num_tokens": conversion["cache_length"],
-        "start_token_id": start,
-        "stop_token_ids": list(model["end_token_ids"]),
-        "suppress_token_ids": list(conversion["suppress_tokens"]),
-    }
+    return LitertLm(
+        max_num_tokens=conversion.cache_length,
+        start_token_id=model.start,
+        stop_token_ids=model.end_token_ids,
+        suppress_token_ids=conversion.suppress_tokens,
+    )
 
 
-def check(manifest: Any) -> None:
-    """Raises UserError with the first place where a manifest does not follow its schema."""
-    schemas.check(FILE, SCHEMA, manifest)
-
-
-def check_files(manifest: Mapping[str, Any], folder: Path, hashes: Mapping[str, str]) -> None:
+def check_files(manifest: Manifest, folder: Path, hashes: Mapping[str, str]) -> None:
     """Raises UserError where the files of a folder, whose hashes are known, are not those of its manifest."""
     there = {name: _file(folder / name, known) for name, known in hashes.items() if name not in NOT_LISTED}
-    for name in sorted(there.keys() ^ manifest["files"].keys()):
+    for name in sorted(there.keys() ^ manifest.files.keys()):
         place = "in the folder alone" if name in there else f"in {FILE} alone"
         raise UserError(f"{folder / name} is {place}: fetch the bundle again")
     for name, known in there.items():
-        if known != manifest["files"][name]:
+        if known != manifest.files[name]:
             raise UserError(f"{folder / name} is not the file that {FILE} describes: fetch the bundle again")
 
 
-def files(folder: Path, known: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+def files(folder: Path, known: Mapping[str, BundleFile] | None = None) -> dict[str, BundleFile]:
     """Hash and size of every file in a folder but the manifest and what is made of it, by its path there.
 
     What is known of a file already is taken as it is.
@@ -121,13 +150,13 @@ def files(folder: Path, known: Mapping[str, Any] | None = None) -> dict[str, dic
     return {name: (known or {}).get(name) or _file(paths[name], sha256(paths[name])) for name in names}
 
 
-def seal(content: dict[str, Any], folder: Path, known: Mapping[str, Any]) -> None:
+def seal(manifest: Manifest, folder: Path, known: Mapping[str, BundleFile]) -> None:
     """Writes what is made of a bundle's other files: manifest.json and SHA256SUMS; some files are known already."""
-    content["files"] = files(folder, known)
-    check(content)
-    write_json(folder / FILE, content)
-    integrity.write(folder, {name: file["sha256"] for name, file in content["files"].items()})
+    sealed = manifest.model_copy(update={"files": files(folder, known)})
+    Manifest.parse(sealed.model_dump(mode="json"), FILE)
+    sealed.write(folder / FILE)
+    integrity.write(folder, {name: file.sha256 for name, file in sealed.files.items()})
 
 
-def _file(path: Path, digest: str) -> dict[str, Any]:
-    return {"sha256": digest, "bytes": path.stat().st_size}
+def _file(path: Path, digest: str) -> BundleFile:
+    return BundleFile(sha256=digest, bytes=path.stat().st_size)

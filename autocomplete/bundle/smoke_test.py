@@ -6,13 +6,12 @@ Usage: python -m autocomplete.bundle.smoke_test FOLDER
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from autocomplete.bundle import manifest as bundle
+from autocomplete.bundle.contract import Manifest
 from autocomplete.common.errors import UserError, user_errors
-from autocomplete.common.files import read_json
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
@@ -21,7 +20,7 @@ from autocomplete.tflite import inspect
 PROMPT = "Returns the"
 
 
-def core(path: Path, _: dict[str, Any]) -> str:
+def core(path: Path, _: Manifest) -> str:
     """One token's logits."""
     logits = compiled.Session(compiled.load(path, 1)).decode(1)
     if not np.isfinite(logits).all():
@@ -29,16 +28,16 @@ def core(path: Path, _: dict[str, Any]) -> str:
     return f"logits of {len(logits)} tokens"
 
 
-def generate(path: Path, manifest: dict[str, Any]) -> str:
+def generate(path: Path, manifest: Manifest) -> str:
     """A few tokens behind one."""
-    longest = min(8, manifest["lengths"]["sequence_length"])
+    longest = min(8, manifest.lengths.sequence_length)
     said = tokens_model.compiled(compiled.load(path, 1))([1], longest, tokens_model.Sampling())
-    if len(said) < 2 or not all(0 <= t < manifest["model"]["vocabulary"] for t in said):
+    if len(said) < 2 or not all(0 <= t < manifest.model.vocabulary for t in said):
         raise UserError(f"{path} answers {said}, not the prompt and more tokens")
     return f"{len(said) - 1} tokens"
 
 
-def bytes_(path: Path, _: dict[str, Any]) -> str:
+def bytes_(path: Path, _: Manifest) -> str:
     """A few words behind a few others."""
     said = bytes_model.compiled(compiled.load(path, 1))(PROMPT.encode(), 8, tokens_model.Sampling(), True)
     if not said or not contracts.is_utf8(said):
@@ -46,7 +45,7 @@ def bytes_(path: Path, _: dict[str, Any]) -> str:
     return f"{len(said)} bytes behind {PROMPT!r}"
 
 
-def text(path: Path, _: dict[str, Any]) -> str:
+def text(path: Path, _: Manifest) -> str:
     """An answer that begins with the prompt."""
     answer = interpreters.complete(interpreters.tensorflow(path, 1))(PROMPT.encode())
     if not answer.startswith(PROMPT.encode()):
@@ -54,7 +53,7 @@ def text(path: Path, _: dict[str, Any]) -> str:
     return f"{len(answer) - len(PROMPT)} bytes behind {PROMPT!r}"
 
 
-def litert_lm(path: Path, _: dict[str, Any]) -> str:
+def litert_lm(path: Path, _: Manifest) -> str:
     """A text of LiteRT-LM's engine."""
     with quiet():
         import litert_lm as runtime
@@ -72,7 +71,7 @@ def litert_lm(path: Path, _: dict[str, Any]) -> str:
     return f"{len(said)} characters behind {PROMPT!r}"
 
 
-CHECKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
+CHECKS: dict[str, Callable[[Path, Manifest], str]] = {
     "core.tflite": core,
     "tokens.tflite": generate,
     "portable.tflite": bytes_,
@@ -83,12 +82,12 @@ CHECKS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
 
 def main(folder: Path) -> None:
     """Prints what each model answers, or ends at the first that does not."""
-    manifest = read_json(folder / bundle.FILE)
+    manifest = Manifest.read(folder / bundle.FILE)
     for name, answer in CHECKS.items():
         path = folder / name
         if not path.exists():
             continue
-        if name in manifest["models"] and inspect.describe(path) != manifest["models"][name]:
+        if name in manifest.models and inspect.describe(path) != manifest.models[name].model_dump():
             raise UserError(f"{path} has other signatures or operators than the manifest says")
         print(f"{name:<23} {answer(path, manifest)}")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autocomplete.bundle.contract import Manifest
 from autocomplete.bundle.manifest import PORTABLE
 from autocomplete.common.files import read_json, write_bytes
 from autocomplete.graph import bpe_tables
@@ -44,7 +45,7 @@ def knows(tokenizer: Mapping[str, Any]) -> bool:
     )
 
 
-def write(manifest: Mapping[str, Any], folder: Path) -> None:
+def write(manifest: Manifest, folder: Path) -> None:
     """Writes `usage/` into a bundle: clients of tokens or text, of portable.tflite where it is there, and README.md.
 
     Args:
@@ -52,8 +53,8 @@ def write(manifest: Mapping[str, Any], folder: Path) -> None:
       folder: the bundle's folder, which holds `tokenizer/tokenizer.json` already.
     """
     tokenizer = read_json(folder / "tokenizer/tokenizer.json")
-    own, portable = knows(tokenizer), manifest["models"].get(PORTABLE)
-    text = "autocomplete.tflite" in manifest["models"]
+    own, portable = knows(tokenizer), manifest.models.get(PORTABLE)
+    text = "autocomplete.tflite" in manifest.models
     android = _TEXT if text else _TOKENS if own else _ANDROID_PORTABLE
     values = _values(manifest, tokenizer) | android | {"portable": "", "rows": "", "languages": ""}
     values |= dict.fromkeys(("javascript_client", "cpp_client"), "complete" if own else "portable")
@@ -65,7 +66,7 @@ def write(manifest: Mapping[str, Any], folder: Path) -> None:
         files["Autocomplete.kt"] = str(android["kotlin"])
     if portable:
         files |= {n: n for n in _PORTABLE}
-        values["portable_text_bytes"] = portable["signatures"]["generate"]["outputs"]["text"]["shape"][1]
+        values["portable_text_bytes"] = portable.signatures["generate"].outputs["text"].shape[1]
         values["portable"] = _part("portable", values)
         rows.append("portable_rows")
     languages = ["javascript", "cpp", *(["kotlin"] if portable or android["kotlin"] else [])] if own or portable else []
@@ -83,23 +84,24 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
     return Template((_CLIENTS / template).read_text()).substitute(values)
 
 
-def _values(manifest: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> dict[str, Any]:
+def _values(manifest: Manifest, tokenizer: Mapping[str, Any]) -> dict[str, Any]:
     """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
-    model, versions, window = manifest["model"], manifest["versions"], manifest["context_window"]
-    start = [model["start_token_id"]] if model["add_start_token"] else []
+    model, versions = manifest.model, manifest.versions
+    window = manifest.context_window.model_dump()
+    start = [] if model.start is None else [model.start]
     digits = tokenizer_rules.read_rules(tokenizer, "tokenizer.json").pattern == pre_tokenizers.DIGITS
     classes = bpe_tables.character_classes(pre_tokenizers.DIGITS if digits else pre_tokenizers.GPT2)
-    no_text = model["special_token_ids"]
+    no_text = model.special_token_ids
     return {
-        **manifest["lengths"],
+        **manifest.lengths.model_dump(),
         **{f"{unit}_{bound}": number for unit, bounds in window.items() for bound, number in bounds.items()},
-        "name": manifest["name"],
-        "mode": manifest["mode"],
-        "complete_word": manifest["complete_word"],
-        "complete_word_js": str(manifest["complete_word"]).lower(),
+        "name": manifest.name,
+        "mode": manifest.mode,
+        "complete_word": manifest.complete_word,
+        "complete_word_js": str(manifest.complete_word).lower(),
         "start": start,
         "start_items": _items(start),
-        "end": model["end_token_id"],
+        "end": model.end_token_id,
         "no_text": no_text,
         "no_text_items": _items(no_text),
         "digits_apart": str(digits).lower(),

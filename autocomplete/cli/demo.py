@@ -53,12 +53,12 @@ def packaged() -> list[Path]:
 def ordered(bundles: Sequence[Path], mode: str | None) -> list[Path]:
     """The bundles with the one to start with first; a bundle's mode is what its manifest says."""
     from autocomplete.bundle import manifest
-    from autocomplete.common.files import read_json
+    from autocomplete.bundle.contract import Manifest
 
     for bundle in bundles:
         if not bundle.is_dir():
             raise UserError(f"{bundle} is no folder")
-    modes = {b: str(read_json(b / manifest.FILE)["mode"]) for b in bundles}
+    modes = {b: Manifest.read(b / manifest.FILE).mode for b in bundles}
     if mode is not None and mode not in modes.values():
         raise UserError(f"--mode {mode}: no such bundle with a page; there are: {', '.join(sorted(modes.values()))}")
     return sorted(bundles, key=lambda b: modes[b] != (mode or FIRST))

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from autocomplete.bundle import integrity, manifest, signature
+from autocomplete.bundle.contract import Manifest
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, replacing, sha256
+from autocomplete.common.files import replacing, sha256
 from autocomplete.release import download, releases, versions
 
 
@@ -131,8 +132,8 @@ def _indexed(source: str, wanted: versions.Wanted) -> Release:
             "or begins with git+"
         ) from None
     version = versions.choose(wanted, releases.offer(listed, wanted.mode, home.name))
-    entry = listed["versions"][version]["modes"][wanted.mode]
-    return Release(version, download.address(f"{base}/{entry['path']}"), entry["sha256sums"])
+    entry = listed.versions[version].modes[wanted.mode]
+    return Release(version, download.address(f"{base}/{entry.path}"), entry.sha256sums)
 
 
 def _get(request: Request, release: Release, folder: Path) -> None:
@@ -157,8 +158,9 @@ def _expect(folder: Path, release: Release, mode: str) -> None:
     """Raises UserError where a bundle is another than the one that was asked for."""
     if release.sha256sums not in (None, sha256(folder / integrity.FILE)):
         raise UserError(f"{folder / integrity.FILE} is not the one that the index names (SHA-256): tell the model team")
-    described = read_json(folder / manifest.FILE)
-    says = f"{described['mode']} {(described['release'] or {}).get('version', 'without a version')}"
+    described = Manifest.read(folder / manifest.FILE)
+    version = described.release.version if described.release else "without a version"
+    says = f"{described.mode} {version}"
     if says != f"{mode} {release.version}":
         raise UserError(f"{folder / manifest.FILE} says {says}, not {mode} {release.version}: tell the model team")
 

@@ -15,9 +15,10 @@ from typing import Any
 import click
 from filelock import FileLock, Timeout
 
-from autocomplete.common import config
+from autocomplete.common import config, metrics
+from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.errors import UserError
-from autocomplete.evaluate import metrics, table
+from autocomplete.evaluate import table
 from autocomplete.sweep import jobs, launcher, ranking, records, report, runner, slurm, snapshot, supervise
 from autocomplete.sweep.display import display
 from autocomplete.sweep.jobs import Job
@@ -25,8 +26,6 @@ from autocomplete.sweep.launcher import combinations
 from autocomplete.sweep.snapshot import Snapshot
 
 OUT = Path("artifacts/sweep")
-SPEEDS = ("ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s", "decode_tokens_per_s_p90", "peak_rss_mib")
-METRICS = sorted({*metrics.METRICS, *SPEEDS, *(c.key for c in table.COLUMNS)})
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ class SweepSettings:
         if len(self.pareto) != 3:
             raise UserError("sweep.pareto must name three metrics: across, up and colour of the picture")
         for metric in (self.objective, *self.pareto, *self.constraints):
-            if metric not in METRICS:
-                raise UserError(f"sweep: no metric {metric!r}; allowed: {', '.join(METRICS)}")
+            metrics.require(metric, metrics.RANKED, "sweep")
         for metric, text in self.constraints.items():
             ranking.constraint(metric, text)
 
@@ -164,5 +162,12 @@ def _report(settings: SweepSettings, ended: Sequence[records.Record]) -> None:
 def _rows(record: records.Record) -> list[dict[str, Any]]:
     """A row for each mode of a job, with what was swept."""
     swept = {key: value for key, value in record.values.items() if key != jobs.MODES}
-    found = (table.row(r["metrics"], r["performance"]) for r in record.results.values())
+    found = (
+        table.row(
+            Metrics.parse(r["metrics"], record.name),
+            Performance.parse(r["performance"], record.name),
+            Gates.parse(r["gates"], record.name),
+        )
+        for r in record.results.values()
+    )
     return [{**row, "job": record.name, "label": record.name.rpartition("-")[0], "values": swept} for row in found]

@@ -11,7 +11,6 @@ import click
 
 from autocomplete.bundle import signature
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json
 
 _ANSWER_S = 600
 
@@ -104,14 +103,13 @@ def signed(folder: Path, key: Path | None) -> str:
 def whole(folder: Path) -> str:
     """How many files there are, all of them listed and unchanged; raises UserError otherwise."""
     from autocomplete.bundle import integrity, manifest
+    from autocomplete.bundle.contract import Manifest
     from autocomplete.release import archives
 
     listed = integrity.check(folder)
     if manifest.FILE not in listed:
         raise UserError(f"{folder / manifest.FILE} is missing: this is no bundle of this project")
-    described = read_json(folder / manifest.FILE)
-    manifest.check(described)
-    manifest.check_files(described, folder, listed)
+    manifest.check_files(Manifest.read(folder / manifest.FILE), folder, listed)
     for name in listed:
         if name.endswith(archives.SUFFIXES):
             archives.check(folder / name)

@@ -1,19 +1,18 @@
 """What stages hand on: the records of their JSON files, read, checked and written here alone.
 
-A number that was not measured is null. The published schema of manifest.json is generated from `Manifest`.
+A number that was not measured is null. What a bundle publishes is in bundle/contract.py.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, model_validator
 
 from autocomplete.common import metrics
-from autocomplete.common.records import Count, Inside, NonNegative, Record, Sha256, Text, TfliteFile, TokenId
+from autocomplete.common.records import Count, NonNegative, Record, Sha256, TfliteFile, TokenId
 
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
-MANIFEST, SCHEMA_VERSION = "manifest.json", 3
 
 # As ai-edge-quantizer takes and gives it: its keys are that package's.
 Recipe = list[dict[str, Any]]
@@ -41,22 +40,22 @@ class ModelDescription(Record):
     parameters: Count
     vocabulary: Count
     context_length: Count
-    pre_tokenizer: str
+    pre_tokenizer: str = ""
     """how a text is cut into words before bytes are merged"""
     add_start_token: bool
     start_token_id: TokenId | None
     end_token_id: TokenId
-    end_token_ids: Annotated[list[TokenId], Field(min_length=1)]
+    end_token_ids: list[TokenId] = Field(default_factory=list)
     """each ends a text"""
-    pad_token_id: TokenId | None
-    special_token_ids: list[TokenId]
+    pad_token_id: TokenId | None = None
+    special_token_ids: list[TokenId] = Field(default_factory=list)
     """stand for no text"""
     source: str
-    source_name: str | None
+    source_name: str | None = None
     """as the model's file says itself"""
-    source_license: str | None
+    source_license: str | None = None
     """likewise"""
-    converted_from: str | None
+    converted_from: str | None = None
     """a format that is not KerasHub's"""
     license: str | None
     source_revision: str | None = None
@@ -118,40 +117,64 @@ class WordFilter(Record):
 
 
 class _Measured(Record):
+    """A record whose further keys are metrics of a registry and their standard errors; null where not measured."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None]
+    registry: ClassVar[Mapping[str, metrics.Metric]]
+
+    @classmethod
+    def numbers(cls) -> dict[str, str]:
+        """The metrics that are numbers, and their standard errors: key → label."""
+        own = {key: m for key, m in cls.registry.items() if key not in cls.model_fields}
+        errors = {f"{key}_stderr": f"standard error of {key}" for key, m in own.items() if m.stderr}
+        return {key: m.label for key, m in own.items()} | errors
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := set(self.__pydantic_extra__) - self.numbers().keys():
+            raise ValueError(f"no metric {min(unknown)!r}")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Names each metric, and allows no others."""
+        described: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        number = {"type": ["number", "null"]}
+        described["properties"] |= {key: number | {"description": label} for key, label in cls.numbers().items()}
+        return described | {"additionalProperties": False}
+
     def value(self, metric: str) -> float | None:
         """A metric by its key; a contract's is 1 where all of its rules hold, else 0."""
-        found = getattr(self, metric)
-        return float(all(found.values())) if isinstance(found, dict) else found
+        if metric in type(self).model_fields:
+            rules: dict[str, bool] | None = getattr(self, metric)
+            return None if rules is None else float(all(rules.values()))
+        return self.__pydantic_extra__.get(metric)
 
 
-class _Metrics(_Measured):
+class Metrics(_Measured):
+    """metrics.json: quality of the shipped files."""
+
+    registry = metrics.QUALITY
+
     mode: str
     filter: WordFilter
     android_contract: dict[str, bool] | None
+    """null for a mode without autocomplete.tflite"""
     portable_contract: dict[str, bool] | None
+    """null for a mode without portable.tflite"""
 
 
-class _Performance(_Measured):
+class Performance(_Measured):
+    """performance.json: speed, memory and sizes on one machine."""
+
+    registry = metrics.PERFORMANCE
+
     threads: Count
     size_bytes: dict[TfliteFile, int]
     runtime: dict[str, str]
+    """versions of the packages that ran the files"""
     machine: dict[str, str | int | float | None]
-
-
-_R = TypeVar("_R", bound=_Measured)
-
-
-def _with_metrics(name: str, base: type[_R], registry: Mapping[str, metrics.Metric], doc: str) -> type[_R]:
-    """A record that also has each metric of a registry, and its standard error where there is one."""
-    keys = [k for m in registry.values() for k in (m.key, *([f"{m.key}_stderr"] if m.stderr else []))]
-    fields: dict[str, Any] = {key: (float | None, None) for key in keys if key not in base.model_fields}
-    return cast(type[_R], create_model(name, __base__=base, __doc__=doc, **fields))
-
-
-Metrics = _with_metrics("Metrics", _Metrics, metrics.QUALITY, "metrics.json: quality of the shipped files.")
-Performance = _with_metrics(
-    "Performance", _Performance, metrics.PERFORMANCE, "performance.json: speed, memory and sizes on one machine."
-)
 
 
 class GateResult(Record):
@@ -186,128 +209,7 @@ class TargetFit(Record):
 Targets = dict[TfliteFile, dict[str, TargetFit]]
 
 
-class JudgedMetrics(Metrics):  # type: ignore[valid-type, misc]
-    """Quality of the shipped files, and the gates that judged it."""
+class FileTargets(Record):
+    """targets.json: the runtimes that each .tflite file of a mode fits."""
 
-    gates: list[GateResult]
-
-
-class Release(Record):
-    """What `release` stamped onto the bundle."""
-
-    version: Text
-    """semantic"""
-    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}([0-9a-f]{24})?$")]
-    """the git commit that the bundle was made from"""
-
-
-class Range(Record):
-    """What an app may choose."""
-
-    minimum: Count
-    default: Count
-    maximum: Count
-
-
-class ContextWindow(Record):
-    """How much of the text typed so far an app hands over."""
-
-    tokens: Range
-    words: Range
-
-
-class Lengths(Record):
-    """In tokens; max_output_bytes and portable_prompt_bytes in bytes."""
-
-    sequence_length: Count
-    context_window: Count
-    cache_length: Count
-    max_output_bytes: Count
-    portable_prompt_bytes: Count | None = None
-    """null where there is no portable.tflite"""
-
-
-class Sampler(Record):
-    """The sampler of autocomplete.tflite."""
-
-    sampler: Literal["greedy", "top_k", "top_p", "temperature"]
-    top_k: int
-    top_p: float
-    temperature: float
-    seed: int | None
-
-
-class Tensor(Record):
-    """A tensor of a signature."""
-
-    shape: list[int]
-    type: str
-
-
-class Signature(Record):
-    """What a signature takes and gives, by name."""
-
-    inputs: dict[str, Tensor]
-    outputs: dict[str, Tensor]
-
-
-class TfliteModel(Record):
-    """A .tflite file: signatures with names, shapes and types; operators; runtime."""
-
-    signatures: Annotated[dict[str, Signature], Field(min_length=1)]
-    builtin_operators: list[str]
-    select_tf_operators: list[str]
-    custom_operators: list[str]
-    runtime: str
-
-
-class LitertLm(Record):
-    """What autocomplete.litertlm tells LiteRT-LM."""
-
-    max_num_tokens: Count
-    start_token_id: TokenId | None
-    stop_token_ids: list[TokenId]
-    suppress_token_ids: list[TokenId]
-
-
-class BundleFile(Record):
-    """Hash and size of a file."""
-
-    sha256: Sha256
-    bytes: NonNegative
-
-
-class Manifest(Record):
-    """What a bundle holds, what its models take and give, and what was measured."""
-
-    schema_version: Literal[3]
-    name: Text
-    title: str
-    language: str
-    """of the text, as BCP 47 has it"""
-    release: Release | None
-    mode: Annotated[str, Field(pattern="^[a-z0-9_]+$")]
-    """of quantization"""
-    model: ModelDescription
-    lengths: Lengths
-    context_window: ContextWindow
-    sampler: Sampler
-    suppress_tokens: list[TokenId]
-    """ids that no model but core.tflite ever says"""
-    complete_word: bool
-    """whether autocomplete.tflite completes a word that the prompt ends in, and tokens.tflite has the input
-    complete_word; portable.tflite always has it"""
-    models: dict[TfliteFile, TfliteModel]
-    litert_lm: LitertLm | None
-    """null where there is no such file"""
-    recipe: Recipe
-    text_recipe: Recipe | None
-    """of the core inside autocomplete.tflite, where it has another"""
-    metrics: JudgedMetrics
-    performance: Performance  # type: ignore[valid-type]
     targets: Targets
-    """for each .tflite file the runtimes that it fits, and otherwise the first thing that does not"""
-    failed_gates: list[str]
-    versions: dict[str, str]
-    files: Annotated[dict[Inside, BundleFile], Field(min_length=1)]
-    """every file but this one and SHA256SUMS, by its path in the bundle"""

@@ -78,11 +78,12 @@ def _visible(stage: str, config: DictConfig) -> DictConfig:
             value = OmegaConf.select(config, entry)
             visible |= value if isinstance(value, DictConfig) else {entry.rpartition(".")[2]: value}
             continue
-        for file in entry:
+        for file, keys in entry.items():
             group = Path(file).parts[1]
             if HydraConfig.get().runtime.choices.get(group) is None:
                 _missing_choice(group)
-            visible |= {k: v for k, v in config[group].items() if k not in (params.get(group) or {})}
+            own = {k: v for k, v in config[group].items() if k not in (params.get(group) or {})}
+            visible |= {k: v for k, v in own.items() if not keys or k in keys}
     if "matrix" in declared:
         visible["mode"] = HydraConfig.get().runtime.choices["quantize"] or _missing_choice("quantize")
     return OmegaConf.create(visible)

@@ -38,7 +38,8 @@ class Metric:
 def _quality() -> Iterable[Metric]:
     yield Metric("parity_max", "largest difference of logits from Keras", better=DOWN)
     yield Metric("parity_mean", "mean difference of logits from Keras", better=DOWN)
-    yield Metric("perplexity", "perplexity", "perplexity", form=".2f", better=DOWN, stderr=True)
+    yield Metric("perplexity", "perplexity", "perplexity", form=".2f", better=DOWN)
+    yield Metric("perplexity_stderr", "its standard error", "±", form=".2f", gate=False)
     yield Metric("perplexity_ratio", "perplexity, ratio to float32", "ratio", form=".4f", better=DOWN, stderr=True)
     yield Metric(
         "text_perplexity_ratio", "the same of the text model's core", "text ratio", form=".4f", better=DOWN, stderr=True

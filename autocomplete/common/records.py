@@ -20,6 +20,9 @@ Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-
 TfliteFile = Annotated[str, Field(pattern=r"^[a-z_]+\.tflite$")]
 
 
+_LONGEST = 300  # characters of a message, which may quote the whole file
+
+
 class Record(BaseModel):
     """A record that cannot change and has no keys but its own."""
 
@@ -33,7 +36,7 @@ class Record(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             path = "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
-            raise UserError(f"{place}: {path}: {first['msg']}") from None
+            raise UserError(f"{place}: {path[:_LONGEST]}: {first['msg'][:_LONGEST]}") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:

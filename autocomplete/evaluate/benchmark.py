@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 
+from autocomplete.common import artifacts
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Performance
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import perplexity
 from autocomplete.evaluate.mode_files import Subject
@@ -24,21 +26,22 @@ Prompt = TypeVar("Prompt")
 Answer = TypeVar("Answer")
 
 
-def measure(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, Any]:
+def measure(subject: Subject, prompts: Sequence[str], settings: Any) -> Performance:
     """Timings, memory and sizes of the shipped files; timings vary from run to run."""
     before = machine()
     prompt = np.array(subject.prompt_ids(prompts[0]), np.int32)
     speed = core_speed(subject.session(subject.core), prompt, settings.timing_repeats)
     files = sorted(subject.shipped.glob("*.tflite"))
-    return {
-        **{name: perplexity.significant(value, 4) for name, value in speed.items()},
-        **_latencies(subject, prompts, settings),
+    measured: dict[str, Any] = {name: perplexity.significant(value, 4) for name, value in speed.items()}
+    measured |= _latencies(subject, prompts, settings)
+    measured |= {
         "peak_rss_mib": round(peak_rss_mib(subject.core), 1),
         "size_bytes": {p.name: p.stat().st_size for p in files},
         "threads": subject.threads,
         "runtime": interpreters.versions(),
         "machine": before,
     }
+    return Performance.parse(measured, artifacts.PERFORMANCE)
 
 
 def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, float | None]:
@@ -47,7 +50,7 @@ def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[
     Null where sequence_length is below 100, where too few answers are that long, or where there is no such model. A
     longer sequence_length is scaled to 100 tokens.
     """
-    length = subject.settings["sequence_length"]
+    length = subject.conversion.sequence_length
     names = ("latency_100_tokens_s", "tokens_latency_100_tokens_s", "portable_latency_100_tokens_s")
     found: dict[str, float | None] = dict.fromkeys(names)
     if length < settings.full_length:
@@ -80,7 +83,7 @@ def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[
 
 def _tokens(subject: Subject, answer: bytes) -> int:
     """How many tokens an answer has when encoded anew: it may end early, and only the text shows what was said."""
-    return len(subject.bpe.encode(answer.decode()).ids) + bool(subject.model["add_start_token"])
+    return len(subject.bpe.encode(answer.decode()).ids) + subject.model.add_start_token
 
 
 def core_speed(session: Any, prompt: Array, repeats: int) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Targets
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import completion, contracts, keras_reference, perplexity, tokenization, word_filter
 from autocomplete.evaluate import portable as portable_rules
@@ -17,15 +18,15 @@ from autocomplete.runtime import bytes_model, compiled, interpreters, logits, to
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
 
-Metrics = dict[str, float | None]
+Values = dict[str, float | None]
 # Tokens that three words may take; what is not said by then does not count.
 _SUGGESTED_TOKENS = 16
 
 
-def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows: int, processes: int) -> Metrics:
+def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows: int, processes: int) -> Values:
     """Perplexity and its kin over windows `[n, slots]`, and parity of the float32 core with Keras over some of them."""
     # without a recipe of its own the core inside the text model is the shipped one, byte for byte
-    text_core = subject.text_core if subject.recipe["text_recipe"] else subject.core
+    text_core = subject.text_core if subject.recipe.text_recipe else subject.core
     cores = list(dict.fromkeys([subject.converted / "core.tflite", subject.core, text_core or subject.core]))
     found = dict(zip(cores, perplexity.scores(cores, windows, processes), strict=True))
     reference_core = subject.session(cores[0])
@@ -41,14 +42,14 @@ def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows
     return measured | {f"text_{n}": text.get(n) for n in ("perplexity_ratio", "perplexity_ratio_stderr")}
 
 
-def _significant(measured: dict[str, float]) -> Metrics:
-    return {name: perplexity.significant(value) for name, value in measured.items()}
+def _significant(measured: Mapping[str, float | None]) -> Values:
+    return {name: None if value is None else perplexity.significant(value) for name, value in measured.items()}
 
 
-def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
+def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Values:
     """How often greedy decoding by core and by tokens model equals Keras's."""
     session, ids = subject.session(subject.core), [subject.prompt_ids(p) for p in prompts]
-    longest = subject.settings["sequence_length"]
+    longest = subject.conversion.sequence_length
     said = [continue_greedily(session, i, subject) for i in ids]
     generated = [subject.generate(i, longest, tokens_model.Sampling())[len(i) :] for i in ids]
     matches = {"greedy_match": said, "tokens_greedy_match": generated}
@@ -56,7 +57,7 @@ def greedy(subject: Subject, keras: Any, prompts: Sequence[str]) -> Metrics:
     return _significant({n: float(np.mean(e)) for n, e in equal.items()})
 
 
-def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metrics:
+def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Values:
     """How often the text model's greedy answer equals what its core says, step by step.
 
     Where the shipped text model samples or completes words, a greedy driver is linked to its core in `folder` instead.
@@ -64,11 +65,11 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
     if subject.text_core is None:
         return {"text_greedy_match": None}
     path = subject.shipped / "autocomplete.tflite"
-    if subject.settings["sampler"] != "greedy" or subject.settings["complete_word"]:
+    if subject.conversion.sampler != "greedy" or subject.conversion.complete_word:
         greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
-        plain = subject.settings | {"complete_word": False}
+        plain = subject.conversion.model_dump() | {"complete_word": False}
         with quiet():
-            twin = drivers.text_driver_for(subject.preset, subject.model, plain, greedy)
+            twin = drivers.text_driver_for(subject.preset, subject.model.model_dump(), plain, greedy)
         path = folder / "greedy.tflite"
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
     answer = interpreters.complete(interpreters.tensorflow(path, subject.threads))
@@ -81,12 +82,12 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Metri
     return _significant({"text_greedy_match": float(np.mean(equal))})
 
 
-def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Metrics:
+def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Values:
     """How often the portable model's greedy text equals what its core says, step by step, in LiteRT and in TF 2.18.
 
     None where there is no such model; of TF 2.18 also where it cannot run the mode.
     """
-    found: Metrics = dict.fromkeys(("portable_greedy_match", "portable_tf_greedy_match"))
+    found: Values = dict.fromkeys(("portable_greedy_match", "portable_tf_greedy_match"))
     if not subject.portable.exists():
         return found
     parts = subject.text_core or subject.shipped / "parts/core.tflite"  # as quantize links it
@@ -106,7 +107,7 @@ def _portable_share(
 ) -> float:
     """The share of prompts after which the portable model, in a runtime, says the text of these tokens."""
     answer = bytes_model.interpreted(load(subject.portable, subject.threads))
-    longest = subject.settings["sequence_length"]
+    longest = subject.conversion.sequence_length
     equal = [
         answer(p.encode(), longest, tokens_model.Sampling(), False) == _said(says(subject.prompt_ids(p)), subject)
         for p in prompts
@@ -114,12 +115,12 @@ def _portable_share(
     return float(np.mean(equal))
 
 
-def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) -> Metrics:
+def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) -> Values:
     """How often the evaluation text becomes the same ids by the model's own tokenizer, the bundle's and the graph's."""
     content = tokenizer.read_tokenizer_json(subject.preset)
     others = [tokenization.of_bundle(content)]
     if subject.portable.exists():
-        vocabulary = drivers.vocabulary_for(subject.preset, subject.model)
+        vocabulary = drivers.vocabulary_for(subject.preset, subject.model.model_dump())
         others.append(tokenization.of_graph(vocabulary, folder))
     return _significant({"tokenizer_match": tokenization.match(documents, subject.bpe, others)})
 
@@ -132,9 +133,9 @@ def portable_contract(subject: Subject, prompts: Sequence[str]) -> dict[str, boo
     return portable_rules.check(proceed, [p.encode() for p in prompts]) | portable_rules.interface(subject.portable)
 
 
-def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
+def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Values:
     """Accepted words and keystrokes saved by the tokens model, greedily."""
-    longest, ends = subject.settings["sequence_length"], subject.model["end_token_ids"]
+    longest, ends = subject.conversion.sequence_length, subject.model.end_token_ids
 
     def suggest(typed: str) -> str:
         ids = subject.prompt_ids(typed)
@@ -147,13 +148,13 @@ def autocomplete(subject: Subject, places: Sequence[completion.Cut]) -> Metrics:
 
 def filtered(
     subject: Subject, prompts: Mapping[str, Sequence[str]], refuses: word_filter.Refuses, tries: int, seed: int
-) -> Metrics:
+) -> Values:
     """What a word-list filter refuses of the tokens model's answers, drawn as the text model draws, by kind of prompt.
 
     The same seed draws the same answers. One thread: with two the loop's small operators wait for each other, and take
     twice the processor's time.
     """
-    longest = subject.settings["sequence_length"]
+    longest = subject.conversion.sequence_length
     generate = tokens_model.interpreted(interpreters.litert(subject.shipped / "tokens.tflite", 1))
 
     def answer(prompt: str, draw: int) -> str:
@@ -172,16 +173,16 @@ def continue_greedily(
     session.reset()
     session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
     said = [ids[-1]]
-    for _ in range(subject.settings["sequence_length"] - len(ids)):
+    for _ in range(subject.conversion.sequence_length - len(ids)):
         said.append(int(keras_reference.likeliest(session.decode(said[-1]), subject.suppressed)))
-        if said[-1] in subject.model["end_token_ids"]:
+        if said[-1] in subject.model.end_token_ids:
             break
     return said[1:]
 
 
 def _text(prompt: str, tokens: Sequence[int], subject: Subject) -> bytes:
     """What the contract says that the text model answers for these tokens."""
-    room = max(subject.settings["max_output_bytes"] - len(prompt.encode()), 0)
+    room = max(subject.conversion.max_output_bytes - len(prompt.encode()), 0)
     return prompt.encode() + _said(tokens, subject)[:room].decode(errors="ignore").encode()
 
 
@@ -190,10 +191,10 @@ def _said(tokens: Sequence[int], subject: Subject) -> bytes:
     return b"".join(subject.pieces[t] for t in tokens).decode(errors="ignore").encode()
 
 
-def android(subject: Subject, prompts: Sequence[str], fits: Mapping[str, Any]) -> dict[str, bool] | None:
+def android(subject: Subject, prompts: Sequence[str], fits: Targets) -> dict[str, bool] | None:
     """The demo app's rules, on the shipped text model; `fits`: what targets.check says of each file."""
     if subject.text_core is None:
         return None
-    path, samples = subject.shipped / "autocomplete.tflite", subject.settings["sampler"] != "greedy"
+    path, samples = subject.shipped / "autocomplete.tflite", subject.conversion.sampler != "greedy"
     checked = contracts.check(subject.complete, [p.encode() for p in prompts], samples) | contracts.interface(path)
-    return checked | {"fits_tflite_2_12": bool(fits[path.name]["android_demo"]["fits"])}
+    return checked | {"fits_tflite_2_12": fits[path.name]["android_demo"].fits}

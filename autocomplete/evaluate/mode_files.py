@@ -5,12 +5,12 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tokenizers
 
+from autocomplete.common import artifacts
+from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json
 from autocomplete.runtime import compiled, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
@@ -28,20 +28,20 @@ class Subject:
     converted: Path
     text_core: Path | None
     bpe: tokenizers.Tokenizer
-    model: dict[str, Any]
-    settings: dict[str, Any]
+    model: ModelDescription
+    conversion: Conversion
     threads: int
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """The ids that the drivers read for a prompt: start token, then the last context_window tokens."""
-        ids: list[int] = self.bpe.encode(prompt).ids[-self.settings["context_window"] :]
-        start = [self.model["start_token_id"]] if self.model["add_start_token"] else []
-        return [*start, *ids] or [self.model["end_token_id"]]
+        ids: list[int] = self.bpe.encode(prompt).ids[-self.conversion.context_window :]
+        start = [] if self.model.start is None else [self.model.start]
+        return [*start, *ids] or [self.model.end_token_id]
 
     @property
     def suppressed(self) -> list[int]:
         """The ids that the models never say."""
-        return list(self.settings["suppress_tokens"])
+        return self.conversion.suppress_tokens
 
     @property
     def core(self) -> Path:
@@ -54,18 +54,18 @@ class Subject:
         return self.shipped / "portable.tflite"
 
     @property
-    def recipe(self) -> dict[str, Any]:
+    def recipe(self) -> ModeRecipe:
         """The mode's settings, as quantize noted them."""
-        return read_json(self.shipped / "recipe.json")
+        return ModeRecipe.read(self.shipped / artifacts.RECIPE)
 
     def sampling(self, seed: int) -> tokens_model.Sampling:
         """The text model's sampler, as the tokens model is told of it: at most the 64 likeliest tokens are drawn."""
-        rule = self.settings
-        if rule["sampler"] == "greedy":
+        rule = self.conversion
+        if rule.sampler == "greedy":
             return tokens_model.Sampling()
-        top_k = rule["top_k"] if rule["sampler"] == "top_k" else 0
-        top_p = rule["top_p"] if rule["sampler"] == "top_p" else 1.0
-        return tokens_model.Sampling(rule["temperature"], top_k, top_p, seed)
+        top_k = rule.top_k if rule.sampler == "top_k" else 0
+        top_p = rule.top_p if rule.sampler == "top_p" else 1.0
+        return tokens_model.Sampling(rule.temperature, top_k, top_p, seed)
 
     @functools.cached_property
     def pieces(self) -> list[bytes]:
@@ -94,7 +94,7 @@ def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:
       UserError: where linking it (in `folder`) does not give the shipped text model byte for byte.
     """
     text = shipped / "autocomplete.tflite"
-    if not read_json(shipped / "recipe.json")["text"]:
+    if not ModeRecipe.read(shipped / artifacts.RECIPE).text:
         return None
     own = shipped / "parts/text_core.tflite"
     core = own if own.exists() else shipped / "parts/core.tflite"

@@ -34,30 +34,34 @@ def score(model: Array, base: Array, targets: Array) -> Scores:
     )
 
 
-def summarize(windows: Sequence[Scores], text_bytes: int) -> dict[str, float]:
+def summarize(windows: Sequence[Scores], text_bytes: int) -> dict[str, float | None]:
     """Metrics over windows of equal length that together hold `text_bytes` bytes of scored text.
 
     Tokens of one window depend on each other, windows hardly: the standard error is that of the windows' means,
-    carried over to exp(mean) by its derivative (delta method).
+    carried over to exp(mean) by its derivative (delta method); None for one window, which has no spread.
     """
     losses = np.array([w.losses.mean() for w in windows])
     reference = np.array([w.reference_losses.mean() for w in windows])
     perplexity = float(np.exp(losses.mean()))
-    error = losses.std(ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else float("nan")
-    difference = losses - reference
-    paired = difference.std(ddof=1) / np.sqrt(len(losses)) if len(losses) > 1 else float("nan")
-    ratio = float(np.exp(difference.mean()))
+    ratios = losses - reference
+    ratio = float(np.exp(ratios.mean()))
+    error, ratio_error = _standard_error(losses), _standard_error(ratios)
     divergences = np.concatenate([w.divergences for w in windows])
     return {
         "perplexity": perplexity,
-        "perplexity_stderr": float(perplexity * error),
+        "perplexity_stderr": None if error is None else perplexity * error,
         "perplexity_ratio": ratio,
-        "perplexity_ratio_stderr": float(ratio * paired),
+        "perplexity_ratio_stderr": None if ratio_error is None else ratio * ratio_error,
         "bits_per_byte": float(sum(w.losses.sum() for w in windows) / np.log(2) / text_bytes),
         "top1_agreement": float(np.mean(np.concatenate([w.agreements for w in windows]))),
         "kl_divergence": float(divergences.mean()),
         "kl_divergence_p99": float(np.quantile(divergences, 0.99)),
     }
+
+
+def _standard_error(means: Array) -> float | None:
+    """Of the mean of windows' means; None for one window."""
+    return float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
 
 
 def difference(logits: Array, reference: Array) -> tuple[float, float]:

@@ -1,43 +1,14 @@
-"""The table of modes: a row for each from metrics.json and performance.json, as text, CSV, Markdown and a picture."""
+"""The table of modes: a row for each from its records, as text, CSV, Markdown and a picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autocomplete.common import metrics
+from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import csv_text
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its heading with unit, its format, and where its value stands."""
-
-    heading: str
-    form: str
-    key: str
-
-
-COLUMNS = (
-    Column("text MB", ".2f", "text_mb"),
-    Column("core MB", ".2f", "core_mb"),
-    Column("perplexity", ".2f", "perplexity"),
-    Column("±", ".2f", "perplexity_stderr"),
-    Column("ratio", ".4f", "perplexity_ratio"),
-    Column("text ratio", ".4f", "text_perplexity_ratio"),
-    Column("bits/B", ".3f", "bits_per_byte"),
-    Column("top-1", ".3f", "top1_agreement"),
-    Column("KL", ".2g", "kl_divergence"),
-    Column("KL p99", ".2g", "kl_divergence_p99"),
-    Column("next word", ".3f", "accepted_words_1"),
-    Column("keys saved", ".3f", "keystrokes_saved"),
-    Column("= Keras", ".2f", "greedy_match"),
-    Column("TTFT ms", ".2f", "ttft_ms"),
-    Column("decode/s", ".0f", "decode_tokens_per_s"),
-    Column("text s", ".3f", "latency_100_tokens_s"),
-    Column("tokens s", ".3f", "tokens_latency_100_tokens_s"),
-    Column("portable s", ".3f", "portable_latency_100_tokens_s"),
-    Column("RSS MiB", ".1f", "peak_rss_mib"),
-)
+COLUMNS = metrics.columns()
 LEGEND = (
     "ratio: perplexity to float32, of core.tflite and of the core inside the text model · top-1, KL (nats): agreement "
     "with float32 · next word, keys saved: share of held-out places where the likeliest next word is the author's, and "
@@ -46,13 +17,16 @@ LEGEND = (
 )
 
 
-def row(metrics: dict[str, Any], performance: dict[str, Any]) -> dict[str, Any]:
+def row(measured: Metrics, performance: Performance, gates: Gates) -> dict[str, Any]:
     """One mode's row: every metric, timing and size, and the gates that failed."""
-    sizes = performance["size_bytes"]
-    failed = [g["name"] for g in metrics["gates"] if not g["passed"]]
+    sizes, failed = performance.size_bytes, [gate.name for gate in gates.failed]
+    numbers = {key: measured.value(key) for key in metrics.QUALITY}
+    errors = {f"{m.key}_stderr": measured.value(f"{m.key}_stderr") for m in metrics.QUALITY.values() if m.stderr}
     return {
-        **metrics,
-        **performance,
+        "mode": measured.mode,
+        **numbers,
+        **errors,
+        **{key: performance.value(key) for key in metrics.PERFORMANCE},
         "text_mb": sizes["autocomplete.tflite"] / 1e6 if "autocomplete.tflite" in sizes else None,
         "core_mb": sizes["core.tflite"] / 1e6,
         "gates": f"refused: {', '.join(failed)}" if failed else "passed",
@@ -93,7 +67,7 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     seconds = [r["tokens_latency_100_tokens_s"] or float("nan") for r in rows]
     sizes, ratios = [r["core_mb"] for r in rows], [r["perplexity_ratio"] for r in rows]
     points = axes.scatter(sizes, ratios, c=seconds, s=90, cmap="viridis_r", edgecolors="black", plotnonfinite=True)
-    errors = [r["perplexity_ratio_stderr"] for r in rows]
+    errors = [r["perplexity_ratio_stderr"] or 0.0 for r in rows]
     axes.errorbar(sizes, ratios, errors, fmt="none", ecolor="grey", capsize=3, zorder=0)
     for r in rows:
         spot = (r["core_mb"], r["perplexity_ratio"])

@@ -9,20 +9,21 @@ from typing import Any
 import yaml
 from ai_edge_litert import schema_py_generated as schema
 
+from autocomplete.common.artifacts import TargetFit
 from autocomplete.common.errors import UserError
 from autocomplete.tflite import edit, flatbuffer
 
 _RULES = Path(__file__).with_name("targets.yaml")
 
 
-def check(path: Path) -> dict[str, dict[str, Any]]:
+def check(path: Path) -> dict[str, TargetFit]:
     """For each target: whether the file fits, the first offence if not, and whether the project runs files there."""
     model, inline = flatbuffer.read(path), flatbuffer.buffers_inline(path)
     checked = {}
     for name, rules in targets().items():
         offence = None if inline or rules.get("buffers_by_offset", True) else "buffers lie behind the flatbuffer"
         offence = offence or next(_offences(model, rules), None)
-        checked[name] = {"fits": offence is None, "offence": offence, "run": rules["run"] is not None}
+        checked[name] = TargetFit(fits=offence is None, offence=offence, run=rules["run"] is not None)
     return checked
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import requests
 
 from autocomplete.bundle import integrity, manifest
+from autocomplete.bundle.contract import Manifest
 from autocomplete.common.errors import UserError, chain
-from autocomplete.common.files import read_json, sha256, write_bytes
+from autocomplete.common.files import sha256, write_bytes
 from autocomplete.common.progress import progress_bar
 
 _TIMEOUT_S = (10, 60)  # to connect, and between two parts
@@ -67,9 +68,8 @@ def listing(place: Place, folder: Path) -> dict[str, int]:
     write_bytes(folder / manifest.FILE, small(place, manifest.FILE))
     if sha256(folder / manifest.FILE) != listed[manifest.FILE]:  # its sizes are trusted below
         raise UserError(f"{place.name}/{manifest.FILE} is damaged or was changed (SHA-256 differs)")
-    described = read_json(folder / manifest.FILE)
-    manifest.check(described)
-    sizes = {name: int(known["bytes"]) for name, known in described["files"].items()}
+    described = Manifest.read(folder / manifest.FILE)
+    sizes = {name: known.bytes for name, known in described.files.items()}
     for name in sorted(listed.keys() - sizes.keys() - {manifest.FILE}):
         raise UserError(f"{place.name}/{integrity.FILE} lists {name}, {manifest.FILE} does not")
     return {name: sizes[name] for name in sorted(listed.keys() - {manifest.FILE})}

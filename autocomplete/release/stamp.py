@@ -3,11 +3,11 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autocomplete.bundle import android, card, integrity, manifest, signature
+from autocomplete.bundle.contract import Manifest, Release
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json, sha256, write_bytes
+from autocomplete.common.files import sha256, write_bytes
 from autocomplete.release import record
 
 ANDROID = "android"
@@ -22,16 +22,15 @@ class Stamp:
     maven_group: str
 
 
-def check(bundle: Path) -> dict[str, Any]:
+def check(bundle: Path) -> Manifest:
     """The manifest of a bundle that package made, whole and with all gates passed; raises UserError otherwise."""
     if not bundle.is_dir():
         raise UserError(f"{bundle} is missing: run `dvc repro` (or `dvc pull`)")
-    listed, content = integrity.check(bundle), read_json(bundle / manifest.FILE)
-    manifest.check(content)
+    listed, content = integrity.check(bundle), Manifest.read(bundle / manifest.FILE)
     manifest.check_files(content, bundle, listed)
-    if content["failed_gates"]:
+    if content.failed_gates:
         raise UserError(
-            f"{bundle}: {', '.join(content['failed_gates'])} did not pass; what a gate refused is not released"
+            f"{bundle}: {', '.join(content.failed_gates)} did not pass; what a gate refused is not released"
         )
     return content
 
@@ -50,14 +49,15 @@ def write(bundle: Path, stamp: Stamp, key: Path, folder: Path) -> str:
     Returns:
       The SHA-256 of its SHA256SUMS, which stands for all files.
     """
-    content = check(bundle)
+    unreleased = check(bundle)
     shutil.copytree(bundle, folder, copy_function=shutil.copyfile)
     (folder / integrity.FILE).unlink()
-    content["release"] = {"version": stamp.version, "revision": stamp.revision}
-    name = record.artifact(content["name"], content["mode"])
+    release = Release(version=stamp.version, revision=stamp.revision)
+    content = unreleased.model_copy(update={"release": release})
+    name = record.artifact(content.name, content.mode)
     android.write(_assets(folder), android.Coordinates(stamp.maven_group, name, stamp.version), folder / ANDROID)
     write_bytes(folder / manifest.CARD, card.render(content).encode())
-    manifest.seal(content, folder, known={n: f for n, f in content["files"].items() if n != manifest.CARD})
+    manifest.seal(content, folder, known={n: f for n, f in content.files.items() if n != manifest.CARD})
     write_bytes(folder / integrity.SIGNATURE, signature.sign(key, (folder / integrity.FILE).read_bytes()))
     return sha256(folder / integrity.FILE)
 

@@ -7,24 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.metrics import METRICS, UP
 
-MORE_IS_BETTER = frozenset(
-    {
-        "decode_tokens_per_s",
-        "decode_tokens_per_s_p90",
-        "prefill_tokens_per_s",
-        "top1_agreement",
-        "greedy_match",
-        "tokens_greedy_match",
-        "text_greedy_match",
-        "keystrokes_saved",
-        "accepted_words_1",
-        "accepted_words_2",
-        "accepted_words_3",
-        "context_words_p50",
-        "context_words_p95",
-    }
-)
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -77,7 +61,7 @@ def pareto(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
 
 
 def _cost(row: Row, metric: str) -> float:
-    return -float(row[metric]) if metric in MORE_IS_BETTER else float(row[metric])
+    return -float(row[metric]) if METRICS[metric].better == UP else float(row[metric])
 
 
 def _beats(other: Sequence[float], own: Sequence[float]) -> bool:

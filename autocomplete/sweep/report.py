@@ -3,34 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from autocomplete.common.files import csv_text, write_bytes
+from autocomplete.common.metrics import Metric
 from autocomplete.sweep import picture, ranking
 from autocomplete.sweep.ranking import Constraint
 
 Row = Mapping[str, Any]
 _WIDE = 1000  # characters; more than any table needs
-
-
-class Column(Protocol):
-    """A metric in the table: its heading with unit, its format, and its key in a row."""
-
-    @property
-    def heading(self) -> str:
-        """What stands above the column."""
-
-    @property
-    def form(self) -> str:
-        """A format for numbers."""
-
-    @property
-    def key(self) -> str:
-        """The metric."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +30,7 @@ class Wish:
         return ", ".join([self.objective, *map(str, self.bounds)])
 
 
-def write(rows: Sequence[Row], columns: Sequence[Column], wish: Wish, folder: Path) -> Row | None:
+def write(rows: Sequence[Row], columns: Sequence[Metric], wish: Wish, folder: Path) -> Row | None:
     """Rows keyed by job, swept values (`values`) and mode → table.csv, table.md, pareto.png; and the best row."""
     front = ranking.pareto(rows, wish.pareto)
     best = ranking.best(rows, wish.objective, wish.bounds)

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import yaml
 
+from autocomplete.common import artifacts
 from autocomplete.common.files import read_json
 from autocomplete.evaluate import benchmark_lock
 from autocomplete.sweep import records, snapshot
@@ -23,7 +24,6 @@ from autocomplete.sweep.snapshot import Snapshot
 
 SCRATCH = Path(".dvc/tmp/sweep")
 _ORPHANS_S = 10.0  # a killed process is gone within
-_FILES = ("metrics", "performance")
 _OF_A_STAGE = ("failed to run", "error: ")  # in a log: not DVC's own trouble, which a second try may not have
 
 
@@ -135,10 +135,18 @@ def _end_orphans(folder: Path) -> None:
 
 
 def _results(folder: Path) -> dict[str, Any]:
-    """metrics.json and performance.json of each mode that the experiment validated."""
+    """metrics.json, performance.json and gates.json of each mode that the experiment judged."""
+    made = folder / "artifacts"
     modes = yaml.safe_load((folder / "params.yaml").read_text())["quantize"]["modes"]
-    places = {mode: folder / "artifacts/validate" / mode for mode in modes}
-    return {m: {n: read_json(p / f"{n}.json") for n in _FILES} for m, p in places.items() if p.is_dir()}
+    return {
+        mode: {
+            "metrics": read_json(made / "validate" / mode / artifacts.METRICS),
+            "performance": read_json(made / "validate" / mode / artifacts.PERFORMANCE),
+            "gates": read_json(made / "judge" / mode / artifacts.GATES),
+        }
+        for mode in modes
+        if (made / "judge" / mode).is_dir()
+    }
 
 
 def _killed(error: Exception) -> str:

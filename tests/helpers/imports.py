@@ -79,7 +79,8 @@ def _file(name: str) -> str | None:
 def _data(module: str) -> frozenset[str]:
     """The data files beside a module that its text names: itself, or the folder that they are in."""
     text, folder = (ROOT / module).read_text(), (ROOT / module).parent
-    named = [p for p in folder.iterdir() if p.suffix != ".py" and p.name != "__pycache__" and f'"{p.name}"' in text]
+    below = [p for p in folder.rglob("*") if p.suffix != ".py" and not {"__pycache__", "node_modules"} & set(p.parts)]
+    named = [p for p in below if f'"{p.relative_to(folder).as_posix()}"' in text]
     own = [p for p in named if not (p / "__init__.py").exists()]
     within = [f for p in own for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
     return frozenset(f.relative_to(ROOT).as_posix() for f in within if "node_modules" not in f.parts)

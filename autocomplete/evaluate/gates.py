@@ -1,0 +1,40 @@
+"""Gates: bounds on metrics that a mode keeps, or is not packaged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autocomplete.common import metrics
+from autocomplete.common.artifacts import GateResult, Gates, Metrics
+from autocomplete.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound on a metric; `modes` names the modes that it holds for, None all."""
+
+    metric: str
+    at_most: float | None = None
+    at_least: float | None = None
+    modes: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a gate on nothing, and one that lets everything through."""
+        metrics.require(self.metric, metrics.GATES, "judge.gates")
+        if (self.at_most is None) == (self.at_least is None):
+            raise UserError(f"judge.gates: {self.metric} needs one of at_most and at_least")
+
+
+def judge(gates: Sequence[Gate], measured: Metrics) -> Gates:
+    """Applies the gates that hold for a mode.
+
+    A gate on the text or the portable model does not hold for a mode without one, whose metrics of it are None.
+    """
+    results = []
+    for gate in gates:
+        value = measured.value(gate.metric)
+        if value is None or (gate.modes is not None and measured.mode not in gate.modes):
+            continue
+        threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"
+        passed = value <= gate.at_most if gate.at_most is not None else value >= (gate.at_least or 0.0)
+        results.append(GateResult(name=gate.metric, threshold=threshold, value=value, passed=passed))
+    return Gates(mode=measured.mode, gates=results)
