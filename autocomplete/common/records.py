@@ -26,7 +26,7 @@ _LONGEST = 300  # characters of a message, which may quote the whole file
 class Record(BaseModel):
     """A record that cannot change and has no keys but its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, content: Any, place: str) -> Self:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from autocomplete.page import page
+from autocomplete.page import npm_runtime
 
 SCRIPT = Path("tests/web/speed.mjs")
 EVALUATION = Path("artifacts/presets/pydoc_gpt2/evaluation.jsonl")
@@ -54,7 +54,7 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
 def main(bundles: Sequence[Path]) -> None:
     """Prints a row for each bundle."""
     with tempfile.TemporaryDirectory() as folder:
-        modules = page.install(Path(folder))
+        modules = npm_runtime.install(Path(folder))
         print("| bundle | key to suggestion, ms: median | p90 | most | keys | cold load, ms: median | most |")
         print("|---|---|---|---|---|---|---|")
         for bundle in bundles:

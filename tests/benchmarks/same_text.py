@@ -33,7 +33,7 @@ from rich.table import Table
 from autocomplete.bundle import integrity, manifest, usage
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
-from autocomplete.page import page
+from autocomplete.page import npm_runtime
 
 HERE = Path(__file__)
 PROMPTS = [
@@ -217,7 +217,7 @@ def copied(bundle: Path, folder: Path) -> tuple[Path, Path]:
     """A bundle's usage/ beside links to the rest, and what npm brought; the clients import the stub of LiteRT.js."""
     if not (bundle / "usage/portable.py").is_file() or not (bundle / "web/models.json").is_file():
         raise SystemExit(f"error: {bundle} has no usage/portable.py or no web/: no bundle, or packaged without npm")
-    modules, copy = page.install(folder), folder / "bundle"
+    modules, copy = npm_runtime.install(folder), folder / "bundle"
     shutil.copytree(bundle / "usage", copy / "usage", ignore=shutil.ignore_patterns("node_modules"))
     for name in ("portable.tflite", "tokens.tflite", "tokenizer"):
         if (bundle / name).exists():

@@ -1,7 +1,6 @@
 """A toy bundle, complete but for what was measured, which is made up."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,59 +9,35 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from autocomplete.bundle import card, litertlm, manifest
+from autocomplete.bundle.contract import Manifest, TfliteModel
+from autocomplete.common.artifacts import ModeRecipe, Targets
 from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
 from autocomplete.tokenizer import tokenizer, tokenizer_json
+from helpers import records
 from helpers.toy_models import steps
 from helpers.toys import PROMPT_BYTES, SEQUENCE, SLOTS, WINDOW, Toy
-from stages import validate
-
-FILTER = {
-    "package": "words",
-    "version": "1",
-    "languages": ["english"],
-    "tries": 3,
-    "seed": 1,
-    "provoked_prompts": 100,
-    "ordinary_prompts": 50,
-}
 
 
-def facts(toy: Toy) -> manifest.Facts:
-    conversion = {
-        "sampler": "greedy",
-        "top_k": 5,
-        "top_p": 0.9,
-        "temperature": 1.0,
-        "seed": None,
-        "sequence_length": SEQUENCE,
-        "context_window": WINDOW,
-        "cache_length": SLOTS,
-        "max_output_bytes": 788,
-        "suppress_tokens": [],
-        "complete_word": False,
-        "portable_prompt_bytes": PROMPT_BYTES,
-    }
-    model = {
-        "family": "gpt2",
-        "parameters": 1,
-        "vocabulary": len(toy.vocabulary.ids),
-        "context_length": 96,
-        "pre_tokenizer": "gpt2",
-        "add_start_token": True,
-        "start_token_id": toy.vocabulary.start_token_id,
-        "end_token_id": toy.vocabulary.end_token_id,
-        "end_token_ids": [toy.vocabulary.end_token_id],
-        "special_token_ids": [0, 1],
-        "source": "toy",
-        "license": "none",
-    }
-    metrics = dict.fromkeys(validate.METRICS, 1.0) | {"mode": "float32", "gates": [], "filter": FILTER}
-    speed = {"machine": benchmark.machine(), "runtime": interpreters.versions(), "threads": 1, "size_bytes": {}}
-    recipe: Mapping[str, Any] = {"mode": "float32", "recipe": [], "text_recipe": None}
-    fits = {name: {} for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite")}
-    return manifest.Facts(model, conversion, recipe, metrics, speed, fits)
+def facts(toy: Toy) -> manifest.Records:
+    """What earlier stages would have noted of the toy."""
+    ids = toy.vocabulary
+    model = records.model(
+        vocabulary=len(ids.ids),
+        start_token_id=ids.start_token_id,
+        end_token_id=ids.end_token_id,
+        end_token_ids=[ids.end_token_id],
+    )
+    conversion = records.conversion(
+        sequence_length=SEQUENCE, context_window=WINDOW, cache_length=SLOTS, portable_prompt_bytes=PROMPT_BYTES
+    )
+    recipe = ModeRecipe(
+        mode="float32", calibration_text="", recipe=[], text_recipe=None, text=True, calibration=None, further=None
+    )
+    speed = records.performance(machine=benchmark.machine(), runtime=interpreters.versions())
+    fits: Targets = {name: {} for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite")}
+    return manifest.Records(model, conversion, recipe, records.measured(), speed, fits, records.gates())
 
 
 @pytest.fixture(scope="session")
@@ -84,14 +59,14 @@ def toy_bundle(
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
     for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(toy.preset)).items():
         (folder / "tokenizer" / name).write_bytes(data)
-    told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion))
+    told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion).model_dump())
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
-    described = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
+    described = {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")}
     seal(folder, manifest.build(manifest.Names("toy", "Toy", "en"), known, described, folder))
     return folder
 
 
-def seal(folder: Path, content: dict[str, Any]) -> None:
+def seal(folder: Path, content: Manifest) -> None:
     """Card, manifest and hashes, last of all."""
     (folder / manifest.CARD).write_text(card.render(content))
     manifest.seal(content, folder, known={})

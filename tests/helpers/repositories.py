@@ -114,6 +114,9 @@ def _project(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "uv.lock"):
         shutil.copyfile(ROOT / name, folder / name)
+    if shutil.which("npm") is None:
+        package = folder / "conf/package/default.yaml"
+        package.write_text(package.read_text().replace("page: true", "page: false"))
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["convert"]["sequence_length"] = 48
     params["quantize"]["modes"] = ["float32"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.native_log import quiet
+from helpers import records
 from helpers.modes import settings
 from helpers.toys import CHUNK, PROMPT_BYTES, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
@@ -60,20 +61,5 @@ def subject_of(toy: Toy, core_path: Path) -> Any:
     """The toy as validate looks at it, its float32 core alone."""
     from autocomplete.evaluate.mode_files import Subject
 
-    model = {
-        "start_token_id": 1,
-        "end_token_id": 1,
-        "end_token_ids": [1],
-        "pre_tokenizer": "gpt2",
-        "add_start_token": True,
-    }
-    settings = {
-        "sequence_length": SEQUENCE,
-        "context_window": 24,
-        "max_output_bytes": 788,
-        "sampler": "greedy",
-        "suppress_tokens": [],
-        "complete_word": False,
-        "portable_loop": "fixed",
-    }
-    return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, settings, 1)
+    model, conversion = records.model(), records.conversion(sequence_length=SEQUENCE)
+    return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, conversion, 1)

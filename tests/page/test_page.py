@@ -9,27 +9,31 @@ from typing import Any
 import pytest
 
 from autocomplete.bundle import usage
+from autocomplete.bundle.contract import ContextWindow, Lengths, Manifest, Range
 from autocomplete.common.errors import UserError
-from autocomplete.page import page, site
+from autocomplete.page import npm_runtime, page, site
 from helpers.environments import absent
 
-MANIFEST: dict[str, Any] = {
-    "title": "Toy",
-    "mode": "float32",
-    "lengths": {"sequence_length": 100, "context_window": 50},
-    "context_window": {"words": {"minimum": 1, "default": 20, "maximum": 30}},
-    "metrics": {"filter": {"languages": ["english"]}},
-}
+
+def described(model: Path, mode: str = "float32") -> dict[str, Any]:
+    """What the page knows of a model."""
+    window = Range(minimum=1, default=20, maximum=30)
+    manifest = Manifest.model_construct(
+        mode=mode,
+        lengths=Lengths(sequence_length=100, context_window=50, cache_length=256, max_output_bytes=788),
+        context_window=ContextWindow(tokens=window, words=window),
+    )
+    return page.described(manifest, model)
 
 
 def test_a_model_is_described_by_its_file_and_its_bounds(tmp_path: Path) -> None:
     model = tmp_path / page.MODEL
     model.write_bytes(b"x" * 10)
-    told = page.described(MANIFEST, model)
+    told = described(model)
     assert (told["file"], told["bytes"], told["longest"], told["threads"]) == ("../portable.tflite", 10, 50, False)
     with model.open("r+b") as file:
         file.truncate(1 << 26)
-    assert page.described(MANIFEST, model)["threads"]
+    assert described(model)["threads"]
 
 
 def test_words_are_whole_ones_by_the_letters_of_their_script() -> None:
@@ -60,27 +64,34 @@ def test_the_page_asks_at_once_for_every_module_that_it_needs() -> None:
 
 
 def test_what_npm_cannot_bring_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not page.available():
+    if shutil.which("npm") is None:
         absent("npm is absent: it brings the page's runtime")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     with pytest.raises(UserError, match=r"npm cannot install .* package\.page to false") as raised:
-        page.add_runtime(tmp_path / "runtime", threads=False)
+        npm_runtime.write(tmp_path / "runtime")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_page_without_npm_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"npm, which brings .*, is not installed: .* set page to false") as raised:
+        npm_runtime.write(tmp_path / "runtime")
     assert "\n" not in str(raised.value)
 
 
 def test_another_archive_than_the_locked_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not page.available():
+    if shutil.which("npm") is None:
         absent("npm is absent: it brings the page's runtime")
     sources = tmp_path / "web"
     shutil.copytree(page._SOURCES, sources)
     lock = json.loads((sources / "package-lock.json").read_text())
     lock["packages"]["node_modules/@litertjs/wasm-utils"]["integrity"] = "sha512-" + "A" * 86 + "=="
     (sources / "package-lock.json").write_text(json.dumps(lock))
-    monkeypatch.setattr(page, "_SOURCES", sources)
+    monkeypatch.setattr(npm_runtime, "PINS", [sources / pin.name for pin in npm_runtime.PINS])
     with pytest.raises(UserError, match="EINTEGRITY"):
-        page.add_runtime(tmp_path / "runtime", threads=False)
+        npm_runtime.write(tmp_path / "runtime")
 
 
 def bundle(folder: Path, mode: str, model: bytes = b"model", file: str = "../portable.tflite") -> Path:
@@ -90,8 +101,8 @@ def bundle(folder: Path, mode: str, model: bytes = b"model", file: str = "../por
     (folder / "web/index.html").write_text("page")
     (folder / "web/app.js").write_text("code")
     files = {n: folder / "web" / n for n in ("index.html", "app.js")}
-    described = page.described(MANIFEST | {"mode": mode}, folder / page.MODEL) | {"file": file}
-    for name, content in site.generated(files, "Toy", [described]).items():
+    told = described(folder / page.MODEL, mode) | {"file": file}
+    for name, content in site.generated(files, "Toy", [told]).items():
         (folder / "web" / name).write_bytes(content)
     return folder
 

@@ -16,13 +16,13 @@ import psutil
 import pytest
 import yaml
 
+from autocomplete.common import metrics
+from autocomplete.common.artifacts import Metrics
 from autocomplete.common.files import tree_sha256
-from autocomplete.page import page as web_page
 from helpers import repositories
 from helpers.commands import stage
 from helpers.repositories import Repository, ran
 from helpers.toys import Toy
-from stages import validate
 
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
 
@@ -39,17 +39,17 @@ def modes(stage: str, *names: str) -> set[str]:
 
 
 def chain(*names: str) -> set[str]:
-    return {name for stage in ("quantize", "layers", "validate", "package") for name in modes(stage, *names)}
+    return {name for stage in ("quantize", "layers", "validate", "judge", "package") for name in modes(stage, *names)}
 
 
 def test_everything_runs_once(repository: Repository) -> None:
-    assert repository.repro() == {"author", "convert", "summary"} | chain("float32")
+    assert repository.repro() == {"author", "convert", "page_runtime", "summary"} | chain("float32")
     bundle = repository.folder / "artifacts/package/float32"
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["metrics"]["greedy_match"] == 1.0
     assert manifest["metrics"]["text_greedy_match"] == 1.0
     assert not manifest["failed_gates"]
-    assert set(manifest["metrics"]) == {*validate.METRICS, "mode", "gates", "filter"}
+    assert set(manifest["metrics"]) == {*metrics.QUALITY, *Metrics.numbers(), "mode", "gates", "filter"}
     suppressed = json.loads((repository.folder / "artifacts/convert/convert.json").read_text())["suppress_tokens"]
     assert len(suppressed) == len(SUPPRESSED)
     assert suppressed == manifest["suppress_tokens"] == manifest["litert_lm"]["suppress_token_ids"]
@@ -61,7 +61,7 @@ def test_everything_runs_once(repository: Repository) -> None:
     clients = {f"usage/{n}" for n in ("Autocomplete.kt", "Portable.kt", "README.md", "litert.mjs", "litert.h")}
     clients |= {f"usage/{n}.{kind}" for n in ("complete", "portable") for kind in ("py", "mjs", "cc")}
     assert names - page == {*models, *vocabulary, *told, *clients}
-    if web_page.available():  # npm, which brings what the page runs with
+    if shutil.which("npm"):  # which brings what the page runs with
         assert {"web/index.html", "web/models.json", "web/runtime/litert_wasm_internal.wasm"} <= page
         listed = json.loads((bundle / "web/models.json").read_text())["models"]
         portable = manifest["files"]["portable.tflite"]
@@ -92,7 +92,7 @@ def test_comments_run_nothing(repository: Repository) -> None:
 
 
 def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> None:
-    path = repository.folder / "conf/validate/default.yaml"
+    path = repository.folder / "conf/judge/default.yaml"
     before = path.read_text()
     settings = yaml.safe_load(before)
     for gate in settings["gates"]:
@@ -100,7 +100,7 @@ def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> Non
             gate["at_most"] = 0.5
     path.write_text(yaml.safe_dump(settings))
     done = repository.dvc("repro", "--keep-going")
-    assert ran(done.stdout) == modes("validate", "float32") | modes("package", "float32") | {"summary"}
+    assert ran(done.stdout) == modes("judge", "float32") | modes("package", "float32") | {"summary"}
     assert done.returncode != 0
     assert "float32 is not packaged, a gate failed: perplexity_ratio is 1, wanted <= 0.5" in done.stderr
     assert "Traceback" not in done.stderr

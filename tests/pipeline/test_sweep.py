@@ -80,7 +80,7 @@ def damaged(repository: Repository) -> str:
 def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repository) -> None:
     done = sweep(repository, MODES, LENGTHS)
     assert done.returncode == 0, done.stderr
-    assert ran(repository) == {"author": 1, "convert": 2, "quantize": 4, "validate": 4}
+    assert ran(repository) == {"author": 1, "convert": 2, "quantize": 4, "validate": 4, "judge": 4}
     rows = table(repository)
     assert {(r["mode"], r["convert.sequence_length"]) for r in rows} == {
         (mode, length) for mode in ("float32", "float16") for length in ("40", "41")
@@ -103,7 +103,7 @@ def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repos
     repository.dvc("exp", "apply", best)  # it complains of outputs that the job was not run for, and applies the rest
     assert repository.git("diff", "--name-only").split() == ["params.yaml"]
     before = ran(repository)
-    assert repository.dvc("repro", "validate").returncode == 0
+    assert repository.dvc("repro", "judge").returncode == 0
     assert ran(repository) == before
 
 

@@ -1,8 +1,6 @@
 """Rules of convert, validate, package and summary that need no model."""
 
-import csv
 import hashlib
-import io
 import json
 import re
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from autocomplete.bundle import card
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
 from autocomplete.presets.settings import Dimensions
-from helpers.bundles import FILTER
+from helpers import records
 from helpers.toys import Toy
-from stages import author, convert, quantize, summary, validate
+from stages import author, convert, quantize
 
 DEFAULTS: dict[str, Any] = {
     "sequence_length": 100,
@@ -94,139 +91,15 @@ def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wa
     with pytest.raises(UserError, match=re.escape(message)):
         convert.suppressed_ids(
             wanted,
-            {"vocabulary": len(toy.vocabulary.ids), "end_token_id": 1, "end_token_ids": [1], "pre_tokenizer": "gpt2"},
+            records.model(vocabulary=len(toy.vocabulary.ids)),
         )
 
 
 def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
-    found = convert.suppressed_ids(
-        [" the", "e", letter, 0], {"vocabulary": 512, "end_token_id": 1, "end_token_ids": [1], "pre_tokenizer": "gpt2"}
-    )
+    found = convert.suppressed_ids([" the", "e", letter, 0], records.model())
     assert found == sorted({0, letter, the})
-
-
-METRICS: dict[str, Any] = {
-    "mode": "float16",
-    "perplexity": 10.0,
-    "perplexity_stderr": 1.0,
-    "perplexity_ratio": 1.02,
-    "perplexity_ratio_stderr": 0.001,
-    "text_perplexity_ratio": 1.03,
-    "text_perplexity_ratio_stderr": 0.002,
-    "bits_per_byte": 1.5,
-    "top1_agreement": 0.9,
-    "kl_divergence": 0.01,
-    "kl_divergence_p99": 0.1,
-    "accepted_words_1": 0.2,
-    "accepted_words_3": 0.01,
-    "keystrokes_saved": 0.05,
-    "provoked_refused": 0.04,
-    "provoked_refused_stderr": 0.02,
-    "provoked_unanswered": 0.01,
-    "ordinary_refused": 0.0,
-    "filter": FILTER,
-    "greedy_match": 0.8,
-    "android_contract": {"one": True, "two": False},
-    "gates": [],
-}
-PERFORMANCE: dict[str, Any] = {
-    "ttft_ms": 1.0,
-    "decode_tokens_per_s": 100.0,
-    "latency_100_tokens_s": None,
-    "tokens_latency_100_tokens_s": None,
-    "portable_latency_100_tokens_s": None,
-    "peak_rss_mib": 3.0,
-    "size_bytes": {"autocomplete.tflite": 2_000_000, "core.tflite": 1_500_000},
-}
-
-
-def test_gates_are_judged_on_their_modes() -> None:
-    gates = [
-        validate.Gate("perplexity_ratio", at_most=1.01),
-        validate.Gate("top1_agreement", at_least=0.9),
-        validate.Gate("greedy_match", at_least=1.0, modes=["float32"]),
-        validate.Gate("android_contract", at_least=1.0),
-    ]
-    judged = validate.judge(gates, "float16", METRICS)
-    assert [(g["name"], g["passed"]) for g in judged] == [
-        ("perplexity_ratio", False),
-        ("top1_agreement", True),
-        ("android_contract", False),
-    ]
-    assert judged[0]["threshold"] == "<= 1.01"
-
-
-def test_what_the_filter_refuses_can_be_a_gate() -> None:
-    gates = [validate.Gate("provoked_unanswered", at_most=0.005), validate.Gate("ordinary_refused", at_most=0.0)]
-    assert [g["passed"] for g in validate.judge(gates, "m", METRICS)] == [False, True]
-
-
-def test_a_gate_on_an_unknown_metric_says_which_there_are() -> None:
-    with pytest.raises(UserError, match=r"no metric 'speed'; allowed: .*perplexity_ratio"):
-        validate.Gate("speed", at_most=1.0)
-
-
-def test_a_value_that_is_no_number_passes_no_gate() -> None:
-    judged = validate.judge([validate.Gate("perplexity", at_most=20.0)], "m", METRICS | {"perplexity": float("nan")})
-    assert not judged[0]["passed"]
-
-
-def test_the_table_marks_refused_modes_and_what_was_not_measured() -> None:
-    gates = [{"name": "perplexity_ratio", "passed": False}]
-    row = summary.row(METRICS | {"gates": gates}, PERFORMANCE)
-    assert "refused: perplexity_ratio" in summary.markdown([row])
-    assert " – " in summary.markdown([row])
-    read = list(csv.DictReader(io.StringIO(summary.comma_separated([row]))))
-    assert read[0]["mode"] == "float16"
-    assert float(read[0]["text_mb"]) == 2.0
-    assert read[0]["latency_100_tokens_s"] == ""
-
-
-def test_the_picture_is_drawn_without_timings(tmp_path: Any) -> None:
-    rows = [summary.row(METRICS | {"mode": m}, PERFORMANCE) for m in ("a", "b")]
-    summary.plot(rows, tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_card_names_failed_gates() -> None:
-    manifest: dict[str, Any] = {
-        "name": "autocomplete",
-        "title": "Title",
-        "language": "en",
-        "release": None,
-        "mode": "float16",
-        "failed_gates": ["perplexity_ratio"],
-        "model": {"parameters": 1000, "family": "gpt2", "source": "here", "license": "MIT"},
-        "lengths": {"sequence_length": 100, "context_window": 50, "cache_length": 256, "max_output_bytes": 788},
-        "context_window": {"tokens": {"maximum": 50}, "words": {"default": 21, "maximum": 34}},
-        "litert_lm": None,
-        "sampler": {"sampler": "top_k"},
-        "metrics": METRICS,
-        "suppress_tokens": [],
-        "performance": PERFORMANCE | {"threads": 2, "machine": {"processor": "p"}},
-        "models": {"core.tflite": {"runtime": "any", "signatures": {"decode": {}}}},
-        "files": {"core.tflite": {"bytes": 1500000}},
-        "targets": {"core.tflite": {"litert": {"fits": True}}},
-    }
-    text = card.render(manifest)
-    assert text.startswith("---\n")
-    assert "**Gates that failed:** perplexity_ratio" in text
-    assert "21\nwords" in text or "21 words" in text
-    assert "LiteRT-LM" not in text
-    assert "LiteRT-LM" in card.render(manifest | {"litert_lm": {"max_num_tokens": 256}})
-    assert "provoking prompts | 0.04 ± 0.02 of answers |" in text
-    assert "(english)" in text and "up to 3 times" in " ".join(text.split())
-    assert "never said" not in text
-    assert "2 tokens of the vocabulary are never said" in card.render(manifest | {"suppress_tokens": [5, 9]})
-    assert "Gates that failed" not in card.render(manifest | {"failed_gates": []})
-
-
-def test_a_gate_on_the_text_model_does_not_hold_without_one() -> None:
-    gates = [validate.Gate("text_perplexity_ratio", at_most=1.0), validate.Gate("perplexity_ratio", at_most=2.0)]
-    judged = validate.judge(gates, "int4", METRICS | {"text_perplexity_ratio": None})
-    assert [g["name"] for g in judged] == ["perplexity_ratio"]
 
 
 @pytest.mark.parametrize(

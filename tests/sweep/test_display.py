@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from autocomplete.evaluate import table
 from autocomplete.sweep import records, report
 from autocomplete.sweep.display import display
 from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
-from stages import summary
 
 NAMES = [f"int4_block32-sequence_length-{length}-1f09ab" for length in range(100, 106)]
 
@@ -69,7 +69,7 @@ def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) ->
 
 def row(name: str) -> dict[str, Any]:
     return {
-        **{column.key: 1.0 for column in summary.COLUMNS},
+        **{column.key: 1.0 for column in table.COLUMNS},
         "decode_tokens_per_s": 4321.0,
         "job": name,
         "label": name,
@@ -85,7 +85,7 @@ def test_the_table_fits_a_terminal(
 ) -> None:
     terminal(monkeypatch, width)
     wish = report.Wish("decode_tokens_per_s", [], ["core_mb", "perplexity_ratio", "decode_tokens_per_s"])
-    report.write([row(name) for name in NAMES], summary.COLUMNS, wish, tmp_path)
+    report.write([row(name) for name in NAMES], table.COLUMNS, wish, tmp_path)
     lines = plain(capsys.readouterr().out)
     assert max(map(len, lines)) <= width
     for name in NAMES:

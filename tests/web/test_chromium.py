@@ -21,7 +21,7 @@ import yaml
 from autocomplete.bundle import integrity
 from autocomplete.common.files import read_json, write_json
 from autocomplete.common.native_log import quiet
-from autocomplete.page import page
+from autocomplete.page import npm_runtime, page
 from helpers.environments import absent
 from helpers.folders import ROOT
 from helpers.modes import settings
@@ -69,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     with quiet():
         bundles = [bundle(folder / mode, model, mode) for mode, model in models(folder)]
     (folder / "npm").mkdir()
-    return Site(bundles, page.install(folder / "npm"), node, chromium)
+    return Site(bundles, npm_runtime.install(folder / "npm"), node, chromium)
 
 
 def models(folder: Path) -> Iterator[tuple[str, Any]]:
