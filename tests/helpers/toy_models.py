@@ -36,12 +36,11 @@ def driver(
         return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, rule)
 
 
-def bytes_driver_of(toy: Toy, growing: bool = False, suppressed: Sequence[int] = (), guessed: int = 1) -> Any:
-    """A bytes driver for the toy, around either loop."""
+def bytes_driver_of(toy: Toy, suppressed: Sequence[int] = ()) -> Any:
+    """A bytes driver for the toy."""
     from autocomplete.graph import bytes_driver, growing_loop
 
-    lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
-    limits = bytes_driver.Limits(lengths, WINDOW, PROMPT_BYTES, growing)
+    limits = bytes_driver.Limits(growing_loop.Lengths(SEQUENCE, CHUNK, 4), WINDOW, PROMPT_BYTES)
     with quiet():
         return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
 
