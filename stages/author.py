@@ -11,12 +11,12 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
-from autocomplete.presets.settings import DESCRIPTION, Dimensions, Hub, Pin
+from autocomplete.presets.settings import DESCRIPTION, HubSettings, Pin, RandomModelSettings
 from autocomplete.train import live
 from autocomplete.train.settings import TuningSettings
 
 if TYPE_CHECKING:
-    from autocomplete.presets.loading import Loaded
+    from autocomplete.presets.loading import LoadedModel
 
 OUT = Path("artifacts/author")
 TEXT = "text"  # beside it, so that another text makes no stage run that reads the model alone
@@ -29,10 +29,10 @@ class AuthorSettings:
     preset: str | None
     license: str
     add_end_token: bool
-    random: Dimensions | None = None
+    random: RandomModelSettings | None = None
     revision: str | None = None
     sha256: str | None = None
-    hub: Hub = field(default_factory=Hub)
+    hub: HubSettings = field(default_factory=HubSettings)
     text: str | None = None
     tuning: TuningSettings | None = None
 
@@ -66,9 +66,9 @@ def run(settings: AuthorSettings) -> None:
         source = presets.provenance(settings.preset, found, settings.pin)
     with replacing(OUT) as folder:
         if found is not None and settings.tuning is not None:  # outside of quiet too
-            source |= _tune(settings, found.folder, str(source["source"]), folder)
-            found = hub.Found(folder)
-        made = _random(settings) if found is None else loading.load(found.folder)
+            source |= _tune(settings, found.path, str(source["source"]), folder)
+            found = hub.LocalPreset(folder)
+        made = _random(settings) if found is None else loading.load(found.path)
         if made.model.preprocessor is not None:
             made.model.preprocessor.add_end_token = settings.add_end_token
         presets.save(made.model, folder)
@@ -76,7 +76,7 @@ def run(settings: AuthorSettings) -> None:
         described = presets.describe(made, str(source["source"]), settings.license) | source
         write_json(folder / DESCRIPTION, described)
         with replacing(OUT.with_name(TEXT)) as texts:
-            write_texts(found.folder if found is not None else None, texts)
+            write_texts(found.path if found is not None else None, texts)
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
             (folder / name).unlink(missing_ok=True)  # where tuning wrote them
     print(f"{OUT}: {described}")
@@ -92,12 +92,12 @@ def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> 
     return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | told}
 
 
-def _random(settings: AuthorSettings) -> "Loaded":
+def _random(settings: AuthorSettings) -> "LoadedModel":
     from autocomplete.presets import loading, random_model
 
     assert settings.random is not None
     with tempfile.TemporaryDirectory() as scratch, quiet():
-        return loading.loaded(random_model.build(settings.random, Path(scratch)))
+        return loading.from_keras_model(random_model.build(settings.random, Path(scratch)))
 
 
 def write_texts(preset: Path | None, folder: Path) -> None:

@@ -81,9 +81,9 @@ def _check_context(backbone: Mapping[str, Any], settings: TuningSettings) -> Non
         raise UserError(f"author.tuning.training.context is {given}; allowed: 2 to {rows}, what the preset reads")
 
 
-def _encoded(own: own_text.OwnText, found: loading.Loaded, settings: TuningSettings) -> tuning.Texts:
+def _encoded(own: own_text.OwnText, found: loading.LoadedModel, settings: TuningSettings) -> tuning.Texts:
     """Both parts in tokens, as the model was trained: each passage between a start and an end, which may be one."""
-    bpe, start, end = found.bpe(), found.start, found.ends[0]
+    bpe, start, end = found.load_tokenizer(), found.start_token_id, found.end_token_ids[0]
     tail = [] if start in (None, end) else [end]
 
     def stream(passages: Sequence[str], part: str) -> training.Stream:

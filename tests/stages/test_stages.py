@@ -16,7 +16,7 @@ from helpers.bundles import FILTER
 from autocomplete.bundle import card
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
-from autocomplete.presets.settings import Dimensions
+from autocomplete.presets.settings import RandomModelSettings
 from stages import author, convert, quantize, summary, validate
 
 DEFAULTS: dict[str, Any] = {
@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "portable_loop": "fixed",
 }
 
-DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
+DIMENSIONS = RandomModelSettings("somewhere", 300, 1, 1, 8, 16, 1)
 
 
 def resolved(context: int, **changes: Any) -> convert.Lengths:
