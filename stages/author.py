@@ -1,4 +1,4 @@
-"""author: loads a causal language model, tunes it where asked, writes it as a local KerasHub preset, described."""
+"""author: loads a causal language model, tunes it if asked, and writes it as a local preset with model.json."""
 
 import shutil
 import tempfile
@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from autocomplete.presets.loading import LoadedModel
 
 OUT = Path("artifacts/author")
-TEXT = "text"  # beside it, so that another text makes no stage run that reads the model alone
+TEXT = "text"  # a folder beside OUT: another text does not re-run stages that depend on the model alone
 
 
 @dataclass(frozen=True)
 class AuthorSettings:
-    """Which model (conf/author/*.yaml): a preset, pinned or not, tuned on `text` or not; or random weights."""
+    """Which model to load (conf/author/*.yaml): either a preset or random weights.
+
+    Attributes:
+      preset: a local path, or a name on a hub.
+      license: of the model, for model.json.
+      add_end_token: whether the preprocessor of a KerasHub preset adds an end token.
+      random: a model with random weights.
+      revision: the hub's revision of the preset.
+      sha256: the SHA-256 over the preset's files.
+      hub: how to download.
+      text: a file or folder of the user's own text, to tune on.
+      tuning: how to tune; None: not at all.
+    """
 
     preset: str | None
     license: str
@@ -37,7 +49,7 @@ class AuthorSettings:
     tuning: TuningSettings | None = None
 
     def __post_init__(self) -> None:
-        """Refuses two models, and none, and a pin that is none."""
+        """Refuses two models or none, a malformed pin, and tuning without a preset or a text."""
         if (self.preset is None) == (self.random is None):
             raise UserError("author needs one of preset and random, the other null (conf/author/)")
         _ = self.pin
@@ -46,53 +58,53 @@ class AuthorSettings:
 
     @property
     def pin(self) -> Pin:
-        """What the preset must be; raises UserError where that is nothing it can be."""
+        """The version that the preset must have; raises UserError for a malformed one."""
         return Pin(self.revision, self.sha256)
 
 
 def run(settings: AuthorSettings) -> None:
-    """Preset anywhere, or random weights → artifacts/author, and text to measure it on → artifacts/text."""
+    """A preset, or random weights → artifacts/author; text for evaluation and calibration → artifacts/text."""
     with quiet():
         import tensorflow as tf
 
         from autocomplete.presets import hub, loading, presets
 
-        tf.config.list_physical_devices()  # says here that there is no GPU, not beside the bar of weights
+        tf.config.list_physical_devices()  # prints here, not into a progress bar, that there is no GPU
     source: dict[str, Any] = {"source": "random weights"}
-    found = None
+    local = None
     if settings.preset is not None:
-        # outside of quiet: a download shows how far it is
-        found = hub.find(settings.preset, settings.pin, settings.hub)
-        source = presets.provenance(settings.preset, found, settings.pin)
+        # not inside quiet(): a download shows its progress
+        local = hub.find(settings.preset, settings.pin, settings.hub)
+        source = presets.provenance(settings.preset, local, settings.pin)
     with replacing(OUT) as folder:
-        if found is not None and settings.tuning is not None:  # outside of quiet too
-            source |= _tune(settings, found.path, str(source["source"]), folder)
-            found = hub.LocalPreset(folder)
-        made = _random(settings) if found is None else loading.load(found.path)
-        if made.model.preprocessor is not None:
-            made.model.preprocessor.add_end_token = settings.add_end_token
-        presets.save(made.model, folder)
-        presets.write_tokenizer(made.tokenizer, folder)
-        described = presets.describe(made, str(source["source"]), settings.license) | source
-        write_json(folder / DESCRIPTION, described)
+        if local is not None and settings.tuning is not None:  # not inside quiet() either
+            source |= _tune(settings, local.path, str(source["source"]), folder)
+            local = hub.LocalPreset(folder)
+        loaded = _random_model(settings) if local is None else loading.load(local.path)
+        if loaded.model.preprocessor is not None:
+            loaded.model.preprocessor.add_end_token = settings.add_end_token
+        presets.save(loaded.model, folder)
+        presets.write_tokenizer(loaded.tokenizer, folder)
+        description = presets.describe(loaded, str(source["source"]), settings.license) | source
+        write_json(folder / DESCRIPTION, description)
         with replacing(OUT.with_name(TEXT)) as texts:
-            write_texts(found.path if found is not None else None, texts)
+            write_texts(local.path if local is not None else None, texts)
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
-            (folder / name).unlink(missing_ok=True)  # where tuning wrote them
-    print(f"{OUT}: {described}")
+            (folder / name).unlink(missing_ok=True)  # written by tuning
+    print(f"{OUT}: {description}")
 
 
 def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> dict[str, Any]:
-    """Writes the preset, tuned, to a folder; returns what its description says of that."""
+    """Writes the tuned preset to a folder; returns its entries in model.json."""
     with quiet():
         from autocomplete.train import finetune
     assert settings.tuning is not None
-    with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as watch:
-        told = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, watch)
-    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | told}
+    with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as callbacks:
+        lineage = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, callbacks)
+    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | lineage}
 
 
-def _random(settings: AuthorSettings) -> "LoadedModel":
+def _random_model(settings: AuthorSettings) -> "LoadedModel":
     from autocomplete.presets import loading, random_model
 
     assert settings.random is not None
@@ -101,7 +113,7 @@ def _random(settings: AuthorSettings) -> "LoadedModel":
 
 
 def write_texts(preset: Path | None, folder: Path) -> None:
-    """Text to measure on and to calibrate with: the preset's own, or general English of which no model here is made."""
+    """Writes evaluation and calibration text: the preset's own, or WikiText-2, on which no model here is trained."""
     from autocomplete.data import general_text
 
     for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
