@@ -1,4 +1,4 @@
-"""author: loads a causal language model, tunes it where asked, writes it as a local KerasHub preset, described."""
+"""author: loads a causal language model, tunes it if asked, and writes it as a local preset with model.json."""
 
 import shutil
 import tempfile
@@ -12,33 +12,45 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes
 from autocomplete.common.native_log import quiet
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
-from autocomplete.presets.settings import DESCRIPTION, Dimensions, Hub, Pin
+from autocomplete.presets.settings import DESCRIPTION, HubSettings, Pin, RandomModelSettings
 from autocomplete.train import live
 from autocomplete.train.settings import TuningSettings
 
 if TYPE_CHECKING:
-    from autocomplete.presets.loading import Loaded
+    from autocomplete.presets.loading import LoadedModel
 
 OUT = Path("artifacts/author")
-TEXT = "text"  # beside it, so that another text makes no stage run that reads the model alone
+TEXT = "text"  # a folder beside OUT: another text does not re-run stages that depend on the model alone
 
 
 @dataclass(frozen=True)
 class AuthorSettings:
-    """Which model (conf/author/*.yaml): a preset, pinned or not, tuned on `text` or not; or random weights."""
+    """Which model to load (conf/author/*.yaml): either a preset or random weights.
+
+    Attributes:
+      preset: a local path, or a name on a hub.
+      license: of the model, for model.json.
+      add_end_token: whether the preprocessor of a KerasHub preset adds an end token.
+      random: a model with random weights.
+      revision: the hub's revision of the preset.
+      sha256: the SHA-256 over the preset's files.
+      hub: how to download.
+      text: a file or folder of the user's own text, to tune on.
+      tuning: how to tune; None: not at all.
+    """
 
     preset: str | None
     license: str
     add_end_token: bool
-    random: Dimensions | None = None
+    random: RandomModelSettings | None = None
     revision: str | None = None
     sha256: str | None = None
-    hub: Hub = field(default_factory=Hub)
+    hub: HubSettings = field(default_factory=HubSettings)
     text: str | None = None
     tuning: TuningSettings | None = None
 
     def __post_init__(self) -> None:
-        """Refuses two models, and none, and a pin that is none."""
+        """Refuses two models or none, a malformed pin, and tuning without a preset or a text."""
         if (self.preset is None) == (self.random is None):
             raise UserError("author needs one of preset and random, the other null (conf/author/)")
         _ = self.pin
@@ -47,62 +59,62 @@ class AuthorSettings:
 
     @property
     def pin(self) -> Pin:
-        """What the preset must be; raises UserError where that is nothing it can be."""
+        """The version that the preset must have; raises UserError for a malformed one."""
         return Pin(self.revision, self.sha256)
 
 
 def run(settings: AuthorSettings) -> None:
-    """Preset anywhere, or random weights → artifacts/author, and text to measure it on → artifacts/text."""
+    """A preset, or random weights → artifacts/author; text for evaluation and calibration → artifacts/text."""
     with quiet():
         import tensorflow as tf
 
         from autocomplete.presets import hub, loading, presets
 
-        tf.config.list_physical_devices()  # says here that there is no GPU, not beside the bar of weights
+        tf.config.list_physical_devices()  # prints here, not into a progress bar, that there is no GPU
     source: dict[str, Any] = {"source": "random weights"}
-    found = None
+    local = None
     if settings.preset is not None:
-        # outside of quiet: a download shows how far it is
-        found = hub.find(settings.preset, settings.pin, settings.hub)
-        source = presets.provenance(settings.preset, found, settings.pin)
+        # not inside quiet(): a download shows its progress
+        local = hub.find(settings.preset, settings.pin, settings.hub)
+        source = presets.provenance(settings.preset, local, settings.pin)
     with replacing(OUT) as folder:
-        if found is not None and settings.tuning is not None:  # outside of quiet too
-            source |= _tune(settings, found.folder, str(source["source"]), folder)
-            found = hub.Found(folder)
-        made = _random(settings) if found is None else loading.load(found.folder)
-        if made.model.preprocessor is not None:
-            made.model.preprocessor.add_end_token = settings.add_end_token
-        presets.save(made.model, folder)
-        presets.write_tokenizer(made.tokenizer, folder)
-        described = presets.describe(made, str(source["source"]), settings.license) | source
-        ModelDescription.parse(described, DESCRIPTION).write(folder / DESCRIPTION)
+        if local is not None and settings.tuning is not None:  # not inside quiet() either
+            source |= _tune(settings, local.path, str(source["source"]), folder)
+            local = hub.LocalPreset(folder)
+        loaded = _random_model(settings) if local is None else loading.load(local.path)
+        if loaded.model.preprocessor is not None:
+            loaded.model.preprocessor.add_end_token = settings.add_end_token
+        presets.save(loaded.model, folder)
+        presets.write_tokenizer(loaded.tokenizer, folder)
+        description = presets.describe(loaded, str(source["source"]), settings.license) | source
+        ModelDescription.parse(description, DESCRIPTION).write(folder / DESCRIPTION)
         with replacing(OUT.with_name(TEXT)) as texts:
-            write_texts(found.folder if found is not None else None, texts)
+            write_texts(local.path if local is not None else None, texts)
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
-            (folder / name).unlink(missing_ok=True)  # where tuning wrote them
-    print(f"{OUT}: {described}")
+            (folder / name).unlink(missing_ok=True)  # written by tuning
+    print(f"{OUT}: {description}")
 
 
 def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> dict[str, Any]:
-    """Writes the preset, tuned, to a folder; returns what its description says of that."""
+    """Writes the tuned preset to a folder; returns its entries in model.json."""
     with quiet():
         from autocomplete.train import finetune
     assert settings.tuning is not None
-    with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as watch:
-        told = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, watch)
-    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | told}
+    with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as callbacks:
+        lineage = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, callbacks)
+    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | lineage}
 
 
-def _random(settings: AuthorSettings) -> "Loaded":
+def _random_model(settings: AuthorSettings) -> "LoadedModel":
     from autocomplete.presets import loading, random_model
 
     assert settings.random is not None
     with tempfile.TemporaryDirectory() as scratch, quiet():
-        return loading.loaded(random_model.build(settings.random, Path(scratch)))
+        return loading.from_keras_model(random_model.build(settings.random, Path(scratch)))
 
 
 def write_texts(preset: Path | None, folder: Path) -> None:
-    """Text to measure on and to calibrate with: the preset's own, or general English of which no model here is made."""
+    """Writes evaluation and calibration text: the preset's own, or WikiText-2, on which no model here is trained."""
     from autocomplete.data import general_text
 
     for name in (EVALUATION_TEXT, CALIBRATION_TEXT):

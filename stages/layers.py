@@ -54,15 +54,18 @@ def run(settings: LayersSettings) -> None:
     cores = (CONVERT / "core.tflite", QUANTIZE / settings.mode / "core.tflite")
     noted = ModeRecipe.read(QUANTIZE / settings.mode / artifacts.RECIPE)
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model.model_dump())
+    bpe, boundary_tokens = (
+        tokenizer.from_preset(AUTHOR),
+        evaluation_text.BoundaryTokens.from_description(model),
+    )
     length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
     statistics = None
     if recipes.needs_calibration(noted.recipe):
         chosen = noted.calibration or {}
-        drawn = evaluation_text.calibration(noted.calibration_text, chosen["seed"])
-        sequences = evaluation_text.windows(drawn, bpe, marks, length, chosen["sequences"])
+        drawn = evaluation_text.calibration_documents(noted.calibration_text, chosen["seed"])
+        sequences = evaluation_text.windows(drawn, bpe, boundary_tokens, length, chosen["sequences"])
         statistics = recipes.calibrate(cores[0], noted.recipe, sequences.tolist())
-    windows = evaluation_text.windows(documents, bpe, marks, length, settings.windows)
+    windows = evaluation_text.windows(documents, bpe, boundary_tokens, length, settings.windows)
     found = layer_report.losses(cores, noted.recipe, statistics, windows)
     _write(settings.mode, found)
     show(settings.mode, found)

@@ -1,7 +1,8 @@
-"""Trains the small GPT-2 that ships with the project, on docstrings; resumes where an earlier run was stopped.
+"""Trains the small GPT-2 that ships with the project, on docstrings; a run that was interrupted resumes.
 
-It is trained in phases, each from the weights of the one before: few layers first, then stacked to all of them. A run
-goes on behind the last phase that is done, here or in the preset that is in git: to train on, add a phase.
+Training has phases, each of which starts with the weights of the one before: first with few layers, then with all of
+them by stacking. A run continues after the last phase that is complete, either in artifacts/pretrain or in the preset
+that is in git: to train further, add a phase.
 
 The stage is frozen in dvc.yaml: `dvc repro` never trains. To train anew: `python -m stages.pretrain`.
 """
@@ -29,9 +30,18 @@ WORK = Path("artifacts/pretrain")
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """The corpus, the shape of the model and the schedule (conf/pretrain/*.yaml).
+    """The corpus, the dimensions of the model, and the schedule (conf/pretrain/*.yaml).
 
-    `packages` is a file of requirements; `precision` is Keras' policy of types while training.
+    Attributes:
+      packages: a requirements file of the packages whose docstrings are read.
+      corpus: how docstrings are filtered and split.
+      calibration_documents: number of training documents that serve as calibration text.
+      vocabulary_size: number of tokens.
+      heads: number of attention heads.
+      hidden: hidden size.
+      precision: Keras' dtype policy in training.
+      training: settings that all phases share.
+      phases: the phases by name, in order.
     """
 
     packages: str
@@ -45,8 +55,8 @@ class PretrainSettings:
     phases: dict[str, Phase]
 
 
-class _Names(NamedTuple):
-    """What a phase's files are called by: its checkpoints before the learning rate falls, and its end."""
+class _PhaseIds(NamedTuple):
+    """The ids of a phase: `steady` of its part before the learning rate falls, `end` of the complete phase."""
 
     steady: str
     end: str
@@ -54,7 +64,7 @@ class _Names(NamedTuple):
 
 def run(settings: PretrainSettings) -> None:
     """Corpus → tokenizer → training → preset with its description."""
-    text = _corpus(settings)
+    text = _read_corpus(settings)
     with quiet():
         import keras
 
@@ -64,106 +74,113 @@ def run(settings: PretrainSettings) -> None:
     bpe = tokenizer.from_keras_folder(WORK / "tokenizer")
     end = bpe.get_vocab()[tokenizer.END_OF_TEXT]
     stream, held_out = (
-        training.Stream([e.ids for e in bpe.encode_batch(part)], end) for part in (text.train, text.evaluation)
+        training.TokenStream([e.ids for e in bpe.encode_batch(part)], end) for part in (text.train, text.evaluation)
     )
     print(f"{len(text.train)} documents, {len(stream.tokens)} tokens", flush=True)
     keras.utils.set_random_seed(settings.training.seed)
-    names = _names(settings, text)
-    model = _trained(settings, names, stream)
+    phase_ids = _phase_ids(settings, text)
+    model = _train(settings, phase_ids, stream)
     lengths = [len(b) for b in tokenizer.token_bytes(bpe.get_vocab())]
     bits = training.bits_per_byte(model.backbone, held_out.tokens, lengths, settings.training.context)
     baseline = ngram_baseline.bits_per_byte(stream.tokens, held_out.tokens, lengths)
     measured = {"evaluation_bits_per_byte": round(bits, 4), "five_gram_bits_per_byte": round(baseline, 4)}
-    _write(model, text, settings, measured | {"phase": names[-1].end})
+    _write_preset(model, text, settings, measured | {"phase": phase_ids[-1].end})
 
 
-def _corpus(settings: PretrainSettings) -> Corpus:
-    """The text, kept for a run that goes on."""
-    made_by = Path(settings.packages).read_bytes(), settings.corpus, Path(corpus.__file__).read_bytes()
-    kept = WORK / f"corpus-{_hashed(*made_by)}.json"
-    if not kept.exists():
+def _read_corpus(settings: PretrainSettings) -> Corpus:
+    """The corpus; it is stored for a resumed run, under a hash of packages, settings and the code that builds it."""
+    inputs = Path(settings.packages).read_bytes(), settings.corpus, Path(corpus.__file__).read_bytes()
+    stored = WORK / f"corpus-{_short_hash(*inputs)}.json"
+    if not stored.exists():
         with step("getting the packages, 2 GB at first"):
             corpus.download_wheels(Path(settings.packages), WORK / "wheels")
         with step("reading docstrings (some minutes)"):
-            found = corpus.build(corpus.docstrings(WORK / "wheels", settings.corpus.minimum_letters), settings.corpus)
-        write_json(kept, asdict(found))
-    return Corpus(**read_json(kept))
+            texts = corpus.docstrings(WORK / "wheels", settings.corpus.minimum_letters)
+            write_json(stored, asdict(corpus.build(texts, settings.corpus)))
+    return Corpus(**read_json(stored))
 
 
-def _names(settings: PretrainSettings, text: Corpus) -> list[_Names]:
-    """The names of each phase: of text, tokenizer, shape, schedule and all phases before, not of how products round."""
-    shape = asdict(settings)
+def _phase_ids(settings: PretrainSettings, text: Corpus) -> list[_PhaseIds]:
+    """The ids of all phases.
+
+    An id depends on the text, the tokenizer, the model's dimensions, the schedule and all phases before. It does not
+    depend on the precision.
+    """
+    inputs = asdict(settings)
     for name in ("phases", "precision", "packages", "calibration_documents"):
-        del shape[name]
-    del shape["training"]["checkpoint_every"]
-    end = _hashed(shape, text.sha256, tree_sha256(WORK / "tokenizer"))
-    names = []
+        del inputs[name]
+    del inputs["training"]["checkpoint_every"]
+    end = _short_hash(inputs, text.sha256, tree_sha256(WORK / "tokenizer"))
+    ids = []
     for phase in settings.phases.values():
-        steady = _hashed(end, phase.layers)
-        end = _hashed(steady, phase.steps, phase.falling)
-        names.append(_Names(steady, end))
-    return names
+        steady = _short_hash(end, phase.layers)
+        end = _short_hash(steady, phase.steps, phase.falling)
+        ids.append(_PhaseIds(steady, end))
+    return ids
 
 
-def _hashed(*parts: Any) -> str:
+def _short_hash(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _trained(settings: PretrainSettings, names: Sequence[_Names], stream: Any) -> Any:
-    """The model behind the last phase; goes on behind the last one that is done."""
+def _train(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds], stream: Any) -> Any:
+    """The model after the last phase; continues after the last phase that is complete."""
     import keras
 
-    done, model = _done(settings, names)
-    for index in range(done, len(names)):
-        model = _phase(settings, index, names[index], stream, model)
-    # as if it were the first of its process: Keras numbers the names of layers, and they are among a preset's bytes
+    completed, model = _restore_last_phase(settings, phase_ids)
+    for index in range(completed, len(phase_ids)):
+        model = _train_phase(settings, index, phase_ids[index], stream, model)
+    # Keras numbers the names of layers, which a preset contains: start again from the first number
     keras.backend.clear_session()
     shipped = _new_model(settings, model.backbone.num_layers, "float32")
     shipped.backbone.set_weights(model.backbone.get_weights())
     return shipped
 
 
-def _done(settings: PretrainSettings, names: Sequence[_Names]) -> tuple[int, Any]:
-    """How many phases have ended, here or before the preset was written, and the model behind them."""
+def _restore_last_phase(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds]) -> tuple[int, Any]:
+    """The number of phases that are complete, in WORK or in the preset, and the model after them (None: no phase)."""
     from autocomplete.presets import keras_preset
     from autocomplete.train import training
 
     description = PRESET / DESCRIPTION
     shipped = read_json(description).get("phase") if description.exists() else None
-    for done, phase in reversed(list(enumerate(settings.phases.values(), start=1))):
-        end = names[done - 1].end
-        kept = WORK / f"{end}.npz"
-        if not kept.exists() and end != shipped:
+    for completed, phase in reversed(list(enumerate(settings.phases.values(), start=1))):
+        end = phase_ids[completed - 1].end
+        checkpoint = WORK / f"{end}.npz"
+        if not checkpoint.exists() and end != shipped:
             continue
         model = _new_model(settings, phase.layers, "float32")
-        if kept.exists():
-            training.restore(kept, model.backbone.weights)
+        if checkpoint.exists():
+            training.restore_checkpoint(checkpoint, model.backbone.weights)
         else:
             model.backbone.set_weights(keras_preset.load(PRESET).backbone.get_weights())
-        return done, model
+        return completed, model
     return 0, None
 
 
-def _phase(settings: PretrainSettings, index: int, names: _Names, stream: Any, before: Any) -> Any:
-    """Trains one phase; its end, rounded to what float16 holds, is kept and returned in float32."""
+def _train_phase(settings: PretrainSettings, index: int, ids: _PhaseIds, stream: Any, previous: Any) -> Any:
+    """Trains one phase.
+
+    Stores its result, rounded to float16, and returns it in float32.
+    """
     from autocomplete.train import training
 
     name, phase = list(settings.phases.items())[index]
     model = _new_model(settings, phase.layers, settings.precision)
-    if before is not None:
-        training.stack(before.backbone, model.backbone)
+    if previous is not None:
+        training.stack_layers(previous.backbone, model.backbone)
     print(f"{name}: {model.count_params()} parameters, {phase.steps} steps", flush=True)
     with training_progress(WORK / f"{name}.csv") as show:
-        schedule = phase.settings(index, settings.training)
-        training.pretrain(model.backbone, stream, schedule, WORK / f"checkpoint-{names.steady}", show)
-    ended = _new_model(settings, phase.layers, "float32")
-    ended.backbone.set_weights([w.astype("float16") for w in model.backbone.get_weights()])
-    training.save(WORK / f"{names.end}.npz", ended.backbone.weights)
-    return ended
+        phase_settings = phase.settings(index, settings.training)
+        training.pretrain(model.backbone, stream, phase_settings, WORK / f"checkpoint-{ids.steady}", show)
+    rounded = _new_model(settings, phase.layers, "float32")
+    rounded.backbone.set_weights([w.astype("float16") for w in model.backbone.get_weights()])
+    training.save_checkpoint(WORK / f"{ids.end}.npz", rounded.backbone.weights)
+    return rounded
 
 
 def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
-    """A GPT-2 with random weights, its tokenizer and preprocessor."""
+    """A GPT-2 with random weights, its tokenizer and its preprocessor."""
     import keras_hub
 
     files = [str(WORK / "tokenizer" / name) for name in ("vocabulary.json", "merges.txt")]
@@ -183,14 +200,14 @@ def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
-def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[str, float | str]) -> None:
+def _write_preset(model: Any, text: Corpus, settings: PretrainSettings, results: Mapping[str, float | str]) -> None:
     from autocomplete.presets import presets
 
     with replacing(PRESET) as folder:
         presets.save(model, folder)
         presets.store_as_float16(folder)
         (folder / EVALUATION_TEXT).write_text(presets.to_jsonl(text.evaluation))
-        calibration = text.train[: settings.calibration_documents]  # in the order of hashes: any part is a sample
+        calibration = text.train[: settings.calibration_documents]  # in the order of hashes, so a random sample
         (folder / CALIBRATION_TEXT).write_text(presets.to_jsonl(calibration))
         steps = sum(phase.steps for phase in settings.phases.values())
         description = {
@@ -201,7 +218,7 @@ def _write(model: Any, text: Corpus, settings: PretrainSettings, found: Mapping[
             "evaluation_documents": len(text.evaluation),
             "calibration_documents": len(calibration),
             "tokens_seen": steps * settings.training.batch * settings.training.context,
-            **found,
+            **results,
             "corpus_sha256": text.sha256,
             "seed": settings.training.seed,
             "parameters": presets.parameter_count(model),

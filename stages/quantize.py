@@ -141,11 +141,11 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
             f"conf/quantize/{settings.mode}.yaml"
         )
-    documents = evaluation_text.calibration(settings.calibration_text, chosen.seed)
-    model = ModelDescription.read(AUTHOR / artifacts.MODEL).model_dump()
-    bpe, marks = tokenizer.from_preset(AUTHOR), evaluation_text.Marks.of(model)
+    documents = evaluation_text.calibration_documents(settings.calibration_text, chosen.seed)
+    model = ModelDescription.read(AUTHOR / artifacts.MODEL)
+    bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
     length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
-    found: list[list[int]] = evaluation_text.windows(documents, bpe, marks, length, chosen.sequences).tolist()
+    found: list[list[int]] = evaluation_text.windows(documents, bpe, boundary_tokens, length, chosen.sequences).tolist()
     return found
 
 

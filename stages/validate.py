@@ -123,9 +123,13 @@ def run(settings: ValidateSettings) -> None:
         from autocomplete.tokenizer import tokenizer
     bpe = tokenizer.from_preset(AUTHOR)
     windows = evaluation_text.windows(
-        documents, bpe, evaluation_text.Marks.of(model.model_dump()), conversion.cache_length, settings.windows
+        documents,
+        bpe,
+        evaluation_text.BoundaryTokens.from_description(model),
+        conversion.cache_length,
+        settings.windows,
     )
-    prompts = evaluation_text.beginnings(documents, bpe, settings.prompt_tokens, settings.prompts)
+    prompts = evaluation_text.completion_prompts(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
     values: dict[str, Any] = {"mode": settings.mode}
     values |= context.words_that_fit(documents, bpe, conversion.context_window)

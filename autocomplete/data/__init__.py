@@ -1,1 +1,1 @@
-"""Texts to train, tune, evaluate and calibrate with. May import common."""
+"""Text for training, tuning, evaluation and calibration. May import common."""

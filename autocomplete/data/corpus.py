@@ -1,4 +1,4 @@
-"""English that anybody can get: the docstrings of the standard library and of packages from the index."""
+"""A corpus of public English: the docstrings of the standard library and of packages from the Python Package Index."""
 
 import ast
 import hashlib
@@ -22,7 +22,7 @@ from autocomplete.common.processes import pool
 
 _WORD = re.compile(r"\w+")
 _FENCED = re.compile(r"^([ \t]*)(```|~~~).*?(^\1\2[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-# What stands below these is no prose.
+# The content of these directives is not prose.
 _DIRECTIVE = re.compile(
     r"\.\. (code|code-block|sourcecode|parsed-literal|ipython|jupyter-execute|testcode|testsetup|doctest|plot|math|"
     r"image|figure|graphviz|digraph|raw|table|list-table|csv-table|bokeh-plot|autosummary|toctree)::"
@@ -31,7 +31,16 @@ _DIRECTIVE = re.compile(
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which docstrings are kept, and how they are split."""
+    """Which docstrings the corpus keeps, and how it splits them.
+
+    Attributes:
+      minimum_bytes: of a document.
+      maximum_bytes: of a document.
+      minimum_letters: the smallest share of ASCII letters among the visible characters.
+      evaluation_per_mille: the share of documents for evaluation, in thousandths.
+      shingle_words: words of a shingle.
+      near_duplicate: the share of known shingles from which a document is dropped.
+    """
 
     minimum_bytes: int
     maximum_bytes: int
@@ -43,14 +52,14 @@ class CorpusSettings:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents for training and, disjoint from them and from their near-duplicates, for evaluation."""
+    """Documents for training, and documents for evaluation that resemble none of them."""
 
     train: list[str]
     evaluation: list[str]
 
     @property
     def sha256(self) -> str:
-        """The hash over every document in order: the lineage of what was trained on it."""
+        """The SHA-256 over all documents in order; it identifies what a model was trained on."""
         digest = hashlib.sha256()
         for part in (self.train, self.evaluation):
             for text in part:
@@ -59,52 +68,55 @@ class Corpus:
         return digest.hexdigest()
 
 
-def download_wheels(packages: Path, folder: Path) -> None:
-    """Downloads the packages of a requirements file, pinned by version, without what they need; keeps what is there.
+def download_wheels(requirements: Path, folder: Path) -> None:
+    """Downloads the packages of a requirements file, pinned by version, without their dependencies.
+
+    Wheels that are in the folder already are kept.
 
     Raises:
-      UserError: where uv is missing, or a package cannot be had.
+      UserError: if uv is missing, or a package cannot be downloaded.
     """
     if shutil.which("uv") is None:
-        raise UserError("uv is missing: it brings the packages to read; install it (pip install uv)")
+        raise UserError("uv is missing: it downloads the packages to read; install it (pip install uv)")
     folder.mkdir(parents=True, exist_ok=True)
     pip = ["uv", "tool", "run", "--python", "3.11", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    chosen = ["--no-deps", "--only-binary=:all:", "--requirement", str(packages), "--dest", str(folder)]
-    done = subprocess.run([*pip, *chosen], capture_output=True, text=True, check=False)
-    if done.returncode:
-        why = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        raise UserError(f"the packages of {packages} cannot be downloaded: {why[-1] if why else 'pip failed'}")
+    options = ["--no-deps", "--only-binary=:all:", "--requirement", str(requirements), "--dest", str(folder)]
+    process = subprocess.run([*pip, *options], capture_output=True, text=True, check=False)
+    if process.returncode:
+        lines = process.stderr.splitlines()
+        reasons = [line for line in lines if line.startswith("ERROR")] or lines or ["pip failed"]
+        raise UserError(f"the packages of {requirements} cannot be downloaded: {reasons[-1]}")
 
 
 def docstrings(wheels: Path, minimum_letters: float) -> Iterator[str]:
     """The prose in the docstrings of the standard library, then of each wheel in a folder, in a fixed order."""
-    with pool(os.cpu_count() or 1, forked=True) as processes:  # parsing is what takes time
-        jobs = [processes.submit(_of_library, minimum_letters)]
-        jobs += [processes.submit(_of_wheel, wheel, minimum_letters) for wheel in sorted(wheels.glob("*.whl"))]
+    with pool(os.cpu_count() or 1, forked=True) as processes:  # parsing takes most of the time
+        jobs = [processes.submit(_library_docstrings, minimum_letters)]
+        jobs += [processes.submit(_wheel_docstrings, wheel, minimum_letters) for wheel in sorted(wheels.glob("*.whl"))]
         for job in jobs:
             yield from job.result()
 
 
-def _of_library(minimum_letters: float) -> list[str]:
+def _library_docstrings(minimum_letters: float) -> list[str]:
     library = Path(sysconfig.get_paths()["stdlib"])
     files = sorted(p for p in library.rglob("*.py") if "site-packages" not in p.parts)
-    return [text for path in files for text in of_source(path.read_bytes(), minimum_letters)]
+    return [text for path in files for text in source_docstrings(path.read_bytes(), minimum_letters)]
 
 
-def _of_wheel(wheel: Path, minimum_letters: float) -> list[str]:
+def _wheel_docstrings(wheel: Path, minimum_letters: float) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(n for n in archive.namelist() if n.endswith(".py"))
-        return [text for name in names for text in of_source(archive.read(name), minimum_letters)]
+        return [text for name in names for text in source_docstrings(archive.read(name), minimum_letters)]
 
 
-def of_source(content: bytes, minimum_letters: float) -> Iterator[str]:
-    """The prose in the docstrings of a file's module, classes and functions."""
+def source_docstrings(content: bytes, minimum_letters: float) -> Iterator[str]:
+    """The prose in the docstrings of a source file: of its module, classes and functions."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):
-        return  # templates and deliberately broken test files are not text
+        return  # templates, and test files that are broken on purpose
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node, clean=False)
@@ -113,18 +125,21 @@ def of_source(content: bytes, minimum_letters: float) -> Iterator[str]:
 
 
 def prose(text: str, minimum_letters: float) -> str:
-    """The paragraphs that are sentences: no sessions, code, formulas, pictures or tables; no blanks at line ends."""
+    """The paragraphs of a docstring that are sentences: no interpreter sessions, code, formulas, images or tables.
+
+    Trailing spaces are removed.
+    """
     kept: list[str] = []
-    code: int | None = None  # the indentation of what announced a block of code
+    code_indentation: int | None = None  # of the line that introduces a block of code
     for paragraph in re.split(r"\n\s*?\n(?=\s*\S)", _FENCED.sub("", text)):
         lines = paragraph.strip("\n").split("\n")
         indentation = _indentation(lines[0])
-        if code is not None and indentation > code:
+        if code_indentation is not None and indentation > code_indentation:
             continue
-        code = None
+        code_indentation = None
         directive = _DIRECTIVE.match(lines[0].lstrip())
         if directive or lines[-1].rstrip().endswith("::"):
-            code = _indentation(lines[-1] if not directive else lines[0])
+            code_indentation = _indentation(lines[-1] if not directive else lines[0])
         if not directive and ">>>" not in paragraph and _share_of_letters(paragraph) >= minimum_letters:
             kept.append("\n".join(line.rstrip() for line in lines).rstrip())
     return "\n\n".join(kept)
@@ -135,16 +150,16 @@ def _indentation(line: str) -> int:
 
 
 def _share_of_letters(text: str) -> float:
-    """How many of the visible characters are letters of ASCII."""
+    """The share of ASCII letters among the visible characters."""
     visible = [c for c in text if not c.isspace()]
     return sum(c.isascii() and c.isalpha() for c in visible) / max(len(visible), 1)
 
 
 def build(texts: Iterable[str], settings: CorpusSettings) -> Corpus:
-    """Filters, drops near-duplicates, and splits by document hash.
+    """Filters documents, drops near-duplicates, and splits the rest by document hash.
 
-    A document is dropped when `near_duplicate` or more of its word shingles stand in documents kept before it.
-    Training documents are taken first, so no evaluation document resembles a training document.
+    A document is a near-duplicate if at least the share `near_duplicate` of its word shingles occurs in documents that
+    were kept before it. Training documents come first, so no evaluation document resembles a training document.
     """
     unique = {hashlib.sha256(t.encode("utf-8", "replace")).digest(): t for t in texts if _acceptable(t, settings)}
     held_out = {k for k in unique if int.from_bytes(k[:4], "big") % 1000 < settings.evaluation_per_mille}
@@ -154,8 +169,8 @@ def build(texts: Iterable[str], settings: CorpusSettings) -> Corpus:
     evaluation: list[str] = []
     for key in ordered:
         shingles = _shingles(unique[key], settings.shingle_words)
-        known = sum(s in seen for s in shingles)
-        if known >= settings.near_duplicate * len(shingles):
+        repeated = sum(s in seen for s in shingles)
+        if repeated >= settings.near_duplicate * len(shingles):
             continue
         seen.update(shingles)
         (evaluation if key in held_out else train).append(unique[key])
@@ -165,7 +180,7 @@ def build(texts: Iterable[str], settings: CorpusSettings) -> Corpus:
 def _acceptable(text: str, settings: CorpusSettings) -> bool:
     try:
         size = len(text.encode())
-    except UnicodeEncodeError:  # lone surrogates from tests of codecs
+    except UnicodeEncodeError:  # lone surrogates, from tests of codecs
         return False
     if not settings.minimum_bytes <= size <= settings.maximum_bytes:
         return False
@@ -173,11 +188,11 @@ def _acceptable(text: str, settings: CorpusSettings) -> bool:
 
 
 def _shingles(text: str, words: int) -> list[int]:
-    """Hashes of all runs of `words` words; a shorter text is one shingle."""
+    """The hashes of all sequences of `words` words; a shorter text is one shingle."""
     hashes = np.array([zlib.crc32(w.lower().encode()) for w in _WORD.findall(text)], np.uint64)
     if len(hashes) <= words:
         return [int(zlib.crc32(hashes.tobytes()))]
     rolling = np.zeros(len(hashes) - words + 1, np.uint64)
-    for i in range(words):  # a polynomial in an odd multiplier modulo 2**64
+    for i in range(words):  # a polynomial hash modulo 2**64; its multiplier is odd
         rolling = rolling * np.uint64(0x9E3779B97F4A7C15) + hashes[i : i + len(rolling)]
     return [int(value) for value in np.unique(rolling)]

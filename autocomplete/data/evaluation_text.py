@@ -1,27 +1,32 @@
-"""Text for evaluation and calibration: documents from a file, windows of tokens, beginnings for completion."""
+"""Text for evaluation and calibration: reads documents, and cuts them into windows of tokens and into prompts."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tokenizers
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import ModelDescription
 from autocomplete.common.errors import UserError
 
 
 def read_documents(path: Path, setting: str) -> list[str]:
-    """The documents of a JSONL file (objects with `text`) or of a plain text file (parted by blank lines).
+    """The documents of a JSONL file (objects with `text`) or of a plain text file (separated by blank lines).
 
-    `setting` is the key of the configuration that names the file, for messages.
+    Args:
+      path: the file.
+      setting: the configuration key that names the file, for error messages.
+
+    Raises:
+      UserError: for a file that is missing, not UTF-8, malformed, or without documents.
     """
-    content = content_of(path, setting, "a .jsonl or .txt file")
+    content = read_text(path, setting, "a .jsonl or .txt file")
     if path.suffix == ".jsonl":
-        documents = list(from_lines(path, content))
+        documents = list(parse_jsonl(path, content))
     else:
         documents = [part.strip() for part in re.split(r"\n\s*\n", content)]
     documents = [d for d in documents if d]
@@ -31,16 +36,25 @@ def read_documents(path: Path, setting: str) -> list[str]:
 
 
 def read_prompts(path: Path, setting: str) -> list[str]:
-    """The lines of a file, empty ones left out; `setting` is what names the file, for messages."""
-    prompts = [line.strip() for line in content_of(path, setting, "a text file, one prompt a line").split("\n")]
-    prompts = [p for p in prompts if p]
+    """The lines of a file that are not empty; `setting` is the key that names the file, for error messages."""
+    lines = [line.strip() for line in read_text(path, setting, "a text file, one prompt a line").split("\n")]
+    prompts = [line for line in lines if line]
     if not prompts:
-        raise UserError(f"{path} ({setting}) holds no prompts: one a line is wanted")
+        raise UserError(f"{path} ({setting}) holds no prompts; allowed: a text file with one prompt a line")
     return prompts
 
 
-def content_of(path: Path, setting: str, wanted: str) -> str:
-    """What a text file holds; raises UserError, which names the setting, where it is missing or not UTF-8."""
+def read_text(path: Path, setting: str, wanted: str) -> str:
+    """The content of a text file.
+
+    Args:
+      path: the file.
+      setting: the configuration key that names the file, for error messages.
+      wanted: what the key may name, for error messages.
+
+    Raises:
+      UserError: for a file that is missing or not UTF-8.
+    """
     try:
         return path.read_text("utf-8")
     except (FileNotFoundError, IsADirectoryError):
@@ -49,9 +63,9 @@ def content_of(path: Path, setting: str, wanted: str) -> str:
         raise UserError(f"{path} ({setting}) is not UTF-8 (byte {error.start}); convert it first") from None
 
 
-def from_lines(path: Path, content: str) -> Iterator[str]:
-    """The texts of a JSONL file's lines; raises UserError, with its number, at one that has none."""
-    # split("\n"), as splitlines would also part a document at U+2028 inside its JSON string
+def parse_jsonl(path: Path, content: str) -> Iterator[str]:
+    """The `text` of each line of a JSONL file; raises UserError, with the line's number, for a line without one."""
+    # not splitlines, which also splits a document at U+2028 inside its JSON string
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
@@ -64,61 +78,88 @@ def from_lines(path: Path, content: str) -> Iterator[str]:
         yield text
 
 
-def calibration(path: str, seed: int) -> list[str]:
-    """The documents of quantize.calibration_text in an order that the seed gives."""
-    return drawn(read_documents(Path(path), "quantize.calibration_text"), seed)
+def calibration_documents(path: str, seed: int) -> list[str]:
+    """The documents of quantize.calibration_text in an order that depends on the seed alone."""
+    return shuffled(read_documents(Path(path), "quantize.calibration_text"), seed)
 
 
-def drawn(documents: list[str], seed: int) -> list[str]:
-    """The documents in an order that the seed gives."""
+def shuffled(documents: list[str], seed: int) -> list[str]:
+    """The documents in an order that depends on the seed alone."""
     order = np.random.default_rng(seed).permutation(len(documents))
     return [documents[i] for i in order]
 
 
 @dataclass(frozen=True)
-class Marks:
-    """The ids around texts: `start` stands before each, None where the tokenizer adds none; `end` parts documents."""
+class BoundaryTokens:
+    """The token ids at the boundaries of texts.
 
-    start: int | None
-    end: int
+    Attributes:
+      start_token_id: stands before each text; None if the tokenizer adds none.
+      end_token_id: separates documents.
+    """
+
+    start_token_id: int | None
+    end_token_id: int
 
     @classmethod
-    def of(cls, model: Mapping[str, Any]) -> "Marks":
-        """The marks of a model, by its description (model.json)."""
-        return cls(model["start_token_id"] if model["add_start_token"] else None, int(model["end_token_id"]))
+    def from_description(cls, model: ModelDescription) -> "BoundaryTokens":
+        """The boundary tokens of a model by its description (model.json)."""
+        return cls(model.start, model.end_token_id)
 
 
-def windows(documents: list[str], bpe: tokenizers.Tokenizer, marks: Marks, length: int, most: int) -> Array:
-    """Non-overlapping windows `[n, length]` of the documents' tokens, as the model was trained to read them.
+def windows(
+    documents: list[str], bpe: tokenizers.Tokenizer, boundary_tokens: BoundaryTokens, length: int, limit: int
+) -> Array:
+    """Windows of the documents' tokens that do not overlap, in the form in which the model was trained.
 
-    A start token stands before each window. A model without one reads an end token before each document.
+    A start token stands before each window. Without a start token, an end token stands before each document.
+
+    Args:
+      documents: the texts.
+      bpe: the model's tokenizer.
+      boundary_tokens: the model's start and end tokens.
+      length: tokens of a window.
+      limit: the largest number of windows.
+
+    Returns:
+      Token ids, int32 `[windows, length]`.
+
+    Raises:
+      UserError: for texts that do not fill one window.
     """
-    fresh = length if marks.start is None else length - 1
+    start, end = boundary_tokens.start_token_id, boundary_tokens.end_token_id
+    text_length = length if start is None else length - 1
     stream: list[int] = []
     for document in documents:
         ids = bpe.encode(document).ids
-        stream += [marks.end, *ids] if marks.start is None else [*ids, marks.end]
-        if len(stream) >= most * fresh:
+        stream += [end, *ids] if start is None else [*ids, end]
+        if len(stream) >= limit * text_length:
             break
-    count = min(len(stream) // fresh, most)
+    count = min(len(stream) // text_length, limit)
     if count == 0:
         raise UserError(f"the text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)")
-    found = np.array(stream[: count * fresh], np.int32).reshape(count, fresh)
-    return found if marks.start is None else np.insert(found, 0, marks.start, axis=1)
+    tokens = np.array(stream[: count * text_length], np.int32).reshape(count, text_length)
+    return tokens if start is None else np.insert(tokens, 0, start, axis=1)
 
 
-def beginnings(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, most: int) -> list[str]:
-    """The first `tokens` tokens of documents that are twice as long, as text that encodes to just these tokens."""
-    found: list[str] = []
+def completion_prompts(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, limit: int) -> list[str]:
+    """Prompts of exactly `tokens` tokens from the beginnings of documents that are at least twice as long.
+
+    Each prompt encodes to just these tokens again.
+
+    Raises:
+      UserError: if no document yields a prompt.
+    """
+    prompts: list[str] = []
     for document in documents:
         ids = bpe.encode(document).ids
         if len(ids) < 2 * tokens:
             continue
         text = bpe.decode(ids[:tokens])
         if bpe.encode(text).ids == ids[:tokens]:
-            found.append(text)
-        if len(found) == most:
+            prompts.append(text)
+        if len(prompts) == limit:
             break
-    if not found:
+    if not prompts:
         raise UserError(f"the evaluation text has no document of {2 * tokens} tokens; lower validate.prompt_tokens")
-    return found
+    return prompts

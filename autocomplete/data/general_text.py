@@ -1,4 +1,4 @@
-"""General English to measure on and to calibrate with, for models that bring no text of their own: WikiText-2."""
+"""WikiText-2: general English for evaluation and calibration of models that come without text of their own."""
 
 import itertools
 import json
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from autocomplete.common.errors import UserError
 
-# Beside a preset: text that its model was not trained on.
+# Files beside a preset; the model was not trained on the first.
 EVALUATION_TEXT, CALIBRATION_TEXT = "evaluation.jsonl", "calibration.jsonl"
 FOLDER = Path("conf/text/wikitext2")
 _FILES = {EVALUATION_TEXT: "evaluation.txt", CALIBRATION_TEXT: "calibration.txt"}
-_HEADING = re.compile(r"^ = (?:= )?[^=\n]*[^=\n ] (?:= )?= ?$", re.MULTILINE)  # of an article or a section of one
+_HEADING = re.compile(r"^ = (?:= )?[^=\n]*[^=\n ] (?:= )?= ?$", re.MULTILINE)  # of an article or of its sections
 
 
 def jsonl(name: str) -> str:
-    """The documents of evaluation.jsonl or calibration.jsonl, sections of articles, one JSON object a line."""
+    """The text of EVALUATION_TEXT or CALIBRATION_TEXT: a JSON object for each section of an article, one a line."""
     path = FOLDER / _FILES[name]
     if not path.is_file():
         raise UserError(f"{path} is missing; it is part of the project: restore it by `git checkout {path}`")
@@ -23,13 +23,13 @@ def jsonl(name: str) -> str:
 
 
 def sections(content: str) -> list[str]:
-    """The sections of a file of articles; a heading by itself belongs to the section that follows."""
-    begins = [0, *(m.start() for m in _HEADING.finditer(content)), len(content)]
-    parts = [content[a:b] for a, b in itertools.pairwise(begins)]
-    found, waiting = [], ""
+    """The sections of a file of articles; a heading without text joins the section after it."""
+    starts = [0, *(match.start() for match in _HEADING.finditer(content)), len(content)]
+    parts = [content[start:end] for start, end in itertools.pairwise(starts)]
+    texts, pending = [], ""
     for part in parts:
-        waiting += part
-        if waiting.count("\n") > waiting.count("\n =") + 1:
-            found.append(waiting.strip("\n"))
-            waiting = ""
-    return [text for text in found if text.strip()]
+        pending += part
+        if pending.count("\n") > pending.count("\n =") + 1:
+            texts.append(pending.strip("\n"))
+            pending = ""
+    return [text for text in texts if text.strip()]

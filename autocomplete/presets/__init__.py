@@ -1,1 +1,1 @@
-"""Models from hubs, folders, GGUF files and Hugging Face's format, as one local preset. May import model and below."""
+"""Loads models from hubs, folders and GGUF files; writes them as local presets. May import model and below."""

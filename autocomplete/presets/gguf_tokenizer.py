@@ -1,4 +1,4 @@
-"""The tokenizer of a GGUF file, its keys `tokenizer.ggml.*`, as a tokenizer.json."""
+"""Converts the tokenizer of a GGUF file, its keys `tokenizer.ggml.*`, to tokenizer.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,32 @@ import numpy as np
 
 from autocomplete.common.errors import UserError
 from autocomplete.presets.gguf_file import Metadata, shown
-from autocomplete.presets.special_tokens import END_NAMES
+from autocomplete.presets.special_tokens import END_TOKEN_NAMES
 from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer_json
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # llama_token_type of llama.cpp's llama.h
-_LONGEST = 256  # characters of a SentencePiece token, each of whose parts is looked up; SentencePiece makes 16
+_LONGEST_TOKEN = 256  # characters; every split of a SentencePiece token is looked up (SentencePiece's own limit is 16)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a name of `tokenizer.ggml.pre` stands for: a row of patterns.py, and what goes with it.
+    """What a value of `tokenizer.ggml.pre` stands for.
 
-    With `ignore_merges` a word that is a token is taken whole. `start` is what `add_bos_token` is where it is left out.
+    Attributes:
+      pattern: the name of the pre-tokenizer's pattern (pre_tokenizers.py).
+      ignore_merges: whether a word that equals a token becomes that token without merges.
+      add_bos_token: the default of the key `add_bos_token`.
+      nfc: whether the text is normalized to Unicode's form NFC.
     """
 
     pattern: str
     ignore_merges: bool = False
-    start: bool = False
+    add_bos_token: bool = False
     nfc: bool = False
 
 
-# The names are those of llama.cpp's llama-vocab.cpp (llama_vocab::impl::load, llm_tokenizer_bpe); NFC is Qwen's own.
+# The names are those of llama.cpp's llama-vocab.cpp (llama_vocab::impl::load, llm_tokenizer_bpe). NFC is not in
+# llama.cpp: it is part of Qwen's own tokenizer.
 _NAMES = (
     (
         "default gpt-2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion granite-docling",
@@ -43,93 +48,100 @@ RULES = {name: rule for names, rule in _NAMES for name in names.split()}
 
 
 @dataclass(frozen=True)
-class Tokenizer:
-    """A completed tokenizer.json, the ids that begin and end a text and fill up others, None where there is none.
+class GgufTokenizer:
+    """The tokenizer of a GGUF file.
 
-    `size` is how many ids the file has; those that nothing stands for, which fill up a table of embeddings, are not in
-    the vocabulary of `content`.
+    Attributes:
+      content: a complete tokenizer.json, without the ids that only pad the embedding table.
+      start_token_id: the id that stands before every text; None if the tokenizer adds none.
+      end_token_ids: the ids that end a text.
+      pad_token_id: the id of the padding token; None if there is none.
+      size: number of ids in the file, those that only pad the embedding table included.
     """
 
     content: dict[str, Any]
-    start: int | None
-    ends: tuple[int, ...]
-    padding: int | None
+    start_token_id: int | None
+    end_token_ids: tuple[int, ...]
+    pad_token_id: int | None
     size: int
 
 
 @dataclass(frozen=True)
 class _Tokens:
-    """The tokens that stand for something, their ids, and of every id its type."""
+    """The id of each token, without those that only pad the embedding table; and the type of every id."""
 
     metadata: Metadata
     ids: Mapping[str, int]
     types: Sequence[int]
 
     def id_of(self, key: str) -> int:
-        """The id that a key gives; raises UserError where it is none of the vocabulary's."""
-        found = int(self.metadata.get(key, int))
-        if found not in self.ids.values():
+        """The id in a key; raises UserError unless it is the id of a token."""
+        token_id = int(self.metadata.get(key, int))
+        if token_id not in self.ids.values():
             raise UserError(
-                f"{self.metadata.path}: {key} is {found}; allowed: the id of a token in tokenizer.ggml.tokens"
+                f"{self.metadata.path}: {key} is {token_id}; allowed: the id of a token in tokenizer.ggml.tokens"
             )
-        return found
+        return token_id
 
-    def of(self, *types: int) -> list[str]:
+    def of_types(self, *types: int) -> list[str]:
         """The tokens of some types, in the order of their ids."""
-        return [token for token, number in self.ids.items() if self.types[number] in types]
+        return [token for token, token_id in self.ids.items() if self.types[token_id] in types]
 
 
-def read(metadata: Metadata) -> Tokenizer:
-    """The tokenizer of a GGUF file.
+def read(metadata: Metadata) -> GgufTokenizer:
+    """The tokenizer of a GGUF file: a byte-level BPE with a `tokenizer.ggml.pre` of RULES, or a SentencePiece BPE.
 
     Raises:
-      UserError: naming file and key, for what is missing or of a wrong type, and for kinds of tokenizers that are not
-        known: allowed are byte-level BPE with a `tokenizer.ggml.pre` of RULES, and SentencePiece BPE.
+      UserError: with file and key, for a missing key, a wrong type, and any other kind of tokenizer.
     """
     kind = metadata.get("tokenizer.ggml.model", str)
     if kind not in ("gpt2", "llama"):
         raise UserError(f"{metadata.path}: tokenizer.ggml.model is {shown(kind)}; allowed: gpt2, llama")
-    tokens = _tokens(metadata)
+    tokens = _read_tokens(metadata)
     if kind == "gpt2":
-        rule = _rule(metadata)
-        parts, starts = _byte_level(tokens, rule), rule.start
+        rule = _read_rule(metadata)
+        parts, add_bos_token = _byte_level_parts(tokens, rule), rule.add_bos_token
     else:
-        parts, starts = _sentencepiece(tokens), True
-    added = [
+        parts, add_bos_token = _sentencepiece_parts(tokens), True
+    added_tokens = [
         {"id": tokens.ids[token], "content": token, "single_word": False, "lstrip": False, "rstrip": False}
         | {"normalized": False, "special": tokens.types[tokens.ids[token]] != _USER_DEFINED}
-        for token in tokens.of(_UNKNOWN, _CONTROL, _USER_DEFINED)
+        for token in tokens.of_types(_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
-    content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "post_processor": None}
-    tokenizer_json.require_unreachable_special_tokens(content | parts, f"{metadata.path}: tokenizer.ggml")
-    starts = metadata.get("tokenizer.ggml.add_bos_token", bool, starts)
-    start = tokens.id_of("tokenizer.ggml.bos_token_id") if starts else None
+    content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added_tokens}
+    content |= {"post_processor": None} | parts
+    tokenizer_json.require_unreachable_special_tokens(content, f"{metadata.path}: tokenizer.ggml")
+    add_bos_token = metadata.get("tokenizer.ggml.add_bos_token", bool, add_bos_token)
+    start = tokens.id_of("tokenizer.ggml.bos_token_id") if add_bos_token else None
     padding = metadata.get("tokenizer.ggml.padding_token_id", int, None)
-    padding = padding if padding in tokens.ids.values() else None  # it may be one of those that nothing stands for
-    return Tokenizer(content | parts, start, _ends(tokens), padding, len(tokens.types))
+    padding = padding if padding in tokens.ids.values() else None  # it may be an id that only pads the embedding table
+    return GgufTokenizer(content, start, _end_token_ids(tokens), padding, len(tokens.types))
 
 
-def _tokens(metadata: Metadata) -> _Tokens:
+def _read_tokens(metadata: Metadata) -> _Tokens:
     names = metadata.get("tokenizer.ggml.tokens", list)
     types = metadata.get("tokenizer.ggml.token_type", np.ndarray).tolist()
-    place = f"{metadata.path}: tokenizer.ggml.token_type"
+    key = f"{metadata.path}: tokenizer.ggml.token_type"
     if len(types) != len(names):
-        raise UserError(f"{place} has {len(types)} values; allowed: {len(names)}, one for each token")
-    odd = [kind for kind in types if kind not in range(1, 7)]
-    if odd:
-        raise UserError(f"{place} has the value {odd[0]}; allowed: 1 to 6")
-    # llama.cpp's converter fills up the table of embeddings with tokens named by their ids, in older files of any type
-    kept = [(t, i) for i, t in enumerate(names) if t and types[i] != _UNUSED and t != f"[PAD{i}]"]
-    ids = dict(kept)
-    if len(ids) != len(kept):
-        twice = next(token for token, number in kept if ids[token] != number)
-        raise UserError(f"{metadata.path}: tokenizer.ggml.tokens has {shown(twice)} twice; allowed: each token once")
+        raise UserError(f"{key} has {len(types)} values; allowed: {len(names)}, one for each token")
+    unknown_types = [kind for kind in types if kind not in range(1, 7)]
+    if unknown_types:
+        raise UserError(f"{key} has the value {unknown_types[0]}; allowed: 1 to 6")
+    # llama.cpp's converter pads the embedding table with tokens that are named after their ids; in older files these
+    # may have any type
+    used = [(name, i) for i, name in enumerate(names) if name and types[i] != _UNUSED and name != f"[PAD{i}]"]
+    ids = dict(used)
+    if len(ids) != len(used):
+        duplicate = next(token for token, token_id in used if ids[token] != token_id)
+        raise UserError(
+            f"{metadata.path}: tokenizer.ggml.tokens has {shown(duplicate)} twice; allowed: each token once"
+        )
     return _Tokens(metadata, ids, types)
 
 
-def _rule(metadata: Metadata) -> Rule:
-    known = ("gpt-2",) if metadata.values.get("general.architecture") == "gpt2" else ()  # older than this key
-    name = metadata.get("tokenizer.ggml.pre", str, *known)
+def _read_rule(metadata: Metadata) -> Rule:
+    is_gpt2 = metadata.values.get("general.architecture") == "gpt2"  # its files may be older than this key
+    name = metadata.get("tokenizer.ggml.pre", str, *(("gpt-2",) if is_gpt2 else ()))
     if name not in RULES:
         raise UserError(f"{metadata.path}: tokenizer.ggml.pre is {shown(name)}; allowed: {', '.join(RULES)}")
     if metadata.get("tokenizer.ggml.add_space_prefix", bool, False):
@@ -139,15 +151,15 @@ def _rule(metadata: Metadata) -> Rule:
     return RULES[name]
 
 
-def _byte_level(tokens: _Tokens, rule: Rule) -> dict[str, Any]:
-    """The parts of tokenizer.json that make a byte-level BPE."""
+def _byte_level_parts(tokens: _Tokens, rule: Rule) -> dict[str, Any]:
+    """The parts of tokenizer.json that are specific to a byte-level BPE."""
     pairs = []
     for line in tokens.metadata.get("tokenizer.ggml.merges", list):
-        cut = line.find(" ", 1)  # as llama.cpp does: a token may begin with a blank
+        cut = line.find(" ", 1)  # like llama.cpp, from the second character on: a token may begin with a space
         left, right = line[:cut], line[cut + 1 :]
         if cut < 0 or not all(token in tokens.ids for token in (left, right, left + right)):
             raise UserError(
-                f"{tokens.metadata.path}: tokenizer.ggml.merges has {shown(line)}; allowed: two tokens with a blank "
+                f"{tokens.metadata.path}: tokenizer.ggml.merges has {shown(line)}; allowed: two tokens with a space "
                 "between them that together are one of tokenizer.ggml.tokens"
             )
         pairs.append([left, right])
@@ -159,8 +171,8 @@ def _byte_level(tokens: _Tokens, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _sentencepiece(tokens: _Tokens) -> dict[str, Any]:
-    """The parts of tokenizer.json that make a SentencePiece BPE; llama.cpp takes its bytes for what has no token."""
+def _sentencepiece_parts(tokens: _Tokens) -> dict[str, Any]:
+    """The parts of tokenizer.json that are specific to a SentencePiece BPE; as in llama.cpp it has byte fallback."""
     metadata = tokens.metadata
     if metadata.get("tokenizer.ggml.remove_extra_whitespaces", bool, False):
         raise UserError(f"{metadata.path}: tokenizer.ggml.remove_extra_whitespaces is true; allowed: false")
@@ -169,20 +181,21 @@ def _sentencepiece(tokens: _Tokens) -> dict[str, Any]:
     scores = metadata.get("tokenizer.ggml.scores", np.ndarray)
     if len(scores) != len(tokens.types) or not np.isfinite(scores).all():
         raise UserError(f"{metadata.path}: tokenizer.ggml.scores is not one finite number for each token")
-    prefix = not str(metadata.values.get("general.architecture")).startswith("gemma")
-    prefix = metadata.get("tokenizer.ggml.add_space_prefix", bool, prefix)
-    normal = {token: float(scores[tokens.ids[token]]) for token in tokens.of(_NORMAL)}
-    longest = max(normal, key=len, default="")
-    if len(longest) > _LONGEST:
-        raise UserError(f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {_LONGEST} characters")
-    blanks = {"type": "Replace", "pattern": {"String": pre_tokenizers.SPACE_MARKER}, "content": " "}
-    end = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if prefix else []
-    unknown = {"unk_token": next(iter(tokens.of(_UNKNOWN)), None), "fuse_unk": True, "byte_fallback": True}
+    is_gemma = str(metadata.values.get("general.architecture")).startswith("gemma")
+    space_prefix = metadata.get("tokenizer.ggml.add_space_prefix", bool, not is_gemma)
+    normal_scores = {token: float(scores[tokens.ids[token]]) for token in tokens.of_types(_NORMAL)}
+    longest = max(normal_scores, key=len, default="")
+    if len(longest) > _LONGEST_TOKEN:
+        raise UserError(
+            f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {_LONGEST_TOKEN} characters"
+        )
+    unk_token = next(iter(tokens.of_types(_UNKNOWN)), None)
+    model = _model(tokens, [list(pair) for pair in sentencepiece_model.merges(normal_scores)])
     return {
-        "normalizer": sentencepiece_model.normalizer(prefix),
+        "normalizer": sentencepiece_model.normalizer(space_prefix),
         "pre_tokenizer": None,
-        "decoder": {"type": "Sequence", "decoders": [blanks, {"type": "ByteFallback"}, {"type": "Fuse"}, *end]},
-        "model": _model(tokens, [list(pair) for pair in sentencepiece_model.merges(normal)]) | unknown,
+        "decoder": sentencepiece_model.decoder(space_prefix),
+        "model": model | {"unk_token": unk_token, "fuse_unk": True, "byte_fallback": True},
     }
 
 
@@ -201,11 +214,11 @@ def _model(tokens: _Tokens, merges: list[list[str]]) -> dict[str, Any]:
     }
 
 
-def _ends(tokens: _Tokens) -> tuple[int, ...]:
-    """The ids that end a text: those that the file names, then control tokens with the name of an end."""
+def _end_token_ids(tokens: _Tokens) -> tuple[int, ...]:
+    """The ids that end a text: those that the file names, then control tokens with a known name of an end token."""
     keys = [f"tokenizer.ggml.{name}_token_id" for name in ("eos", "eot", "eom")]
-    told = [tokens.id_of(key) for key in keys if key in tokens.metadata.values]
-    named = [tokens.ids[token] for token in tokens.of(_CONTROL) if token in END_NAMES]
-    if not told and not named:
+    by_key = [tokens.id_of(key) for key in keys if key in tokens.metadata.values]
+    by_name = [tokens.ids[token] for token in tokens.of_types(_CONTROL) if token in END_TOKEN_NAMES]
+    if not by_key and not by_name:
         raise UserError(f"{tokens.metadata.path} has no {keys[0]}; allowed: the id of a token in tokenizer.ggml.tokens")
-    return tuple(dict.fromkeys(told + named))
+    return tuple(dict.fromkeys(by_key + by_name))

@@ -1,4 +1,4 @@
-"""Hugging Face's folders, as transformers saves them: config.json with a model_type, safetensors, tokenizer.json."""
+"""Reads folders in Hugging Face's format: config.json with a model_type, safetensors files, and a tokenizer."""
 
 import functools
 from collections.abc import Mapping
@@ -11,74 +11,76 @@ from autocomplete.presets import legacy_tokenizers, safetensors_files, special_t
 from autocomplete.presets.checkpoint import Checkpoint
 from autocomplete.tokenizer import tokenizer_json, tokenizer_rules
 
-# Ends of transformers' names of causal language models; of others the folder may lack the head, or have another.
+# Endings of transformers' names of causal language models; models of other classes have another head, or none.
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
 
 
-def is_foreign(config: Mapping[str, Any]) -> bool:
+def is_transformers_config(config: Mapping[str, Any]) -> bool:
     """Whether a config.json is Hugging Face's, by KerasHub's own rule: a Keras object has a registered name."""
     return "registered_name" not in config and "model_type" in config
 
 
 def read(folder: Path) -> Checkpoint:
-    """Describes the model of a Hugging Face folder before any of its weights is read.
+    """The checkpoint of a Hugging Face folder; reads everything but the weights.
 
     Raises:
-      UserError: where the folder is not whole, or would become another model than it says.
+      UserError: if the folder is incomplete, or would become another model than it describes.
     """
     config = _read_config(folder)
-    weights = safetensors_files.chosen(config, safetensors_files.headers(folder), folder)
-    settings, generation = (_optional(folder / name) for name in ("tokenizer_config.json", "generation_config.json"))
-    tokenizer = _tokenizer(folder, config["model_type"], settings)
+    weights = safetensors_files.select_weights(config, safetensors_files.read_headers(folder), folder)
+    settings, generation = (_read_optional(folder / n) for n in ("tokenizer_config.json", "generation_config.json"))
+    tokenizer = _read_tokenizer(folder, config["model_type"], settings)
+    end_configs = {"generation_config.json": generation, "config.json": config}
     return Checkpoint(
         config=config,
         tokenizer=tokenizer,
-        start=special_tokens.start_of(tokenizer, settings, str(folder)),
-        ends=special_tokens.ends_of(
-            tokenizer, settings, {"generation_config.json": generation, "config.json": config}, str(folder)
-        ),
-        padding=special_tokens.padding_of(tokenizer, settings, str(folder)),
-        open=functools.partial(safetensors_files.opened, weights, config["tie_word_embeddings"], folder),
-        named={},
+        start_token_id=special_tokens.start_token_id(tokenizer, settings, str(folder)),
+        end_token_ids=special_tokens.end_token_ids(tokenizer, settings, end_configs, str(folder)),
+        pad_token_id=special_tokens.pad_token_id(tokenizer, settings, str(folder)),
+        open=functools.partial(safetensors_files.open_weights, weights, config["tie_word_embeddings"], folder),
+        metadata={},
     )
 
 
-def _tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The folder's tokenizer.json, or what older files of a tokenizer say in its form; checked."""
+def _read_tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The folder's complete tokenizer.json, converted from older files if it has none; checked."""
     path = folder / "tokenizer.json"
     if path.is_file():
-        found: Mapping[str, Any] = read_object(path)
+        content: Mapping[str, Any] = read_object(path)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         path = folder / "vocab.json"
-        found = legacy_tokenizers.of_files(read_object(path), folder / "merges.txt")
+        content = legacy_tokenizers.from_vocab_and_merges(read_object(path), folder / "merges.txt")
     elif (folder / "tokenizer.model").is_file():
         path = folder / "tokenizer.model"
-        found = legacy_tokenizers.of_sentencepiece(path, start=settings.get("add_bos_token") is not False)
+        content = legacy_tokenizers.from_sentencepiece(path, start=settings.get("add_bos_token") is not False)
     else:
         raise UserError(
             f"{folder} has no tokenizer.json, from which a {model_type} gets its tokenizer: download it too"
         )
-    completed = tokenizer_json.complete(found, model_type, str(path))
-    tokenizer_rules.read_rules(completed, str(path))
-    tokenizer_json.require_unreachable_special_tokens(completed, str(path))
-    return completed
+    tokenizer = tokenizer_json.complete(content, model_type, str(path))
+    tokenizer_rules.read_rules(tokenizer, str(path))
+    tokenizer_json.require_unreachable_special_tokens(tokenizer, str(path))
+    return tokenizer
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
-    place = folder / "config.json"
-    config = read_object(place)
-    made = transformers_config.completed(config, str(place))
-    named = config.get("architectures")
-    if not named:
-        raise UserError(f"{place} names no architectures; a causal language model's folder does")
-    if not isinstance(named, list) or not any(isinstance(n, str) and n.endswith(_CAUSAL) for n in named):
+    path = folder / "config.json"
+    config = read_object(path)
+    completed = transformers_config.complete(config, str(path))
+    architectures = config.get("architectures")
+    if not architectures:
+        raise UserError(f"{path} names no architectures; a causal language model's folder does")
+    if not isinstance(architectures, list) or not any(
+        isinstance(name, str) and name.endswith(_CAUSAL) for name in architectures
+    ):
         raise UserError(
-            f"{place}: architectures is {shown(named)}; allowed: a list with a name that ends in {' or '.join(_CAUSAL)}"
+            f"{path}: architectures is {shown(architectures)}; allowed: a list with a name that ends in "
+            f"{' or '.join(_CAUSAL)}"
         )
     if config.get("quantization_config") is not None:
         raise UserError(f"{folder} is quantized (quantization_config); author needs the weights it was made from")
-    return made
+    return completed
 
 
-def _optional(path: Path) -> dict[str, Any]:
+def _read_optional(path: Path) -> dict[str, Any]:
     return read_object(path) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""Weights of a foreign model into a KerasHub backbone, by KerasHub's converters (private parts of KerasHub 0.31)."""
+"""Imports a checkpoint's weights into a KerasHub backbone by KerasHub's converters (private API of KerasHub 0.31)."""
 
 import importlib
 import math
@@ -27,82 +27,86 @@ _CONVERTERS = {
     "gemma2": "gemma",
     "gemma3_text": "gemma3",
 }
-# One row for each token of the model, which may be more than the tokenizer has.
-_BY_TOKEN = ("wte.weight", "embed_tokens.weight", "lm_head.weight")
+# Matrices with a row for each id of the model, which may have more ids than the tokenizer.
+_VOCABULARY_MATRICES = ("wte.weight", "embed_tokens.weight", "lm_head.weight")
 
 
-def backbone(checkpoint: Checkpoint, place: str) -> keras_hub.models.Backbone:
-    """The KerasHub backbone of a checkpoint, cut to the tokens of its tokenizer.
+def import_backbone(checkpoint: Checkpoint, source: str) -> keras_hub.models.Backbone:
+    """The KerasHub backbone of a checkpoint, with the ids of its tokenizer alone.
 
-    A model whose embeddings are padded, to a multiple of 64 or 128, could say ids that stand for nothing.
+    A model whose embeddings are padded to a multiple of 64 or 128 could otherwise generate ids without a token.
+
+    Args:
+      checkpoint: the model.
+      source: its file or folder, for error messages.
 
     Raises:
-      UserError: where the tokenizer has ids that the model has not, or a weight is not finite.
+      UserError: if the model lacks ids of the tokenizer, or a weight is not finite.
     """
     config = dict(checkpoint.config)
     tokens, rows = vocabulary_size(checkpoint.tokenizer), config["vocab_size"]
     if rows < tokens:
         raise UserError(
-            f"{place}: vocab_size is {rows}, but the tokenizer has ids up to {tokens - 1}; take one that fits"
+            f"{source}: vocab_size is {rows}, but the tokenizer has ids up to {tokens - 1}; take one that fits"
         )
     config["vocab_size"] = tokens
-    kind = config["model_type"]
-    converter = importlib.import_module(f"keras_hub.src.utils.transformers.convert_{_CONVERTERS[kind]}")
-    made = _built(converter, config, place)
+    model_type = config["model_type"]
+    converter = importlib.import_module(f"keras_hub.src.utils.transformers.convert_{_CONVERTERS[model_type]}")
+    backbone = _new_backbone(converter, config, source)
     with checkpoint.open() as tensors:
-        loader = _Loader(tensors, config, place)
+        loader = _Loader(tensors, config, source)
         try:
             with progress_bar("reading weights", len(tensors.names)) as show:
                 loader.show = show
-                converter.convert_weights(made, loader, config)
+                converter.convert_weights(backbone, loader, config)
         except UserError:
             raise
-        except Exception as error:  # a converter raises whatever it likes; the user needs one line
+        except Exception as error:  # converters raise exceptions of any type; the user needs one line
             detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            raise UserError(f"{place} cannot be loaded: {detail}; its weights do not fit its configuration") from None
-        left = sorted(tensors.names - loader.read)
-    if left:
-        raise UserError(f"{place} cannot be loaded: KerasHub's converter of {kind} does not read {', '.join(left[:4])}")
-    return made
+            raise UserError(f"{source} cannot be loaded: {detail}; its weights do not fit its configuration") from None
+        unread = sorted(tensors.names - loader.read)
+    if unread:
+        names = ", ".join(unread[:4])
+        raise UserError(f"{source} cannot be loaded: KerasHub's converter of {model_type} does not read {names}")
+    return backbone
 
 
 def vocabulary_size(tokenizer: Mapping[str, Any]) -> int:
-    """How many ids a completed tokenizer.json has, holes included."""
+    """The number of ids of a complete tokenizer.json, gaps included."""
     return max(tokenizer_json.token_ids(tokenizer).values()) + 1
 
 
-def cut(whole: keras_hub.models.Backbone, tokens: int) -> keras_hub.models.Backbone:
-    """A backbone with the embeddings of its first `tokens` ids alone."""
-    made = type(whole).from_config(whole.get_config() | {"vocabulary_size": tokens})
-    for new, old in zip(made.weights, whole.weights, strict=True):
-        value, places = np.asarray(old), tuple(slice(size) for size in new.shape)
-        new.assign(value[places])
-    return made
+def truncate_vocabulary(backbone: keras_hub.models.Backbone, size: int) -> keras_hub.models.Backbone:
+    """A copy of a backbone with the embeddings of its first `size` ids alone."""
+    truncated = type(backbone).from_config(backbone.get_config() | {"vocabulary_size": size})
+    for new, old in zip(truncated.weights, backbone.weights, strict=True):
+        new.assign(np.asarray(old)[tuple(slice(length) for length in new.shape)])
+    return truncated
 
 
-def _built(converter: ModuleType, config: Mapping[str, Any], place: str) -> keras_hub.models.Backbone:
-    """The backbone with weights of its own still."""
+def _new_backbone(converter: ModuleType, config: Mapping[str, Any], source: str) -> keras_hub.models.Backbone:
+    """A backbone with newly initialized weights."""
     try:
         arguments = converter.convert_backbone_config(dict(config)) | _corrections(config)
         return getattr(keras_hub.models, MODEL_TYPES[config["model_type"]].backbone)(**arguments)
-    except Exception as error:  # whatever Keras raises is about the configuration
+    except Exception as error:  # Keras raises exceptions of any type, all of them about the configuration
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise UserError(f"{place} cannot be loaded: {detail}; its config.json makes no model") from None
+        raise UserError(f"{source} cannot be loaded: {detail}; its config.json describes no valid model") from None
 
 
 def _corrections(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the backbone that the converter leaves at its own values."""
-    found: dict[str, Any] = {"dropout": 0.0}
+    """Arguments of the backbone that the converter does not set."""
+    arguments: dict[str, Any] = {"dropout": 0.0}
     if config["model_type"] == "llama":
-        found["layer_norm_epsilon"] = config["rms_norm_eps"]
-    return found
+        arguments["layer_norm_epsilon"] = config["rms_norm_eps"]
+    return arguments
 
 
-def _factors(config: Mapping[str, Any]) -> dict[str, float]:
-    """What weights are multiplied by, by the ends of their names.
+def _weight_factors(config: Mapping[str, Any]) -> dict[str, float]:
+    """Factors of weights, by the ends of their names.
 
-    KerasHub 0.31 norms Qwen 3's queries and keys with an epsilon of its own, whatever `rms_norm_eps` says: what goes in
-    is scaled so that it means the model's, as x·s/√(mean(x²)·s² + ε) = x/√(mean(x²) + ε/s²).
+    KerasHub 0.31 normalizes Qwen 3's queries and keys with a fixed epsilon instead of `rms_norm_eps` (ε). Their
+    projections are scaled so that the result is the same: x·s/√(mean(x²)·s² + ε) = x/√(mean(x²) + ε/s²).
     """
     if config["model_type"] != "qwen3":
         return {}
@@ -110,37 +114,38 @@ def _factors(config: Mapping[str, Any]) -> dict[str, float]:
     return {"q_proj.weight": factor, "k_proj.weight": factor}
 
 
-class _Unrounded(np.ndarray):  # type: ignore[type-arg]
+class _Float32Array(np.ndarray):  # type: ignore[type-arg]
     """An array that stays float32 where KerasHub's converter of Mistral rounds to float16."""
 
-    def astype(self, dtype: Any, *arguments: Any, **named: Any) -> Any:
-        return self if dtype is np.float16 else super().astype(dtype, *arguments, **named)
+    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
+        return self if dtype is np.float16 else super().astype(dtype, *arguments, **options)
 
 
 class _Loader:
-    """What KerasHub's converters read weights from: KerasHub's SafetensorLoader in their eyes."""
+    """The source of weights for KerasHub's converters, with the interface of KerasHub's SafetensorLoader."""
 
-    def __init__(self, tensors: Tensors, config: Mapping[str, Any], place: str) -> None:
-        self.tensors, self.tokens, self.place = tensors, config["vocab_size"], place
-        self.kind, self.factors = config["model_type"], _factors(config)
+    def __init__(self, tensors: Tensors, config: Mapping[str, Any], source: str) -> None:
+        self.tensors, self.vocabulary_size, self.source = tensors, config["vocab_size"], source
+        self.model_type, self.factors = config["model_type"], _weight_factors(config)
         self.read: set[str] = set()
-        self.show: Callable[[int, str], None] = lambda done, what: None
+        self.show: Callable[[int, str], None] = lambda done, note: None
 
     def get_tensor(self, name: str) -> Array:
-        with np.errstate(over="ignore"):  # float64's, which are infinite then
-            found = np.asarray(self.tensors.get_tensor(name), np.float32)
+        with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite, and is refused below
+            tensor = np.asarray(self.tensors.get_tensor(name), np.float32)
         self.read.add(self.tensors.full_name(name))
         self.show(len(self.read), "weights")
-        if not np.isfinite(found).all():
+        if not np.isfinite(tensor).all():
             raise UserError(
-                f"{self.place}: {name} holds numbers that are not finite (NaN, infinity); download it again"
+                f"{self.source}: {name} holds numbers that are not finite (NaN, infinity); download it again"
             )
-        found = found[: self.tokens] if name.endswith(_BY_TOKEN) else found
+        if name.endswith(_VOCABULARY_MATRICES):
+            tensor = tensor[: self.vocabulary_size]
         factor = next((f for end, f in self.factors.items() if name.endswith(end)), None)
-        found = found if factor is None else found * np.float32(factor)
-        return found.view(_Unrounded) if self.kind == "mistral" else found
+        tensor = tensor if factor is None else tensor * np.float32(factor)
+        return tensor.view(_Float32Array) if self.model_type == "mistral" else tensor
 
     def port_weight(self, keras_variable: Any, hf_weight_key: str, hook_fn: Callable[..., Array] | None = None) -> None:
-        found = self.get_tensor(hf_weight_key)
-        value = hook_fn(found, list(keras_variable.shape)) if hook_fn else found
+        tensor = self.get_tensor(hf_weight_key)
+        value = hook_fn(tensor, list(keras_variable.shape)) if hook_fn else tensor
         keras_variable.assign(np.asarray(value))

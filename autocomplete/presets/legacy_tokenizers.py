@@ -1,4 +1,4 @@
-"""Files of tokenizers from before tokenizer.json, in its form: vocab.json with merges.txt, and tokenizer.model."""
+"""Converts tokenizer files older than tokenizer.json: vocab.json with merges.txt, and tokenizer.model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,21 +8,20 @@ from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import sentencepiece_model, tokenizer
 
 
-def of_files(vocabulary: Mapping[str, Any], merges: Path) -> dict[str, Any]:
-    """A byte-level BPE; which of its tokens are nobody's text is told by their names."""
+def from_vocab_and_merges(vocabulary: Mapping[str, Any], merges: Path) -> dict[str, Any]:
+    """The tokenizer.json, not yet complete, of a byte-level BPE; special tokens are recognized by their names."""
     try:
         lines = merges.read_text("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{merges} is not UTF-8 (byte {error.start}); download it again") from None
     pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    hidden = [
-        {"id": vocabulary[t], "content": t, "special": True} for t in tokenizer.special_tokens_by_name(vocabulary)
-    ]
-    return {"added_tokens": hidden, "model": {"type": "BPE", "vocab": dict(vocabulary), "merges": pairs}}
+    names = tokenizer.special_tokens_by_name(vocabulary)
+    special = [{"id": vocabulary[name], "content": name, "special": True} for name in names]
+    return {"added_tokens": special, "model": {"type": "BPE", "vocab": dict(vocabulary), "merges": pairs}}
 
 
-def of_sentencepiece(path: Path, *, start: bool) -> dict[str, Any]:
-    """A SentencePiece model; with `start` its start token stands before every text."""
+def from_sentencepiece(path: Path, *, start: bool) -> dict[str, Any]:
+    """The tokenizer.json of a SentencePiece model; if `start` is true, it puts the start token before every text."""
     content = sentencepiece_model.to_tokenizer_json(path)
     name = sentencepiece_model.start_token(path)
     if start and name is not None:

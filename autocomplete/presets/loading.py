@@ -1,4 +1,4 @@
-"""Models from disk: KerasHub presets, Hugging Face folders and GGUF files, each with its tokenizer.json."""
+"""Loads models from disk: KerasHub presets, Hugging Face folders and GGUF files, each with its tokenizer.json."""
 
 import tempfile
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from autocomplete.presets.checkpoint import Checkpoint
 from autocomplete.presets.settings import ALTERNATIVES, DESCRIPTION
 from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
 
-# How the models were trained; KerasHub's own tokenizers do not cut texts into words outside of tf.data.
-_TOKENIZERS = {
+# The patterns with which the models were trained; KerasHub's tokenizers apply them inside of tf.data only.
+_PATTERNS = {
     "GPT2Tokenizer": pre_tokenizers.GPT2,
     "OPTTokenizer": pre_tokenizers.GPT2,
     "GPTNeoXTokenizer": pre_tokenizers.GPT2,
@@ -34,114 +34,129 @@ _TOKENIZERS = {
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A model, its tokenizer, and what begins and ends its texts.
+class LoadedModel:
+    """A model with its tokenizer.
 
-    `model` has KerasHub's own preprocessor where it came as a KerasHub preset, else none. `tokenizer` is a completed
-    tokenizer.json, `converted_from` and `named` tell of a foreign format.
+    Attributes:
+      model: the Keras model; it has a preprocessor if it was loaded from a KerasHub preset that has one.
+      tokenizer: a complete tokenizer.json.
+      start_token_id: the id that stands before every text; None if the tokenizer adds none.
+      end_token_ids: the ids that end a text.
+      pad_token_id: the id of the padding token; None if there is none.
+      context_length: number of positions.
+      converted_from: the format that the model was converted from; None for a KerasHub preset.
+      metadata: what the file says about itself: `name`, `license`.
     """
 
     model: keras_hub.models.CausalLM
     tokenizer: Mapping[str, Any]
-    start: int | None
-    ends: tuple[int, ...]
-    padding: int | None
+    start_token_id: int | None
+    end_token_ids: tuple[int, ...]
+    pad_token_id: int | None
     context_length: int
     converted_from: str | None = None
-    named: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def bpe(self) -> tokenizers.Tokenizer:
-        """The tokenizer; text never becomes a special token, and none is put before it."""
+    def load_tokenizer(self) -> tokenizers.Tokenizer:
+        """The tokenizer. It adds no start token, and no text becomes a special token."""
         return tokenizer_json.load(self.tokenizer)
 
 
-def load(place: Path) -> Loaded:
-    """Loads a KerasHub preset, a Hugging Face folder or a GGUF file, after a look at all that is not a weight.
+def load(path: Path) -> LoadedModel:
+    """Loads a KerasHub preset, a Hugging Face folder or a GGUF file; checks all but the weights first.
 
     Raises:
-      UserError: where it holds more than data, cannot be read, or would become another model than it says.
+      UserError: if it holds more than data, cannot be read, or would become another model than it describes.
     """
     try:
-        return _load(place)
+        return _load(path)
     except OSError as error:
         raise UserError(
-            f"{error.filename or place} cannot be read ({error.strerror or error}); allowed: what you may read, whole"
+            f"{error.filename or path} cannot be read ({error.strerror or error}); allowed: complete files that you "
+            "have permission to read"
         ) from None
 
 
-def _load(place: Path) -> Loaded:
-    if place.is_file():
-        return _foreign(gguf_model.read(place), place, "GGUF")
-    if is_foreign(place):
-        safety.check(place)
-        return _foreign(huggingface.read(place), place, "Hugging Face")
-    safety.check(place)
-    described = place / DESCRIPTION
-    if (place / tokenizer.FILE).is_file() and described.is_file():
-        return _authored(place, read_json(described))
-    return _native(place)
+def _load(path: Path) -> LoadedModel:
+    if path.is_file():
+        return _import(gguf_model.read(path), path, "GGUF")
+    if is_hugging_face_folder(path):
+        safety.require_plain_data(path)
+        return _import(huggingface.read(path), path, "Hugging Face")
+    safety.require_plain_data(path)
+    description = path / DESCRIPTION
+    if (path / tokenizer.FILE).is_file() and description.is_file():
+        return _load_authored(path, read_json(description))
+    return _load_keras_preset(path)
 
 
-def _foreign(checkpoint: Checkpoint, place: Path, format_name: str) -> Loaded:
-    kind = checkpoint.config["model_type"]
-    backbone = keras_import.backbone(checkpoint, str(place))
-    return Loaded(
-        keras_preset.causal_lm(backbone),
-        checkpoint.tokenizer,
-        checkpoint.start,
-        checkpoint.ends,
-        checkpoint.padding,
-        transformers_config.context_length(checkpoint.config),
-        f"{format_name}'s {kind}, by KerasHub {keras_hub.__version__}",
-        checkpoint.named,
+def _import(checkpoint: Checkpoint, path: Path, format_name: str) -> LoadedModel:
+    """Imports a model of another format."""
+    backbone = keras_import.import_backbone(checkpoint, str(path))
+    model_type = checkpoint.config["model_type"]
+    return LoadedModel(
+        model=keras_preset.to_causal_lm(backbone),
+        tokenizer=checkpoint.tokenizer,
+        start_token_id=checkpoint.start_token_id,
+        end_token_ids=checkpoint.end_token_ids,
+        pad_token_id=checkpoint.pad_token_id,
+        context_length=transformers_config.context_length(checkpoint.config),
+        converted_from=f"{format_name}'s {model_type}, by KerasHub {keras_hub.__version__}",
+        metadata=checkpoint.metadata,
     )
 
 
-def _authored(folder: Path, described: Mapping[str, Any]) -> Loaded:
-    """What author wrote: KerasHub's backbone, and a tokenizer.json of its own."""
+def _load_authored(folder: Path, description: Mapping[str, Any]) -> LoadedModel:
+    """Loads a preset that author wrote: KerasHub's backbone with a tokenizer.json."""
     content = tokenizer_json.complete(tokenizer.read_tokenizer_json(folder), "", str(folder / tokenizer.FILE))
-    return Loaded(
-        keras_preset.load(folder),
-        content,
-        described["start_token_id"] if described["add_start_token"] else None,
-        tuple(described["end_token_ids"]),
-        described["pad_token_id"],
-        described["context_length"],
+    return LoadedModel(
+        model=keras_preset.load(folder),
+        tokenizer=content,
+        start_token_id=description["start_token_id"] if description["add_start_token"] else None,
+        end_token_ids=tuple(description["end_token_ids"]),
+        pad_token_id=description["pad_token_id"],
+        context_length=description["context_length"],
     )
 
 
-def _native(folder: Path) -> Loaded:
-    """A KerasHub preset with KerasHub's own tokenizer, which says how its texts are cut."""
-    model = keras_preset.whole(folder)
+def _load_keras_preset(folder: Path) -> LoadedModel:
+    """Loads a KerasHub preset with KerasHub's own tokenizer, whose class tells the pattern."""
+    model = keras_preset.load_task(folder)
     families.check(str(folder), type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {str(folder)!r} has no tokenizer; {ALTERNATIVES}")
-    return loaded(model)
+    return from_keras_model(model)
 
 
-def loaded(model: keras_hub.models.CausalLM) -> Loaded:
-    """A KerasHub model with its preprocessor, its tokenizer as a tokenizer.json."""
+def from_keras_model(model: keras_hub.models.CausalLM) -> LoadedModel:
+    """A KerasHub model that has a preprocessor, with its tokenizer as tokenizer.json."""
     text = model.preprocessor.tokenizer
     with tempfile.TemporaryDirectory() as scratch:
         text.save_to_preset(scratch)
-        content = tokenizer.keras_tokenizer_json(Path(scratch) / tokenizer.FOLDER, tokenizer_kind(model))
+        content = tokenizer.keras_tokenizer_json(Path(scratch) / tokenizer.FOLDER, tokenizer_pattern(model))
     start, end, padding = (getattr(text, f"{name}_token_id", None) for name in ("start", "end", "pad"))
-    other_ends = getattr(text, "end_token2_id", None)  # Llama 3's of instruction-tuned models
-    ends = tuple(dict.fromkeys(i for i in (end, other_ends) if i is not None))
+    second_end = getattr(text, "end_token2_id", None)  # of Llama 3's instruction-tuned models
     rows, tokens = model.backbone.vocabulary_size, keras_import.vocabulary_size(content)
     if rows > tokens:
-        model = type(model)(backbone=keras_import.cut(model.backbone, tokens), preprocessor=model.preprocessor)
-    begins = start if model.preprocessor.add_start_token else None
-    return Loaded(model, content, begins, ends, padding, _context_length(model))
+        backbone = keras_import.truncate_vocabulary(model.backbone, tokens)
+        model = type(model)(backbone=backbone, preprocessor=model.preprocessor)
+    return LoadedModel(
+        model=model,
+        tokenizer=content,
+        start_token_id=start if model.preprocessor.add_start_token else None,
+        end_token_ids=tuple(dict.fromkeys(i for i in (end, second_end) if i is not None)),
+        pad_token_id=padding,
+        context_length=_context_length(model),
+    )
 
 
-def is_foreign(folder: Path) -> bool:
-    """Whether a folder is Hugging Face's; raises UserError where it is neither that nor KerasHub's."""
+def is_hugging_face_folder(folder: Path) -> bool:
+    """Whether a folder is in Hugging Face's format; raises UserError if it is neither that nor a KerasHub preset."""
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"{folder} holds no config.json: not a KerasHub preset; {ALTERNATIVES}")
     config = read_object(path)
-    if huggingface.is_foreign(config):
+    if huggingface.is_transformers_config(config):
         return True
     if not isinstance(config.get("class_name"), str):
         raise UserError(
@@ -152,15 +167,15 @@ def is_foreign(folder: Path) -> bool:
     return False
 
 
-def tokenizer_kind(model: keras_hub.models.CausalLM) -> str:
-    """How a KerasHub tokenizer's model cuts a text into words: a row of autocomplete/tokenizer/pre_tokenizers.py."""
+def tokenizer_pattern(model: keras_hub.models.CausalLM) -> str:
+    """The name of the pattern (pre_tokenizers.py) of a KerasHub tokenizer."""
     name = type(model.preprocessor.tokenizer).__name__
-    if name not in _TOKENIZERS:
-        raise UserError(f"the preset has a {name}; tokenizers that can be converted: {', '.join(_TOKENIZERS)}")
-    return _TOKENIZERS[name]
+    if name not in _PATTERNS:
+        raise UserError(f"the preset has a {name}; tokenizers that can be converted: {', '.join(_PATTERNS)}")
+    return _PATTERNS[name]
 
 
 def _context_length(model: keras_hub.models.CausalLM) -> int:
-    """The rows of the table of positions, or how long a text the preprocessor makes where positions are rotary."""
-    learned = getattr(model.backbone, "max_sequence_length", None)
-    return int(model.preprocessor.sequence_length if learned is None else learned)
+    """The size of the position table; with rotary positions, the sequence length of the preprocessor."""
+    positions = getattr(model.backbone, "max_sequence_length", None)
+    return int(model.preprocessor.sequence_length if positions is None else positions)

@@ -1,4 +1,7 @@
-"""The model types of transformers that can be imported, with their defaults and what KerasHub takes for granted."""
+"""The model types of transformers that can be imported.
+
+A table of transformers' defaults, and of the values that KerasHub's converters assume without reading the key.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,11 +42,11 @@ _GEMMA2 = _GEMMA | {
     "final_logit_softcapping": 30.0,
     "attn_logit_softcapping": 50.0,
 }
-# What the converters do not read, and the values that their results have.
-Granted = Mapping[str, Sequence[Any]]
-_SILU: dict[str, Sequence[Any]] = {"hidden_act": ["silu"]}
-_PLAIN: dict[str, Sequence[Any]] = {"attention_bias": [False], "partial_rotary_factor": [1.0]}
-_GELU: dict[str, Sequence[Any]] = {
+# Keys that the converters do not read, and the values that the converted models have.
+Assumed = Mapping[str, Sequence[Any]]
+_ACTIVATION: dict[str, Sequence[Any]] = {"hidden_act": ["silu"]}
+_ATTENTION: dict[str, Sequence[Any]] = {"attention_bias": [False], "partial_rotary_factor": [1.0]}
+_GEMMA_ASSUMED: dict[str, Sequence[Any]] = {
     "hidden_activation": ["gelu_pytorch_tanh", None],
     "rms_norm_eps": [1e-6],
     "tie_word_embeddings": [True],
@@ -53,13 +56,21 @@ _GELU: dict[str, Sequence[Any]] = {
 
 @dataclass(frozen=True)
 class ModelType:
-    """A model_type: KerasHub's backbone, numbers that must be there, transformers' defaults, what is granted."""
+    """A model_type of transformers.
+
+    Attributes:
+      backbone: KerasHub's backbone.
+      defaults: transformers' defaults.
+      assumed: the values that KerasHub's converter assumes for keys that it does not read.
+      sizes: keys that must be whole numbers of at least 1.
+      layer_types: the allowed layer types; they alternate in this order if there are several (except in Mistral).
+    """
 
     backbone: str
     defaults: Mapping[str, Any]
-    granted: Granted
+    assumed: Assumed
     sizes: Sequence[str] = _SIZES
-    layers: Sequence[str] = field(default_factory=lambda: ("full_attention",))
+    layer_types: Sequence[str] = field(default_factory=lambda: ("full_attention",))
 
 
 MODEL_TYPES = {
@@ -87,32 +98,32 @@ MODEL_TYPES = {
         ("vocab_size", "n_layer", "n_head", "n_embd", "n_positions"),
     ),
     "llama": ModelType(
-        "Llama3Backbone", _LLAMA | {"max_position_embeddings": 2048}, _SILU | _PLAIN | {"mlp_bias": [False]}
+        "Llama3Backbone", _LLAMA | {"max_position_embeddings": 2048}, _ACTIVATION | _ATTENTION | {"mlp_bias": [False]}
     ),
     "mistral": ModelType(
         "MistralBackbone",
         _LLAMA | {"num_key_value_heads": 8, "max_position_embeddings": 131_072, "sliding_window": 4096},
-        _SILU | _PLAIN | {"tie_word_embeddings": [False]},
-        layers=("full_attention", "sliding_attention"),
+        _ACTIVATION | _ATTENTION | {"tie_word_embeddings": [False]},
+        layer_types=("full_attention", "sliding_attention"),
     ),
     "qwen2": ModelType(
         "QwenBackbone",
         _LLAMA | {"num_key_value_heads": 32, "max_position_embeddings": 32_768},
-        _SILU | {"use_sliding_window": [False], "partial_rotary_factor": [1.0]},
+        _ACTIVATION | {"use_sliding_window": [False], "partial_rotary_factor": [1.0]},
     ),
     "qwen3": ModelType(
         "Qwen3Backbone",
         _LLAMA | {"num_key_value_heads": 32, "max_position_embeddings": 32_768, "head_dim": 128},
-        _SILU | _PLAIN | {"use_sliding_window": [False]},
+        _ACTIVATION | _ATTENTION | {"use_sliding_window": [False]},
     ),
     "gemma": ModelType(
-        "GemmaBackbone", _GEMMA | {"num_key_value_heads": 16}, _GELU | _PLAIN | {"rope_theta": [10_000.0]}
+        "GemmaBackbone", _GEMMA | {"num_key_value_heads": 16}, _GEMMA_ASSUMED | _ATTENTION | {"rope_theta": [10_000.0]}
     ),
     "gemma2": ModelType(
         "GemmaBackbone",
         _GEMMA2,
-        _GELU | _PLAIN | {"rope_theta": [10_000.0]},
-        layers=("sliding_attention", "full_attention"),
+        _GEMMA_ASSUMED | _ATTENTION | {"rope_theta": [10_000.0]},
+        layer_types=("sliding_attention", "full_attention"),
     ),
     "gemma3_text": ModelType(
         "Gemma3Backbone",
@@ -125,9 +136,9 @@ MODEL_TYPES = {
             "rope_local_base_freq": 10_000.0,
             "sliding_window_pattern": 6,
         },
-        _GELU
-        | _PLAIN
+        _GEMMA_ASSUMED
+        | _ATTENTION
         | {"rope_theta": [1_000_000.0], "rope_local_base_freq": [10_000.0], "sliding_window_pattern": [6]},
-        layers=(*["sliding_attention"] * 5, "full_attention"),
+        layer_types=(*["sliding_attention"] * 5, "full_attention"),
     ),
 }

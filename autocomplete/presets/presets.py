@@ -1,4 +1,4 @@
-"""Presets on disk: writing them in deterministic bytes, their description in model.json, and where they came from."""
+"""Presets on disk: writes them in deterministic bytes, and describes them and their origin (model.json)."""
 
 import json
 import math
@@ -16,18 +16,18 @@ from autocomplete.common.native_log import quiet
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 from autocomplete.model import families
 from autocomplete.presets import hub
-from autocomplete.presets.loading import Loaded
+from autocomplete.presets.loading import LoadedModel
 from autocomplete.presets.settings import DESCRIPTION, Pin
 from autocomplete.tokenizer import tokenizer, tokenizer_json, tokenizer_rules
 
 
 def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
     """Writes a causal LM as a KerasHub preset whose bytes depend on the model alone (no dates)."""
-    # a foreign model's backbone alone: no class of KerasHub has its tokenizer
-    written = model if model.preprocessor is not None else model.backbone
+    # a model in another format comes without a preprocessor, as no class of KerasHub has its tokenizer
+    saved = model if model.preprocessor is not None else model.backbone
     with quiet():
-        written.save_to_preset(str(folder))
-    _keep_tie(model, folder)
+        saved.save_to_preset(str(folder))
+    _record_tied_embeddings(model, folder)
     metadata = folder / "metadata.json"
     content = json.loads(metadata.read_text())
     content.pop("date_saved", None)
@@ -35,14 +35,14 @@ def save(model: keras_hub.models.CausalLM, folder: Path) -> None:
 
 
 def write_tokenizer(content: Mapping[str, Any], folder: Path) -> None:
-    """Writes the tokenizer.json of a model beside its preset."""
+    """Writes the tokenizer.json of a model into its preset."""
     path = folder / tokenizer.FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(tokenizer_json.serialize(dict(content)))
 
 
-def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
-    """Notes that head and embedding are tied: KerasHub 0.31 forgets it of Llama, and cannot load the preset again."""
+def _record_tied_embeddings(model: keras_hub.models.CausalLM, folder: Path) -> None:
+    """Records that head and embedding are tied; KerasHub 0.31 omits it for Llama, and cannot load the preset then."""
     if not getattr(model.backbone, "tie_word_embeddings", False):
         return
     for name in ("config.json", "task.json"):
@@ -55,17 +55,17 @@ def _keep_tie(model: keras_hub.models.CausalLM, folder: Path) -> None:
 
 
 def store_as_float16(folder: Path) -> None:
-    """Rewrites a preset's weights in half the bytes; what loads them makes float32 of them again."""
+    """Rewrites a preset's weights as float16; loaders convert them to float32 again."""
     path = folder / "model.weights.h5"
     halved = path.with_suffix(".half")
     with h5py.File(path) as source, h5py.File(halved, "w", libver="latest") as target:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Dataset):
-                made = target.create_dataset(name, data=item[()].astype(np.float16), track_times=False)
+                copied = target.create_dataset(name, data=item[()].astype(np.float16), track_times=False)
             else:
-                made = target.require_group(name)
-            made.attrs.update(item.attrs)
+                copied = target.require_group(name)
+            copied.attrs.update(item.attrs)
 
         target.attrs.update(source.attrs)
         source.visititems(copy)
@@ -73,28 +73,28 @@ def store_as_float16(folder: Path) -> None:
 
 
 def preset_sha256(folder: Path) -> str:
-    """The hash of what a model is loaded from: a preset's files less its description and the texts beside it."""
+    """The SHA-256 over the files from which a model is loaded: all but its description and the texts beside it."""
     return tree_sha256(folder, leave_out=[DESCRIPTION, EVALUATION_TEXT, CALIBRATION_TEXT])
 
 
 def parameter_count(model: keras_hub.models.CausalLM) -> int:
-    """The number of weights, a tied matrix counted once."""
+    """The number of weights; a tied matrix counts once."""
     return sum(math.prod(v.shape) for v in model.backbone.weights)
 
 
 def to_jsonl(documents: list[str]) -> str:
-    """One JSON string a line: documents may hold line ends."""
-    return "".join(json.dumps({"text": d}, ensure_ascii=False) + "\n" for d in documents)
+    """A JSON object for each document, one a line; documents may contain line ends."""
+    return "".join(json.dumps({"text": document}, ensure_ascii=False) + "\n" for document in documents)
 
 
-def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
-    """Where a preset is from: name, revision, and the hash of its files.
+def provenance(preset: str, local: hub.LocalPreset, pin: Pin) -> dict[str, Any]:
+    """The origin of a preset for model.json: its name, its revision, and the hash of its files.
 
     Raises:
-      UserError: where the hash is another one than the pin's.
+      UserError: if the hash differs from the pinned one.
     """
     try:
-        digest = sha256(found.folder) if found.folder.is_file() else preset_sha256(found.folder)
+        digest = sha256(local.path) if local.path.is_file() else preset_sha256(local.path)
     except OSError as error:
         raise UserError(f"{error.filename} cannot be read: {error.strerror}; check its permissions") from None
     if pin.sha256 not in (None, digest):
@@ -104,31 +104,30 @@ def provenance(preset: str, found: hub.Found, pin: Pin) -> dict[str, Any]:
         )
     return {
         "source": Path(preset).name if Path(preset).is_absolute() else preset,
-        "source_revision": found.revision,
+        "source_revision": local.revision,
         "source_sha256": digest,
     }
 
 
-def describe(found: Loaded, source: str, licence: str) -> dict[str, Any]:
-    """What later stages need to know of a preset without loading it."""
-    rules = tokenizer_rules.read_rules(found.tokenizer, tokenizer.FILE)
+def describe(loaded: LoadedModel, source: str, licence: str) -> dict[str, Any]:
+    """The description of a model (model.json), which later stages read instead of loading the model."""
+    rules = tokenizer_rules.read_rules(loaded.tokenizer, tokenizer.FILE)
+    ids = tokenizer_json.token_ids(loaded.tokenizer)
     return {
-        "family": families.FAMILIES[type(found.model.backbone).__name__],
-        "parameters": parameter_count(found.model),
-        "vocabulary": found.model.backbone.vocabulary_size,
-        "context_length": found.context_length,
+        "family": families.FAMILIES[type(loaded.model.backbone).__name__],
+        "parameters": parameter_count(loaded.model),
+        "vocabulary": loaded.model.backbone.vocabulary_size,
+        "context_length": loaded.context_length,
         "pre_tokenizer": rules.pattern or rules.pre_tokenizer,
-        "add_start_token": found.start is not None,
-        "start_token_id": found.start,
-        "end_token_id": found.ends[0],
-        "end_token_ids": list(found.ends),
-        "pad_token_id": found.padding,
-        "special_token_ids": sorted(
-            i for t, i in tokenizer_json.token_ids(found.tokenizer).items() if t in rules.special_tokens
-        ),
+        "add_start_token": loaded.start_token_id is not None,
+        "start_token_id": loaded.start_token_id,
+        "end_token_id": loaded.end_token_ids[0],
+        "end_token_ids": list(loaded.end_token_ids),
+        "pad_token_id": loaded.pad_token_id,
+        "special_token_ids": sorted(ids[token] for token in ids if token in rules.special_tokens),
         "source": source,
-        "source_name": found.named.get("name"),
-        "source_license": found.named.get("license"),
-        "converted_from": found.converted_from,
+        "source_name": loaded.metadata.get("name"),
+        "source_license": loaded.metadata.get("license"),
+        "converted_from": loaded.converted_from,
         "license": licence,
     }

@@ -1,4 +1,4 @@
-"""What the folder of a preset may hold: data to be read, and no object that runs code when it is loaded."""
+"""Refuses preset folders that hold anything but plain data: objects that run code when they are loaded."""
 
 import json
 import pickletools
@@ -13,75 +13,81 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.json_files import plain
 from autocomplete.model.families import FAMILIES
 
-# All that presets of the known families are made of. A list of what is allowed: Keras itself has layers that run what a
-# configuration says (Lambda) or unpickle it (TorchModuleWrapper), and a registered name wins over module and class.
+# The classes in presets of the known families. It is an allow-list because Keras has layers that run code from a
+# configuration (Lambda) or unpickle it (TorchModuleWrapper), and because a registered name overrides module and class.
 _PARTS = ("Backbone", "CausalLM", "CausalLMPreprocessor", "Tokenizer")
 _HUB_CLASSES = {name.removesuffix("Backbone") + part for name in FAMILIES for part in _PARTS}
 _KERAS_CLASSES = {"DTypePolicy"}
 _HUBS = ("keras_hub", "keras_nlp")
 _CONFIG_FILES = (None, "tokenizer.json", "preprocessor.json")
-_READS_FILES = ("vocabulary", "merges", "proto")  # what a tokenizer reads where its configuration names a path
-_RUNS_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")  # transformers: Python from the model's repository
-_SIGNS = {
+_FILE_KEYS = ("vocabulary", "merges", "proto")  # a tokenizer reads a file if its configuration names one here
+_CODE_KEYS = (
+    "auto_map",
+    "custom_pipelines",
+    "trust_remote_code",
+)  # transformers runs Python code from the model's repository
+_SIGNATURES = {
     b"PK\x03\x04": "is a zip archive, as PyTorch and Keras keep objects in",
     b"\x93NUMPY": "is a NumPy file, which may hold pickled objects",
     b"\x1f\x8b": "is compressed, and may hold a pickle",
     b"BZh": "is compressed, and may hold a pickle",
     b"\xfd7zXZ": "is compressed, and may hold a pickle",
 }
-_SAFETENSORS_HEADER = 100_000_000  # bytes at most, as the format says
-_SCANNED = 1 << 20  # bytes of a file that are looked through for a pickle
-_LZF, _FIRST_PLUGIN = 32000, 256  # HDF5 filters from this number on are libraries; h5py brings LZF itself
+_SAFETENSORS_HEADER = 100_000_000  # the format's limit, in bytes
+_SCANNED = 1 << 20  # bytes of a file that are searched for a pickle
+_LZF, _FIRST_PLUGIN = 32000, 256  # HDF5 filters from this number on are plugins; h5py includes LZF
 
 
-def check(folder: Path) -> None:
-    """Raises UserError naming all files that are not plain data; nothing reads what begins with a dot."""
-    found = []
+def require_plain_data(folder: Path) -> None:
+    """Raises UserError, with the names of all files that are not plain data.
+
+    Hidden files are not checked, because no loader reads them.
+    """
+    refused = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if any(part.startswith(".") for part in name.parts) or (path.is_dir() and not path.is_symlink()):
             continue
         reason = _reason(path)
         if reason:
-            found.append(f"{plain(str(name))} {reason}")
-    if found:
+            refused.append(f"{plain(str(name))} {reason}")
+    if refused:
         raise UserError(
-            f"{folder}/{'; '.join(found)}; a preset holds JSON, text, HDF5, safetensors and SentencePiece models, so "
-            f"that loading it runs no code: take {'the file' if len(found) == 1 else 'these files'} out, download what "
-            "is damaged again, or take the preset from somewhere else"
+            f"{folder}/{'; '.join(refused)}; a preset holds JSON, text, HDF5, safetensors and SentencePiece models, so "
+            f"that loading it runs no code: take {'the file' if len(refused) == 1 else 'these files'} out, download "
+            "what is damaged again, or take the preset from somewhere else"
         )
 
 
 def _reason(path: Path) -> str | None:
-    """Why a file is refused, or None."""
+    """Why a file is refused; None if it is allowed."""
     if not path.is_file():
         return "is no plain file (a link to a folder, a pipe)"
     with path.open("rb") as file:
         head = file.read(_SCANNED)
-    for sign, meaning in _SIGNS.items():
-        if head.startswith(sign):
-            return meaning
+    for signature, reason in _SIGNATURES.items():
+        if head.startswith(signature):
+            return reason
     if _is_pickle(head):
         return "is a pickle, which runs code when it is loaded"
-    if path.suffix.lower() not in _KINDS:
-        return f"is of a kind that no preset needs ({path.suffix})"
-    return _KINDS[path.suffix.lower()](path)
+    check = _CHECKS.get(path.suffix.lower())
+    return f"is of a kind that no preset needs ({path.suffix})" if check is None else check(path)
 
 
 def _is_pickle(head: bytes) -> bool:
-    """Whether bytes are a pickle: by its header, or, of the oldest protocol, by all its opcodes up to the end."""
+    """Whether a file begins with a pickle: by its header, or for the oldest protocols by all opcodes up to the end."""
     if len(head) > 1 and head[0] == 0x80 and head[1] <= 5:
         return True
     calls = False
     try:
         for opcode, _, _ in pickletools.genops(head):
             calls = calls or opcode.name in ("GLOBAL", "INST", "REDUCE")
-    except Exception:  # whatever it is, no pickle
+    except Exception:  # not a pickle
         return False
     return calls
 
 
-def _json(path: Path) -> str | None:
+def _json_reason(path: Path) -> str | None:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -94,51 +100,51 @@ def _json(path: Path) -> str | None:
 
 def _mappings(value: Any) -> Iterator[dict[str, Any]]:
     """All mappings inside a JSON value."""
-    waiting = [value]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, dict):
-            yield found
-            waiting += found.values()
-        elif isinstance(found, list):
-            waiting += found
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            yield item
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
 
 
-def _object_reason(found: dict[str, Any]) -> str | None:
-    """Why a mapping is refused; a vocabulary may have any word as its key, the value of which is a number."""
-    for key in _RUNS_CODE:
-        if key in found and type(found[key]) is not int and found[key] is not False:
+def _object_reason(mapping: dict[str, Any]) -> str | None:
+    """Why a mapping is refused. A vocabulary may have any word as a key, with a number as its value."""
+    for key in _CODE_KEYS:
+        if key in mapping and type(mapping[key]) is not int and mapping[key] is not False:
             return f"asks for code from the model's repository ({key})"
-    name = found.get("class_name")
+    name = mapping.get("class_name")
     if not isinstance(name, str):
         return None
-    module, registered = str(found.get("module")), found.get("registered_name")
+    module, registered = str(mapping.get("module")), mapping.get("registered_name")
     if name in _HUB_CLASSES:
-        fits = module.split(".")[0] in _HUBS and registered in {f"{hub}>{name}" for hub in _HUBS}
+        allowed = module.split(".")[0] in _HUBS and registered in {f"{hub}>{name}" for hub in _HUBS}
     else:
-        fits = name in _KERAS_CLASSES and module.split(".")[0] == "keras" and registered in (None, name)
-    if not fits:
+        allowed = name in _KERAS_CLASSES and module.split(".")[0] == "keras" and registered in (None, name)
+    if not allowed:
         return f"makes an object of the class {name} (module {module}, registered as {registered})"
-    config = found.get("config")
+    config = mapping.get("config")
     if not isinstance(config, dict) or config.get("config_file") not in _CONFIG_FILES:
         return f"has a {name} whose configuration is not KerasHub's"
-    given = [key for key in _READS_FILES if config.get(key) is not None]
-    return f"has a {name} that would read another file ({given[0]})" if given else None
+    file_keys = [key for key in _FILE_KEYS if config.get(key) is not None]
+    return f"has a {name} that would read another file ({file_keys[0]})" if file_keys else None
 
 
 def _weight_map_reason(content: Any) -> str | None:
-    """Why a list of shards is refused."""
-    shards = content.get("weight_map") if isinstance(content, dict) else None
-    if not isinstance(shards, dict):
+    """Why an index of weight files is refused."""
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict):
         return None
-    for value in shards.values():
+    for value in weight_map.values():
         for name in value if isinstance(value, list) else [value]:
             if not isinstance(name, str) or Path(name).name != name or name.startswith("."):
                 return f"names weights outside of its folder ({name})"
     return None
 
 
-def _hdf5(path: Path) -> str | None:
+def _hdf5_reason(path: Path) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             return _group_reason(file, set())
@@ -147,6 +153,7 @@ def _hdf5(path: Path) -> str | None:
 
 
 def _group_reason(group: h5py.Group, seen: set[int]) -> str | None:
+    """Why an HDF5 group is refused; `seen` holds the addresses of objects that are checked already."""
     seen.add(h5py.h5o.get_info(group.id).addr)
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -161,21 +168,21 @@ def _group_reason(group: h5py.Group, seen: set[int]) -> str | None:
 
 
 def _dataset_reason(value: Any) -> str | None:
-    """Why something in an HDF5 file that is no group is refused."""
+    """Why an HDF5 object other than a group is refused."""
     if not isinstance(value, h5py.Dataset):
         return f"has a type of its own ({value.name})"
-    created = value.id.get_create_plist()
-    filters = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
+    properties = value.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if any(number >= _FIRST_PLUGIN and number != _LZF for number in filters):
         return f"needs a library to be read ({value.name})"
     if value.is_virtual or value.external:
         return f"takes its numbers from another file ({value.name})"
-    half = value.dtype.kind == "V" and value.dtype.names is None and value.attrs.get("dtype") == "bfloat16"
+    bfloat16 = value.dtype.kind == "V" and value.dtype.names is None and value.attrs.get("dtype") == "bfloat16"
     text = h5py.check_string_dtype(value.dtype) is not None
-    return None if value.dtype.kind in "biuf" or half or text else f"holds objects, not numbers ({value.name})"
+    return None if value.dtype.kind in "biuf" or bfloat16 or text else f"holds objects, not numbers ({value.name})"
 
 
-def _safetensors(path: Path) -> str | None:
+def _safetensors_reason(path: Path) -> str | None:
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         try:
@@ -185,7 +192,7 @@ def _safetensors(path: Path) -> str | None:
     return None if isinstance(content, dict) else "is no safetensors file"
 
 
-def _sentencepiece(path: Path) -> str | None:
+def _sentencepiece_reason(path: Path) -> str | None:
     try:
         sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
     except (RuntimeError, OSError):
@@ -193,7 +200,7 @@ def _sentencepiece(path: Path) -> str | None:
     return None
 
 
-def _text(path: Path) -> str | None:
+def _text_reason(path: Path) -> str | None:
     try:
         path.read_bytes().decode()
     except UnicodeDecodeError:
@@ -201,16 +208,17 @@ def _text(path: Path) -> str | None:
     return None
 
 
-_KINDS: dict[str, Callable[[Path], str | None]] = {
-    ".json": _json,
-    ".h5": _hdf5,
-    ".safetensors": _safetensors,
-    ".model": _sentencepiece,
-    ".spm": _sentencepiece,
-    ".txt": _text,
-    ".md": _text,
-    ".jsonl": _text,
-    ".csv": _text,
-    ".jinja": _text,
-    "": _text,
+# The check for each file extension; it returns why the file is refused, or None.
+_CHECKS: dict[str, Callable[[Path], str | None]] = {
+    ".json": _json_reason,
+    ".h5": _hdf5_reason,
+    ".safetensors": _safetensors_reason,
+    ".model": _sentencepiece_reason,
+    ".spm": _sentencepiece_reason,
+    ".txt": _text_reason,
+    ".md": _text_reason,
+    ".jsonl": _text_reason,
+    ".csv": _text_reason,
+    ".jinja": _text_reason,
+    "": _text_reason,
 }

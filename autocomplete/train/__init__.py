@@ -1,1 +1,1 @@
-"""Training of a small model, and tuning on a text of one's own. May import presets and below."""
+"""Trains a small model, and tunes a model on the user's own text. May import presets and below."""

@@ -1,4 +1,4 @@
-"""A tuning run as it goes on: a bar, and dvclive's curves for `dvc plots` and on a page that renews itself."""
+"""Shows a tuning run in progress: a progress bar, and dvclive's curves for `dvc plots` and a live report."""
 
 import contextlib
 import logging
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from autocomplete.common.progress import progress_bar
 
 if TYPE_CHECKING:
-    from autocomplete.train.tuning import Point, Watch
+    from autocomplete.train.tuning import Measurement, TuningCallbacks
 
 
 @contextlib.contextmanager
-def tuning_progress(folder: Path, steps: int) -> Iterator["Watch"]:
-    """Yields what a run tells its steps and measurements; `folder` gets report.html, metrics.json and plots/metrics.
+def tuning_progress(folder: Path, steps: int) -> Iterator["TuningCallbacks"]:
+    """Yields callbacks for a run; `folder` receives report.html, metrics.json and plots/metrics.
 
-    What an earlier run left there is replaced.
+    The files of an earlier run in `folder` are replaced.
     """
     from dvclive.live import Live
 
-    from autocomplete.train.tuning import Watch
+    from autocomplete.train.tuning import TuningCallbacks
 
     logging.getLogger("dvclive").setLevel(logging.ERROR)
     smooth = held_out = first = math.nan
@@ -30,20 +30,24 @@ def tuning_progress(folder: Path, steps: int) -> Iterator["Watch"]:
         progress_bar("tuning", steps) as update,
     ):
 
-        def step(done: int, loss: float) -> None:
+        def on_step(step: int, loss: float) -> None:
             nonlocal smooth
             smooth = loss if math.isnan(smooth) else 0.9 * smooth + 0.1 * loss
-            update(done, f"loss {smooth:.3f}, held out {held_out:.3f} (at first {first:.3f})")
+            update(step, f"loss {smooth:.3f}, held out {held_out:.3f} (at first {first:.3f})")
 
-        def point(measured: "Point") -> None:
+        def on_measurement(measurement: "Measurement") -> None:
             nonlocal held_out, first
-            held_out = measured.held_out_loss
-            first = held_out if measured.step == 0 else first
-            live.step = measured.step
-            values = {"loss": measured.loss, "held_out_loss": held_out, "held_out_perplexity": measured.perplexity}
+            held_out = measurement.held_out_loss
+            first = held_out if measurement.step == 0 else first
+            live.step = measurement.step
+            values = {
+                "loss": measurement.loss,
+                "held_out_loss": held_out,
+                "held_out_perplexity": measurement.perplexity,
+            }
             for name, value in values.items():
                 if not math.isnan(value):
                     live.log_metric(name, value)
             live.sync()
 
-        yield Watch(step, point)
+        yield TuningCallbacks(on_step, on_measurement)

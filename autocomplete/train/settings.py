@@ -1,4 +1,4 @@
-"""How long and how fast a model is trained: settings alone, so that reading them loads no framework."""
+"""Settings of training and tuning; they load no framework."""
 
 from dataclasses import asdict, dataclass
 
@@ -10,7 +10,17 @@ FULL, LORA = "full", "lora"
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings:
-    """A batch is `batch` windows of `context` tokens; `warmup` and `checkpoint_every` count batches."""
+    """Settings that all training runs have in common.
+
+    Attributes:
+      context: tokens of a window.
+      batch: windows of a batch.
+      learning_rate: the peak of the learning rate.
+      warmup: batches over which the learning rate rises.
+      weight_decay: decoupled weight decay (AdamW's).
+      seed: of the choice of windows, and of initial weights.
+      checkpoint_every: batches between two checkpoints.
+    """
 
     context: int
     batch: int
@@ -23,7 +33,7 @@ class BatchSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings(BatchSettings):
-    """A training over `steps` batches.
+    """A training run of `steps` batches.
 
     The learning rate rises over the warm-up, then falls as a cosine to 2 % (Loshchilov and Hutter 2017, no restarts).
     """
@@ -33,45 +43,64 @@ class TrainingSettings(BatchSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingSettings(TrainingSettings):
-    """One phase of a pretraining: the learning rate rises, stays, and falls to zero over the last share of the steps.
+    """One phase of pretraining: the learning rate rises, stays constant, and falls linearly to zero at the end.
 
-    What was trained before it falls also begins a longer run (Hu et al. 2024, arXiv:2404.06395, section 4.2).
+    A longer run can continue from the last checkpoint before the rate falls (Hu et al. 2024, arXiv:2404.06395,
+    section 4.2).
+
+    Attributes:
+      falling: the share of the steps in which the learning rate falls.
     """
 
     falling: float
 
     @property
     def steady_steps(self) -> int:
-        """How many steps are done before the learning rate begins to fall."""
+        """The number of steps before the learning rate begins to fall."""
         return self.steps - round(self.falling * self.steps)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
         rising = min((step + 1) / max(self.warmup, 1), 1.0)
-        left = min((self.steps - step) / max(self.steps - self.steady_steps, 1), 1.0)
-        return self.learning_rate * min(rising, left)
+        falling = min((self.steps - step) / max(self.steps - self.steady_steps, 1), 1.0)
+        return self.learning_rate * min(rising, falling)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of pretraining: how many layers it trains, over how many batches, and for which share the rate falls."""
+    """A phase of pretraining.
+
+    Attributes:
+      layers: number of layers that it trains.
+      steps: number of batches.
+      falling: the share of the steps in which the learning rate falls.
+    """
 
     layers: int
     steps: int
     falling: float
 
     def settings(self, index: int, common: BatchSettings) -> PretrainingSettings:
-        """Of the phase of an index: each draws windows of its own."""
-        own = asdict(common) | {"seed": common.seed + index}
-        return PretrainingSettings(**own, steps=self.steps, falling=self.falling)
+        """The settings of the phase at an index; each phase has a seed of its own."""
+        batch_settings = asdict(common) | {"seed": common.seed + index}
+        return PretrainingSettings(**batch_settings, steps=self.steps, falling=self.falling)
 
 
 @dataclass(frozen=True)
 class TuningSettings:
-    """How a preset is tuned on one's own text.
+    """How a preset is tuned on the user's own text.
 
-    Every `training.checkpoint_every` steps the loss of `held_out_windows` held-out windows is measured; the run ends
-    when it has not fallen for `patience` times, after `training.steps` or `minutes`, and keeps the best weights.
+    The held-out loss is measured every `training.checkpoint_every` steps. The run ends after `patience` measurements
+    without a lower loss, after `training.steps` or after `minutes`; it keeps the weights of the lowest loss.
+
+    Attributes:
+      method: FULL or LORA.
+      lora_rank: rank of the LoRA matrices.
+      minutes: the longest time of a run; None: no limit.
+      patience: measurements without a lower loss after which the run ends.
+      held_out_windows: number of held-out windows to measure.
+      text: how the text is prepared.
+      training: batches and schedule.
     """
 
     method: str
@@ -83,7 +112,7 @@ class TuningSettings:
     training: TrainingSettings
 
     def __post_init__(self) -> None:
-        """Refuses what would fail only after the model is loaded."""
+        """Refuses values that would otherwise fail only after the model is loaded."""
         if self.method not in (FULL, LORA):
             raise UserError(f"author.tuning.method is {self.method}; allowed: {FULL}, {LORA}")
         within("author.tuning.lora_rank", self.lora_rank, 1, 1024)

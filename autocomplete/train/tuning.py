@@ -1,4 +1,4 @@
-"""Tuning a model on: early stopping on a held-out part, continued from a checkpoint, the best weights kept."""
+"""Tunes a model with early stopping on held-out text; resumes from a checkpoint, and keeps the best weights."""
 
 import math
 import time
@@ -16,22 +16,29 @@ from autocomplete.common.errors import UserError
 from autocomplete.train import training
 from autocomplete.train.settings import TuningSettings
 
-STEPS, PATIENCE, MINUTES = "steps", "patience", "minutes"  # what may end a run
-# KerasHub's choice, queries and values, and GPT-NeoX's one layer for queries, keys and values.
+STEPS, PATIENCE, MINUTES = "steps", "patience", "minutes"  # the reasons for which a run ends
+# KerasHub's choice, query and value; and GPT-NeoX's single layer for query, key and value.
 _LORA_LAYERS = ("query_dense", "value_dense", "query", "value", "query_key_value")
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What is trained on, and windows `[n, context + 1]` of what is held out."""
+class TuningData:
+    """The text to train on, and held-out windows `[n, context + 1]`."""
 
-    stream: training.Stream
+    stream: training.TokenStream
     held_out: Array
 
 
 @dataclass(frozen=True)
-class Point:
-    """One measurement, in nats per token: the mean loss of the steps since the one before, and the held-out loss."""
+class Measurement:
+    """One measurement of a run.
+
+    Attributes:
+      step: number of steps before it.
+      loss: the mean loss of the steps since the last measurement, in nats per token.
+      held_out_loss: the loss of the held-out windows, in nats per token.
+      seconds: the duration of the run so far.
+    """
 
     step: int
     loss: float
@@ -40,20 +47,25 @@ class Point:
 
     @property
     def perplexity(self) -> float:
-        """Of the held-out windows."""
+        """The perplexity of the held-out windows."""
         return math.exp(self.held_out_loss)
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Who is told of a run: of each step and its loss, and of each measurement, earlier ones of a resumed run too."""
+class TuningCallbacks:
+    """Functions that a run calls.
 
-    step: Callable[[int, float], None]
-    point: Callable[[Point], None]
+    Attributes:
+      on_step: called after each step, with the number of steps and the loss.
+      on_measurement: called with each measurement, in a resumed run with the earlier ones too.
+    """
+
+    on_step: Callable[[int, float], None]
+    on_measurement: Callable[[Measurement], None]
 
 
 def enable_lora(backbone: keras.Model, rank: int, preset: str) -> None:
-    """Freezes the backbone but for KerasHub's LoRA on its attention; raises UserError where it has no such layer."""
+    """Freezes the backbone except for LoRA matrices in its attention; raises UserError if it has no such layer."""
     backbone.enable_lora(rank, target_layer_names=list(_LORA_LAYERS))
     if not any("lora" in v.path for v in backbone.trainable_variables):
         raise UserError(
@@ -62,64 +74,70 @@ def enable_lora(backbone: keras.Model, rank: int, preset: str) -> None:
         )
 
 
-def tune(backbone: keras.Model, texts: Texts, settings: TuningSettings, checkpoint: Path, watch: Watch) -> list[Point]:
-    """Tunes the backbone in place, to the weights of the lowest held-out loss; continues from `checkpoint`.
+def tune(
+    backbone: keras.Model, data: TuningData, settings: TuningSettings, checkpoint: Path, callbacks: TuningCallbacks
+) -> list[Measurement]:
+    """Tunes the backbone in place, and leaves it with the weights of the lowest held-out loss.
 
-    Returns every measurement, the first before any step.
+    It continues from `checkpoint` if that exists.
+
+    Returns:
+      All measurements; the first precedes any step.
     """
-    optimizer = training.new_optimizer(backbone, settings.training)
+    optimizer = training.new_adamw(backbone, settings.training)
     weights = backbone.trainable_variables
     best = [tf.Variable(w.value) for w in weights]
-    state = [*weights, *_seeds(backbone), *optimizer.variables, *best]
-    points = [Point(int(row[0]), *row[1:].tolist()) for row in training.restore(checkpoint, state).get("points", [])]
-    measure = _measure(backbone, texts.held_out, settings.training.batch)
-    points = points or [Point(0, math.nan, measure(), 0.0)]
-    for point in points:
-        watch.point(point)
-    step = training.compiled_step(backbone, optimizer)
-    began = time.monotonic() - points[-1].seconds
-    while ended_by(points, settings) is None:
+    state = [*weights, *_random_states(backbone), *optimizer.variables, *best]
+    saved = training.restore_checkpoint(checkpoint, state)
+    measurements = [Measurement(int(row[0]), *row[1:].tolist()) for row in saved.get("points", [])]
+    held_out_loss = _held_out_loss(backbone, data.held_out, settings.training.batch)
+    measurements = measurements or [Measurement(0, math.nan, held_out_loss(), 0.0)]
+    for measurement in measurements:
+        callbacks.on_measurement(measurement)
+    train_step = training.compiled_step(backbone, optimizer)
+    began = time.monotonic() - measurements[-1].seconds
+    while stop_reason(measurements, settings) is None:
         losses: list[float] = []
-        done = points[-1].step
-        while not losses or not _is_due(done, time.monotonic() - began, settings):
-            losses.append(float(step(tf.constant(texts.stream.batch(done, settings.training)))))
-            done += 1
-            watch.step(done, losses[-1])
-        points.append(Point(done, float(np.mean(losses)), measure(), time.monotonic() - began))
-        if best_of(points) is points[-1]:
+        step = measurements[-1].step
+        while not losses or not _is_due(step, time.monotonic() - began, settings):
+            losses.append(float(train_step(tf.constant(data.stream.batch(step, settings.training)))))
+            step += 1
+            callbacks.on_step(step, losses[-1])
+        measurements.append(Measurement(step, float(np.mean(losses)), held_out_loss(), time.monotonic() - began))
+        if best_measurement(measurements) is measurements[-1]:
             _copy(weights, best)
-        training.save(checkpoint, state, points=np.array([astuple(p) for p in points]))
-        watch.point(points[-1])
+        training.save_checkpoint(checkpoint, state, points=np.array([astuple(m) for m in measurements]))
+        callbacks.on_measurement(measurements[-1])
     _copy(best, weights)
-    return points
+    return measurements
 
 
-def ended_by(points: list[Point], settings: TuningSettings) -> str | None:
-    """What ends a run with these measurements; None where it goes on."""
-    if points[-1].step >= settings.training.steps:
+def stop_reason(measurements: list[Measurement], settings: TuningSettings) -> str | None:
+    """Why a run with these measurements ends; None if it continues."""
+    if measurements[-1].step >= settings.training.steps:
         return STEPS
-    if len(points) - 1 - points.index(best_of(points)) >= settings.patience:
+    if len(measurements) - 1 - measurements.index(best_measurement(measurements)) >= settings.patience:
         return PATIENCE
-    return MINUTES if _is_late(points[-1].seconds, settings) else None
+    return MINUTES if _is_overtime(measurements[-1].seconds, settings) else None
 
 
-def best_of(points: list[Point]) -> Point:
-    """The first measurement of the lowest held-out loss."""
-    return min(points, key=lambda p: p.held_out_loss)
+def best_measurement(measurements: list[Measurement]) -> Measurement:
+    """The first measurement with the lowest held-out loss."""
+    return min(measurements, key=lambda m: m.held_out_loss)
 
 
 def _is_due(step: int, seconds: float, settings: TuningSettings) -> bool:
     """Whether a measurement follows a step."""
-    chosen = settings.training
-    return step % chosen.checkpoint_every == 0 or step >= chosen.steps or _is_late(seconds, settings)
+    schedule = settings.training
+    return step % schedule.checkpoint_every == 0 or step >= schedule.steps or _is_overtime(seconds, settings)
 
 
-def _is_late(seconds: float, settings: TuningSettings) -> bool:
+def _is_overtime(seconds: float, settings: TuningSettings) -> bool:
     return settings.minutes is not None and seconds >= 60 * settings.minutes
 
 
-def _measure(backbone: keras.Model, windows: Array, batch: int) -> Callable[[], float]:
-    """What measures the mean loss of windows, in nats per token."""
+def _held_out_loss(backbone: keras.Model, windows: Array, batch: int) -> Callable[[], float]:
+    """A function that measures the mean loss of windows, in nats per token."""
 
     @tf.function(jit_compile=True)
     def total(tokens: tf.Tensor) -> tf.Tensor:
@@ -129,8 +147,8 @@ def _measure(backbone: keras.Model, windows: Array, batch: int) -> Callable[[], 
     return lambda: sum(float(total(part)) for part in parts) / windows[:, 1:].size
 
 
-def _seeds(backbone: keras.Model) -> list[Any]:
-    """The states of dropout's random numbers, which are no weights: a resumed run draws what an unbroken one draws."""
+def _random_states(backbone: keras.Model) -> list[Any]:
+    """The states of dropout's random numbers; a resumed run needs them to draw what an uninterrupted one draws."""
     weights = {id(w) for w in backbone.weights}
     return [v for v in backbone.variables if id(v) not in weights]
 

@@ -25,7 +25,7 @@ def wheel(folder: Path, name: str, files: dict[str, str]) -> None:
 
 def test_docstrings_are_dedented_and_lose_their_sessions() -> None:
     source = b'"""Top."""\ndef f():\n    """One.\n\n    >>> f()\n    1\n\n    Two.\n    """\nclass C:\n    "Class."\n'
-    assert sorted(corpus.of_source(source, 0.6)) == ["Class.", "One.\n\nTwo.", "Top."]
+    assert sorted(corpus.source_docstrings(source, 0.6)) == ["Class.", "One.\n\nTwo.", "Top."]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
+from helpers import records
 from helpers.toys import Toy
 
 
@@ -45,7 +46,7 @@ def test_prompts_are_lines(tmp_path: Path) -> None:
 
 def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
-    windows = evaluation_text.windows(documents, toy.bpe, evaluation_text.Marks(None, 1), length=16, most=5)
+    windows = evaluation_text.windows(documents, toy.bpe, evaluation_text.BoundaryTokens(None, 1), length=16, limit=5)
     assert windows.shape == (5, 16)
     first = [1, *toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids]
     assert windows.reshape(-1)[: len(first)].tolist() == first
@@ -53,12 +54,12 @@ def test_windows_do_not_overlap_and_begin_documents_with_the_end_token(toy: Toy)
 
 def test_too_little_text_for_a_window(toy: Toy) -> None:
     with pytest.raises(UserError, match="less than one window of 64"):
-        evaluation_text.windows(["tiny"], toy.bpe, evaluation_text.Marks(None, 1), length=64, most=5)
+        evaluation_text.windows(["tiny"], toy.bpe, evaluation_text.BoundaryTokens(None, 1), length=64, limit=5)
 
 
 def test_beginnings_encode_to_themselves(toy: Toy) -> None:
-    found = evaluation_text.beginnings(
-        ["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, most=3
+    found = evaluation_text.completion_prompts(
+        ["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, limit=3
     )
     assert len(found) == 1
     assert len(toy.bpe.encode(found[0]).ids) == 6
@@ -66,7 +67,9 @@ def test_beginnings_encode_to_themselves(toy: Toy) -> None:
 
 def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
     documents = ["Returns the value of it.", "Raises an error."] * 20
-    windows = evaluation_text.windows(documents, toy.bpe, evaluation_text.Marks(start=0, end=1), length=16, most=5)
+    windows = evaluation_text.windows(
+        documents, toy.bpe, evaluation_text.BoundaryTokens(start_token_id=0, end_token_id=1), length=16, limit=5
+    )
     assert windows.shape == (5, 16)
     assert windows[:, 0].tolist() == [0] * 5
     stream = [*toy.bpe.encode(documents[0]).ids, 1, *toy.bpe.encode(documents[1]).ids, 1]
@@ -74,6 +77,7 @@ def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
 
 
 def test_marks_of_a_model() -> None:
-    model = {"add_start_token": True, "start_token_id": 5, "end_token_id": 7}
-    assert evaluation_text.Marks.of(model) == evaluation_text.Marks(5, 7)
-    assert evaluation_text.Marks.of(model | {"add_start_token": False}) == evaluation_text.Marks(None, 7)
+    model = records.model(start_token_id=5, end_token_id=7)
+    assert evaluation_text.BoundaryTokens.from_description(model) == evaluation_text.BoundaryTokens(5, 7)
+    without = records.model(add_start_token=False, start_token_id=5, end_token_id=7)
+    assert evaluation_text.BoundaryTokens.from_description(without) == evaluation_text.BoundaryTokens(None, 7)

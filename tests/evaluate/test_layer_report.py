@@ -22,7 +22,9 @@ WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "
 
 
 def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layer_report.Loss]:
-    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end_token_id), 48, 1)
+    windows = evaluation_text.windows(
+        TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), 48, 1
+    )
     statistics = recipes.calibrate(core, recipe, windows.tolist())
     shipped = folder / "shipped.tflite"
     flatbuffer.write(recipes.quantize(core, recipe, statistics), shipped)

@@ -98,11 +98,11 @@ def build(family: Family, folder: Path) -> Toy:
     preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=text, sequence_length=CONTEXT)
     model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
-    found = loading.loaded(model)
+    found = loading.from_keras_model(model)
     presets.write_tokenizer(found.tokenizer, folder / "preset")
-    vocabulary = tokenizer.parse_vocabulary(found.tokenizer, found.start, found.ends)
+    vocabulary = tokenizer.parse_vocabulary(found.tokenizer, found.start_token_id, found.end_token_ids)
     weights = families.weights(folder / "preset", SLOTS)
-    return Toy(folder / "preset", model, weights, vocabulary, found.bpe(), found.ends[0])
+    return Toy(folder / "preset", model, weights, vocabulary, found.load_tokenizer(), found.end_token_ids[0])
 
 
 def randomize(backbone: Any) -> None:

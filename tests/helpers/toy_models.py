@@ -52,7 +52,7 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
 
     chosen = settings(mode)
     recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
-    windows = documents.windows(TEXT, toy.bpe, documents.Marks(None, toy.vocabulary.end_token_id), SLOTS, 4)
+    windows = documents.windows(TEXT, toy.bpe, documents.BoundaryTokens(None, toy.vocabulary.end_token_id), SLOTS, 4)
     return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
 
 

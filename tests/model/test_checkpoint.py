@@ -11,7 +11,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.native_log import quiet
 from autocomplete.model import checkpoint
 from autocomplete.presets import loading, presets
-from autocomplete.presets.settings import Dimensions
+from autocomplete.presets.settings import RandomModelSettings
 from autocomplete.tokenizer import tokenizer
 from helpers.toys import Toy
 
@@ -45,9 +45,9 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
         checkpoint.open_layers(tmp_path / "none")
 
 
-def dimensions(toy: Toy, **changes: Any) -> Dimensions:
+def dimensions(toy: Toy, **changes: Any) -> RandomModelSettings:
     sizes = {"vocabulary_size": 700, "layers": 1, "heads": 2, "hidden": 16, "context": 32, "seed": 4}
-    return Dimensions(**{"vocabulary": str(toy.preset / tokenizer.FOLDER), **sizes, **changes})
+    return RandomModelSettings(**{"vocabulary": str(toy.preset / tokenizer.FOLDER), **sizes, **changes})
 
 
 def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) 
         ({"heads": 3}, "hidden is 16; allowed: a multiple of heads"),
         ({"layers": 0}, "layers is 0; allowed: at least 1"),
         ({"family": "bert"}, "family is bert; allowed: gpt2, llama3"),
-        ({"inner": 48}, "inner is 48; allowed of gpt2: null"),
-        ({"family": "llama3", "kv_heads": 1}, "inner is None; allowed of llama3: a number"),
+        ({"inner": 48}, "inner is 48; allowed for gpt2: null"),
+        ({"family": "llama3", "kv_heads": 1}, "inner is None; allowed for llama3: a number"),
         (LLAMA | {"kv_heads": 0}, "kv_heads is 0; allowed: at least 1"),
         (LLAMA | {"heads": 4, "kv_heads": 3}, r"heads is 4; allowed: a multiple of kv_heads \(3\)"),
     ],

@@ -69,7 +69,7 @@ def as_transformers_5_saves(folder: Path) -> None:
     from autocomplete.presets import legacy_tokenizers
     from autocomplete.tokenizer import tokenizer_json
 
-    found = legacy_tokenizers.of_files(read_json(folder / "vocab.json"), folder / "merges.txt")
+    found = legacy_tokenizers.from_vocab_and_merges(read_json(folder / "vocab.json"), folder / "merges.txt")
     whole = tokenizer_json.complete(found, "gpt2", "here")
     (folder / "tokenizer.json").write_text(tokenizer_json.serialize(whole))
     for name in ("vocab.json", "merges.txt"):

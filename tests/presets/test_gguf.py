@@ -96,7 +96,7 @@ def test_weights_are_as_before_the_conversion(arch: str, tied: bool, tmp_path: P
     assert config["tie_word_embeddings"] is tied
     assert len(config["architectures"]) == 1
     assert {key: config[key] for key in SAID.get(arch, {})} == SAID.get(arch, {})
-    assert checkpoint.named == {"name": "Toy", "license": "mit"}
+    assert checkpoint.metadata == {"name": "Toy", "license": "mit"}
     prefix = "transformer." if arch == "gpt2" else "model."
     with checkpoint.open() as tensors:
         assert tensors.names == set(given)
@@ -251,9 +251,9 @@ def test_byte_level_tokenizers(pre: str, tmp_path: Path) -> None:
     assert made.get_vocab(True) == expected.get_vocab(True)  # nothing that only fills up
     assert checkpoint.tokenizer["post_processor"] is None
     rule = gguf_tokenizer.RULES[pre]
-    assert checkpoint.start == (1 if rule.start else None)
-    assert checkpoint.ends == (2, 0)
-    assert checkpoint.padding == 0
+    assert checkpoint.start_token_id == (1 if rule.add_bos_token else None)
+    assert checkpoint.end_token_ids == (2, 0)
+    assert checkpoint.pad_token_id == 0
     assert ("Ġrings" in made.encode(" rings").tokens) is rule.ignore_merges
 
 
@@ -267,7 +267,7 @@ def test_every_rule_is_a_row_of_patterns() -> None:
 def test_a_start_is_told(key: str, value: bool, start: int | None, tmp_path: Path) -> None:
     for pre in ("smollm", "llama-bpe"):
         told = ggufs.byte_level(pre) | {f"tokenizer.ggml.{key}": value}
-        assert gguf_model.read(ggufs.file(told=told).write(tmp_path / f"{pre}.gguf")).start == start
+        assert gguf_model.read(ggufs.file(told=told).write(tmp_path / f"{pre}.gguf")).start_token_id == start
 
 
 def test_ends(tmp_path: Path) -> None:
@@ -276,8 +276,8 @@ def test_ends(tmp_path: Path) -> None:
     told |= {"tokenizer.ggml.eot_token_id": 100, "tokenizer.ggml.eom_token_id": 7}
     told["tokenizer.ggml.padding_token_id"] = len(told["tokenizer.ggml.tokens"]) - 1
     checkpoint = gguf_model.read(ggufs.file(told=told).write(tmp_path / "toy.gguf"))
-    assert checkpoint.ends == (100, 7, 0, 2)
-    assert checkpoint.padding is None
+    assert checkpoint.end_token_ids == (100, 7, 0, 2)
+    assert checkpoint.pad_token_id is None
 
 
 @pytest.mark.parametrize("start", ["<s>", "<bos>"])
@@ -293,7 +293,7 @@ def test_sentencepiece(start: str, tmp_path: Path) -> None:
     texts = [text for text in TEXTS if text] + ["Returns the", "▁ <0x0A> <unk> </s>"]
     assert [made.encode(text).ids for text in texts] == original.encode(texts)
     assert [made.decode(ids) for ids in original.encode(texts)] == original.decode(original.encode(texts))
-    assert (checkpoint.start, checkpoint.ends) == (1, (2,))
+    assert (checkpoint.start_token_id, checkpoint.end_token_ids) == (1, (2,))
 
 
 def test_sentencepiece_with_tokens_of_blanks(tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_smollm2() -> None:
     made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
     made.encode_special_tokens = True
     assert [made.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
-    assert (checkpoint.start, checkpoint.ends, checkpoint.padding) == (None, (2, 0), 2)
-    assert checkpoint.named["license"] == "apache-2.0"
+    assert (checkpoint.start_token_id, checkpoint.end_token_ids, checkpoint.pad_token_id) == (None, (2, 0), 2)
+    assert checkpoint.metadata["license"] == "apache-2.0"
     config = checkpoint.config
     assert (config["model_type"], config["num_hidden_layers"], config["rms_norm_eps"]) == ("llama", 30, 1e-5)
     assert (config["head_dim"], config["tie_word_embeddings"], config["rope_theta"]) == (64, True, 100000.0)
@@ -407,7 +407,7 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "stretched": (told(rope__scaling__factor=4.0), r"llama\.rope\.scaling\.factor is 4\.0; allowed: 1"),
     "partial": (told(rope__dimension_count=4), r"llama\.rope\.dimension_count is 4; allowed: 8"),
     "values' heads": (told(attention__value_length=4), r"llama\.attention\.value_length is 4; allowed: 8"),
-    "scaled": (told(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: it is not known here"),
+    "scaled": (told(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: this key is not supported"),
     "window": (told(attention__sliding_window=9), r"llama\.attention\.sliding_window is 9; allowed: none"),
     "not causal": (told(attention__causal=False), r"llama\.attention\.causal is False; allowed: True"),
     "text": (told(block_count="two"), r"llama\.block_count is 'two'; allowed: a whole number"),
@@ -434,13 +434,13 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "shape": (tensor("output_norm.weight", (31,)), r"output_norm\.weight has .*\(31,\); allowed by its keys: \(32,\)"),
     "turned": (tensor("blk.0.ffn_up.weight", (32, 96)), r"ffn_up\.weight has .*\(32, 96\); allowed .*\(96, 32\)"),
     "whole numbers": (tensor("output_norm.weight", (32,), np.int32), r"norm\.weight' is of the type I32; allowed:"),
-    "positions": (tensor("rope_freqs.weight", (4,)), r"rope_freqs\.weight is no rope scaling that is known; all"),
+    "positions": (tensor("rope_freqs.weight", (4,)), r"rope_freqs\.weight is not a known rope scaling; all"),
     "other positions": (tensor("rope_freqs.weight", (5,)), r"rope_freqs\.weight has .*\(5,\); allowed .*\(4,\)"),
     "qwen2 positions": (tensor("rope_freqs.weight", (4,)), r"'rope_freqs\.weight' is none of a qwen2 of 2 layers"),
     "qwen2 no biases": (tensor("blk.1.attn_v.bias", None), r"has no tensor blk\.1\.attn_v\.bias, which a qwen2 of"),
     "gpt2 length": (told(context_length=64), r"position_embd\.weight has the shape \(96, 32\); allowed .*\(64, 32\)"),
     "gpt2 groups": (told(attention__head_count_kv=2), r"gpt2\.attention\.head_count is 4, with head_count_kv 2 and"),
-    "gpt2 head": (tensor("output.weight", (272, 32)), r"tensor output\.weight is not token_embd\.weight again; al"),
+    "gpt2 head": (tensor("output.weight", (272, 32)), r"tensor output\.weight is not equal to token_embd\.weight; al"),
     "gpt2 epsilon": (told(attention__layer_norm_epsilon=1e-6), r"layer_norm_epsilon is 1e-06; KerasHub's converter"),
     "gemma head": (tensor("output.weight", (272, 32)), r"tensor 'output\.weight' is none of a gemma of 2 layers; al"),
     "gemma epsilon": (told(attention__layer_norm_rms_epsilon=1e-5), r"rms_norm_eps is 1e-05; KerasHub's converter"),
@@ -457,7 +457,7 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "cut": (token("pre", "tekken"), r"tokenizer\.ggml\.pre is 'tekken'; allowed: default, gpt-2, .*smollm"),
     "no cut": (token("pre", None), r"has no tokenizer\.ggml\.pre; allowed: a text"),
     "blank": (token("add_space_prefix", True), r"add_space_prefix is true; allowed for a byte-level BPE: false"),
-    "merge": (again("merges", 0, "Ġ q"), r"tokenizer\.ggml\.merges has 'Ġ q'; allowed: two tokens with a blank betwe"),
+    "merge": (again("merges", 0, "Ġ q"), r"tokenizer\.ggml\.merges has 'Ġ q'; allowed: two tokens with a space betwe"),
     "one token": (again("merges", 0, "the"), r"tokenizer\.ggml\.merges has 'the'; allowed: two tokens"),
     "no merges": (token("merges", None), r"has no tokenizer\.ggml\.merges"),
     "end": (token("eos_token_id", 5000), r"tokenizer\.ggml\.eos_token_id is 5000; allowed: the id of a token"),
@@ -618,5 +618,5 @@ def test_a_file_that_shrinks_after_it_was_looked_at(tmp_path: Path) -> None:
         for name in sorted(tensors.names):
             tensors.get_tensor(name)
     path.unlink()
-    with pytest.raises(UserError, match="cannot be read any more"), checkpoint.open():
+    with pytest.raises(UserError, match="can no longer be read"), checkpoint.open():
         pass

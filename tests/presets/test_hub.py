@@ -19,7 +19,7 @@ import yaml
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.presets import hub, presets
-from autocomplete.presets.settings import Hub, Pin
+from autocomplete.presets.settings import HubSettings, Pin
 from helpers.folders import ROOT
 from helpers.toys import Toy
 
@@ -258,19 +258,19 @@ def test_credentials_in_conf_are_refused(world: FakeHub, project: Path, key: str
 
 
 def test_a_name_that_nobody_knows() -> None:
-    with pytest.raises(UserError, match="'gpt3' is no folder here and no name that KerasHub knows; "):
-        hub.find("gpt3", Pin(), Hub())
+    with pytest.raises(UserError, match="'gpt3' is neither a local folder nor a name that KerasHub knows; "):
+        hub.find("gpt3", Pin(), HubSettings())
     with pytest.raises(UserError, match=r"has an unknown scheme; allowed: hf://organization/name, kaggle://"):
-        hub.find("s3://bucket/gpt2", Pin(), Hub())
+        hub.find("s3://bucket/gpt2", Pin(), HubSettings())
     with pytest.raises(UserError, match=r"on Kaggle a revision is a version's number"):
-        hub.find("gpt2_base_en", Pin(revision="main"), Hub())
+        hub.find("gpt2_base_en", Pin(revision="main"), HubSettings())
 
 
 def test_an_earlier_download_of_kaggles_needs_no_network(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
-    offline = Hub(offline=True)
+    offline = HubSettings(offline=True)
     with pytest.raises(UserError, match="cannot be loaded: offline, and there is no earlier download"):
         hub.find("gpt2_base_en", Pin(), offline)
     kept = tmp_path / "models/keras/gpt2/keras/gpt2_base_en/3"
@@ -278,8 +278,8 @@ def test_an_earlier_download_of_kaggles_needs_no_network(
     kept.symlink_to(toy.preset)
     (kept.parent / "3.complete").touch()
     found = hub.find("gpt2_base_en", Pin(), offline)
-    assert (found.folder, found.revision) == (kept, "3")
-    assert tree_sha256(found.folder) == tree_sha256(toy.preset)
+    assert (found.path, found.revision) == (kept, "3")
+    assert tree_sha256(found.path) == tree_sha256(toy.preset)
     with pytest.raises(UserError, match="no earlier download"):
         hub.find("gpt2_base_en", Pin(revision="2"), offline)
 
@@ -294,4 +294,4 @@ def test_an_earlier_download_of_kaggles_needs_no_network(
 )
 def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Hub(**settings)
+        HubSettings(**settings)

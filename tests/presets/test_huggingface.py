@@ -53,7 +53,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     assert described["source_sha256"] == presets.preset_sha256(folder)
     assert described["context_length"] == 96
     again = loading.load(tmp_path / "author").model
-    assert loading.is_foreign(tmp_path / "author") is False
+    assert loading.is_hugging_face_folder(tmp_path / "author") is False
     given = np.random.default_rng(3).integers(4, made.weights.shape.vocabulary, 40).astype(np.int32)
     expected = keras_reference.logits(made.model, given[None])[0]
     assert np.abs(keras_reference.logits(again, given[None])[0] - expected).max() < 1e-5
@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         r"cannot be loaded: Safetensor",
     ),
     "no safetensors": (planted("model-00001-of-00002.safetensors", "none"), r"is no safetensors file"),
-    "other activation": (changed(hidden_act="gelu"), r"hidden_act is gelu; KerasHub's converter knows: silu"),
+    "other activation": (changed(hidden_act="gelu"), r"hidden_act is gelu; KerasHub's converter supports: silu"),
     "biases": (changed(attention_bias=True), r"attention_bias is True"),
     "other heads": (changed(head_dim=64), r"head_dim is 64"),
     "other positions": (changed(rope_scaling={"rope_type": "yarn", "factor": 4.0}), r"rope_type is yarn"),

@@ -19,7 +19,7 @@ def test_a_keras_preset_is_cut_to_its_tokenizer(toy: Toy) -> None:
             value[tuple(slice(n) for n in old.shape)] = np.asarray(old)
             new.assign(value)
         model = keras_hub.models.GPT2CausalLM(backbone=padded, preprocessor=toy.model.preprocessor)
-        found = loading.loaded(model)
+        found = loading.from_keras_model(model)
     ids = np.arange(2, 40, dtype=np.int32)[None]
     assert found.model.backbone.vocabulary_size == keras_import.vocabulary_size(found.tokenizer) == 512
     assert np.array_equal(keras_reference.logits(found.model, ids), keras_reference.logits(toy.model, ids))

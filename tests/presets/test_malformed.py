@@ -182,7 +182,7 @@ CONFIGURATION: Refused = {
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     },
     **{
-        f"{key} {value!r}": (config(**{key: value}), f"{key} is {told}{KNOWS} knows: ")
+        f"{key} {value!r}": (config(**{key: value}), f"{key} is {told}{KNOWS} supports: ")
         for key, value, told in (
             ("hidden_act", "gelu", "gelu"),
             ("hidden_act", 5, "5"),
@@ -209,7 +209,7 @@ CONFIGURATION: Refused = {
     },
     "groups": (config(num_key_value_heads=3), r"num_attention_heads is 4; allowed: a multiple of num_key_value_heads"),
     "odd heads": (config(hidden_size=12, head_dim=3), "head_dim is 3; allowed: an even number"),
-    "gpt2's n_inner": (whole(GPT2, n_inner=7), f"n_inner is 7{KNOWS} knows: None, 64"),
+    "gpt2's n_inner": (whole(GPT2, n_inner=7), f"n_inner is 7{KNOWS} supports: None, 64"),
     "gpt2's n_head": (whole(GPT2, n_head=3), "n_embd is 16; allowed: a multiple of n_head"),
     "gpt2's n_positions": (whole(GPT2, n_positions="96"), f"n_positions is '96'{SIZE}"),
     "gpt2's epsilon": (whole(GPT2, layer_norm_epsilon=1e-3), rf"layer_norm_epsilon is 0\.001{KNOWS}"),
@@ -231,8 +231,8 @@ CONFIGURATION: Refused = {
     **{
         f"{base['model_type']}'s layer_types {value!r:.30}": (whole(base, layer_types=value), f"layer_types {told}")
         for base, value, told in (
-            (MISTRAL, [SLIDING, FULL], "has 'full_attention' at 1; .* knows there: sliding_attention"),
-            (QWEN2, [SLIDING, FULL], "has 'sliding_attention' at 0; .* knows there: full_attention"),
+            (MISTRAL, [SLIDING, FULL], "has 'full_attention' at 1; .* supports there: sliding_attention"),
+            (QWEN2, [SLIDING, FULL], "has 'sliding_attention' at 0; .* supports there: full_attention"),
             (QWEN2, [FULL], r"is \['full_attention'\]; allowed: a list of 2, the num_hidden_layers"),
             (QWEN2, FULL, "is 'full_attention'; allowed: a list of 2"),
             (QWEN3, [[FULL]] * 2, r"has \['full_attention'\] at 0"),
@@ -241,7 +241,7 @@ CONFIGURATION: Refused = {
         )
     },
     **{
-        f"{key} {value!r:.40}": (config(**{key: value}), rf"{key}\.rope_type is {told}; .* knows: default, llama3")
+        f"{key} {value!r:.40}": (config(**{key: value}), rf"{key}\.rope_type is {told}; .* supports: default, llama3")
         for key, value, told in (
             ("rope_scaling", {"rope_type": "yarn", "factor": 4.0}, "yarn"),
             ("rope_scaling", {"type": "linear", "factor": 2.0}, "linear"),
@@ -275,7 +275,7 @@ CONFIGURATION: Refused = {
     "two bases": (config(rope_parameters={"rope_theta": 5e5}), r"rope_theta is 10000\.0, and in rope_parameter"),
     "two scalings": (
         config(rope_scaling=LLAMA3, rope_parameters=LLAMA3 | {"factor": 4.0}),
-        "rope_parameters and rope_scaling do not say the same; allowed: one",
+        "rope_parameters and rope_scaling contradict each other; allowed: one",
     ),
     "half of a head": (config(rope_parameters={"partial_rotary_factor": 0.5}), r"\S+partial_rotary_factor is 0\.5;"),
     **{
@@ -284,7 +284,11 @@ CONFIGURATION: Refused = {
             ("far", {FULL: 5}, r"rope_parameters\.full_attention is 5; allowed: null or an object"),
             ("near", {FULL: {}, SLIDING: []}, r"rope_parameters\.sliding_attention is \[\]; allowed: null"),
             ("scaled", {FULL: {}, SLIDING: {"rope_type": "linear"}}, r"\S+sliding_attention is 'linear'; allowed"),
-            ("yarn", {FULL: {"rope_type": "yarn"}}, r"rope_parameters\.rope_type is yarn; .* knows: default, linear"),
+            (
+                "yarn",
+                {FULL: {"rope_type": "yarn"}},
+                r"rope_parameters\.rope_type is yarn; .* supports: default, linear",
+            ),
         )
     },
 }
@@ -651,7 +655,7 @@ def unmade(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any) -> None:
         raise AssertionError("a model was made")
 
-    monkeypatch.setattr(keras_import, "_built", fail)
+    monkeypatch.setattr(keras_import, "_new_backbone", fail)
 
 
 def refusal(place: Path) -> str:
@@ -719,7 +723,7 @@ OF_WEIGHTS: Refused = {
     "more than float32": (weight(TABLE, lambda found: found.astype(np.float64) * 1e200), NOT_FINITE),
     "a head that is tied and another": (
         config(tie_word_embeddings=True),
-        rf"tie_word_embeddings is true, but {HEAD_ROWS} is not {TABLE} again; allowed",
+        rf"tie_word_embeddings is true, but {HEAD_ROWS} is not equal to {TABLE}; allowed",
     ),
 }
 
@@ -741,9 +745,9 @@ def seen(place: Path) -> dict[str, Any]:
         weights = {name.removeprefix("model."): np.asarray(file.get_tensor(name), np.float32) for name in file.names}
     return {key: found.config.get(key) for key in READ} | {
         "tokenizer": found.tokenizer,
-        "start": found.start,
-        "ends": found.ends,
-        "padding": found.padding,
+        "start": found.start_token_id,
+        "ends": found.end_token_ids,
+        "padding": found.pad_token_id,
         "weights": weights,
     }
 
@@ -910,7 +914,7 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("base", "changes", "taken"), TAKEN)
 def test_defaults_are_transformers(base: dict[str, Any], changes: dict[str, Any], taken: dict[str, Any]) -> None:
     given = {key: value for key, value in (base | changes).items() if value is not ...}
-    found = transformers_config.completed(given, "config.json")
+    found = transformers_config.complete(given, "config.json")
     assert {key: found[key] for key in taken} == taken
 
 
@@ -929,7 +933,7 @@ def test_weights_in_half_precision_become_the_models(originals: Path, tmp_path: 
     assert np.array_equal(np.asarray(embedding.reverse_embeddings), rounded[HEAD_ROWS].T)
     query = np.asarray(layer._self_attention_layer._query_dense.kernel)
     assert np.array_equal(query.reshape(WIDTH, WIDTH), rounded[QUERY].T)
-    assert (found.start, found.ends, found.padding) == (0, (1,), TOKENS.index(PADDING))
+    assert (found.start_token_id, found.end_token_ids, found.pad_token_id) == (0, (1,), TOKENS.index(PADDING))
 
     place = Path(shutil.copytree(originals / "gpt2", tmp_path / "gpt2"))
     given = load_file(place / WEIGHTS)

@@ -7,7 +7,7 @@ import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.presets import hub
-from autocomplete.presets.settings import Hub, Pin
+from autocomplete.presets.settings import HubSettings, Pin
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_file_or_a_folder_is_found_and_nothing_imported(package: Path) -> None:
-    assert hub.find("package://some_models/inner/model.gguf", Pin(), Hub()).folder == package / "inner/model.gguf"
-    assert hub.find("package://some_models/inner", Pin(), Hub()).folder == package / "inner"
+    assert hub.find("package://some_models/inner/model.gguf", Pin(), HubSettings()).path == package / "inner/model.gguf"
+    assert hub.find("package://some_models/inner", Pin(), HubSettings()).path == package / "inner"
     assert "some_models" not in sys.modules
 
 
@@ -42,10 +42,10 @@ def test_a_file_or_a_folder_is_found_and_nothing_imported(package: Path) -> None
 )
 def test_what_is_not_there_is_one_line(package: Path, preset: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as refused:
-        hub.find(preset, Pin(), Hub())
+        hub.find(preset, Pin(), HubSettings())
     assert "\n" not in str(refused.value)
 
 
 def test_a_file_has_no_revision(package: Path) -> None:
     with pytest.raises(UserError, match=r"is a file: pin it by author\.sha256"):
-        hub.find("package://some_models/inner/model.gguf", Pin(revision="main"), Hub())
+        hub.find("package://some_models/inner/model.gguf", Pin(revision="main"), HubSettings())

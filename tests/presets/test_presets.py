@@ -12,7 +12,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.data import evaluation_text
 from autocomplete.presets import hub, loading, presets
-from autocomplete.presets.settings import Hub, Pin
+from autocomplete.presets.settings import HubSettings, Pin
 from helpers.commands import stage
 from helpers.folders import ROOT
 from helpers.toys import Toy
@@ -38,7 +38,7 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
     for name in ("one", "two"):
         presets.save(toy.model, tmp_path / name)
-        presets.write_tokenizer(loading.loaded(toy.model).tokenizer, tmp_path / name)
+        presets.write_tokenizer(loading.from_keras_model(toy.model).tokenizer, tmp_path / name)
     assert tree_sha256(tmp_path / "one") == tree_sha256(tmp_path / "two") == tree_sha256(toy.preset)
 
 
@@ -54,7 +54,7 @@ def test_describe(toy: Toy) -> None:
 @pytest.mark.parametrize("preset", ["./nowhere", "/nowhere/at/all", "no/such/folder"])
 def test_a_missing_folder(preset: str) -> None:
     with pytest.raises(UserError, match=r"does not exist; author.preset takes .*pydoc_gpt2"):
-        hub.find(preset, Pin(), Hub())
+        hub.find(preset, Pin(), HubSettings())
 
 
 def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_tokenizer_of_its_own_is_refused() -> None:
     with pytest.raises(
         UserError, match="has a MistralTekkenTokenizer; tokenizers that can be converted: GPT2Tokenizer"
     ):
-        loading.tokenizer_kind(model)
+        loading.tokenizer_pattern(model)
 
 
 def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

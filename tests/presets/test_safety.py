@@ -217,7 +217,7 @@ def test_the_attack_is_one(tmp_path: Path, protocol: int) -> None:
     """Unpickled, what the tests plant does write its marker; and every protocol is seen."""
     pickled("x.txt", protocol)(tmp_path, tmp_path / "ran")
     with pytest.raises(UserError, match="is a pickle"):
-        safety.check(tmp_path)
+        safety.require_plain_data(tmp_path)
     pickle.loads((tmp_path / "x.txt").read_bytes())
     assert (tmp_path / "ran").exists()
 
@@ -228,7 +228,7 @@ def test_plain_presets_are_not_refused(family: str, tmp_path: Path) -> None:
     (tmp_path / "preset/README.md").write_text("# A model\n")
     (tmp_path / "preset/LICENSE").write_text("MIT\n")
     (tmp_path / "preset/.gitattributes").write_bytes(b"\x80\x04")
-    safety.check(tmp_path / "preset")
+    safety.require_plain_data(tmp_path / "preset")
 
 
 def test_weights_in_bfloat16_are_numbers(tmp_path: Path) -> None:
@@ -236,4 +236,4 @@ def test_weights_in_bfloat16_are_numbers(tmp_path: Path) -> None:
 
     with h5py.File(tmp_path / "model.weights.h5", "w") as file:
         file.create_dataset("half", data=np.ones(3, ml_dtypes.bfloat16)).attrs["dtype"] = "bfloat16"
-    safety.check(tmp_path)
+    safety.require_plain_data(tmp_path)

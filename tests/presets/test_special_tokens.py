@@ -31,7 +31,7 @@ def tokenizer(special: Mapping[str, int] = SPECIAL, post_processor: Content | No
 
 
 def start(settings: Content, post_processor: Content | None = None) -> int | None:
-    return special_tokens.start_of(tokenizer(post_processor=post_processor), settings, PLACE)
+    return special_tokens.start_token_id(tokenizer(post_processor=post_processor), settings, PLACE)
 
 
 def ends(
@@ -39,11 +39,11 @@ def ends(
 ) -> tuple[int, ...]:
     """The ends by what three files say; the last two of eos_token_id alone."""
     others = {file: {"eos_token_id": told} for file, told in zip(FILES, (generation, config), strict=True)}
-    return special_tokens.ends_of(tokenizer(special), settings, others, PLACE)
+    return special_tokens.end_token_ids(tokenizer(special), settings, others, PLACE)
 
 
 def padding(settings: Content) -> int | None:
-    return special_tokens.padding_of(tokenizer(), settings, PLACE)
+    return special_tokens.pad_token_id(tokenizer(), settings, PLACE)
 
 
 def refused(message: str) -> Any:
@@ -148,14 +148,14 @@ def test_names_of_special_tokens_tell_where_no_file_does(name: str) -> None:
 
 def test_files_without_the_key_and_no_files_say_nothing() -> None:
     for others in ({}, dict.fromkeys(FILES, NONE)):
-        assert special_tokens.ends_of(tokenizer(), EOS, others, PLACE) == (4,)
+        assert special_tokens.end_token_ids(tokenizer(), EOS, others, PLACE) == (4,)
 
 
 def test_names_that_end_a_text_are_each_known() -> None:
-    for name in special_tokens.END_NAMES:
+    for name in special_tokens.END_TOKEN_NAMES:
         if name != "<eos>":
             assert ends(NONE, special={name: 8}) == (8,)
-    assert len(set(special_tokens.END_NAMES)) == len(special_tokens.END_NAMES)
+    assert len(set(special_tokens.END_TOKEN_NAMES)) == len(special_tokens.END_TOKEN_NAMES)
 
 
 @pytest.mark.parametrize(("generation", "config"), [(None, None), ([], None), (5000, [-1])])

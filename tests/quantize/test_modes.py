@@ -61,7 +61,9 @@ def test_how_arrays_are_compared_changes_no_byte(
 
 def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
     recipe = settings("int4_block32")["recipe"]
-    windows = evaluation_text.windows(TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end_token_id), SLOTS, 2)
+    windows = evaluation_text.windows(
+        TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), SLOTS, 2
+    )
     statistics = recipes.calibrate(core_path, recipe, windows.tolist())
     first, second = (flatbuffer.serialize(recipes.quantize(core_path, recipe, statistics)) for _ in range(2))
     assert first == second
@@ -71,7 +73,7 @@ def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
     """A sequence and its whole chunks tell the same; what is longer than these is not read."""
     recipe = settings("full_integer")["recipe"]
     tokens = evaluation_text.windows(
-        TEXT, toy.bpe, evaluation_text.Marks(None, toy.vocabulary.end_token_id), 40, 1
+        TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), 40, 1
     ).tolist()
     assert str(recipes.calibrate(core_path, recipe, tokens)) == str(
         recipes.calibrate(core_path, recipe, [tokens[0][:32]])

@@ -47,7 +47,7 @@ def folder_with_text(folder: Path) -> Path:
 def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: pretrain.PretrainSettings = SETTINGS) -> Any:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(pretrain.corpus, "download_wheels", lambda *_: None)
-    monkeypatch.setattr(pretrain.corpus, "_of_library", _nothing)
+    monkeypatch.setattr(pretrain.corpus, "_library_docstrings", _nothing)
     with quiet():
         pretrain.run(settings)
     return json.loads((folder / pretrain.PRESET / presets.DESCRIPTION).read_text())

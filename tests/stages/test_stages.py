@@ -11,7 +11,7 @@ import yaml
 
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
-from autocomplete.presets.settings import Dimensions
+from autocomplete.presets.settings import RandomModelSettings
 from helpers import records
 from helpers.toys import Toy
 from stages import author, convert, quantize
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "portable_prompt_bytes": 512,
 }
 
-DIMENSIONS = Dimensions("somewhere", 300, 1, 1, 8, 16, 1)
+DIMENSIONS = RandomModelSettings("somewhere", 300, 1, 1, 8, 16, 1)
 
 
 def resolved(context: int, **changes: Any) -> convert.Lengths:

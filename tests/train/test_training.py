@@ -44,9 +44,9 @@ def backbone(precision: str = "float32", layers: int = 1) -> keras.Model:
     )
 
 
-def stream() -> training.Stream:
+def stream() -> training.TokenStream:
     random = np.random.default_rng(0)
-    return training.Stream([random.integers(2, 30, 9).tolist() for _ in range(40)], end_of_text=1)
+    return training.TokenStream([random.integers(2, 30, 9).tolist() for _ in range(40)], end_of_text=1)
 
 
 def run(
@@ -125,7 +125,7 @@ def test_bfloat16_learns_what_float32_learns() -> None:
 
 def test_stacked_layers_are_those_of_the_shallow_model_in_turn() -> None:
     shallow, deep = backbone(layers=2), backbone(layers=5)
-    training.stack(shallow, deep)
+    training.stack_layers(shallow, deep)
     for index, layer in enumerate(deep.transformer_layers):
         copied, origin = layer.get_weights(), shallow.transformer_layers[index % 2].get_weights()
         assert all(np.array_equal(a, b) for a, b in zip(copied, origin, strict=True))
@@ -135,7 +135,7 @@ def test_stacked_layers_are_those_of_the_shallow_model_in_turn() -> None:
         assert all(np.array_equal(a, b) for a, b in zip(copied, origin, strict=True))
     again = backbone(layers=2)
     again.set_weights([w + 1 for w in again.get_weights()])
-    training.stack(shallow, again)
+    training.stack_layers(shallow, again)
     assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), shallow.get_weights(), strict=True))
 
 
@@ -156,14 +156,14 @@ def test_bits_per_byte_scores_each_token_once_behind_half_a_window() -> None:
 
 def test_a_checkpoint_keeps_values_of_any_type(tmp_path: Path) -> None:
     values = [tf.constant([1.5, -3.0], kind) for kind in (tf.float32, tf.bfloat16)] + [tf.constant([7, 9], tf.uint32)]
-    training.save(tmp_path / "a.npz", [tf.Variable(v) for v in values], points=np.eye(2))
+    training.save_checkpoint(tmp_path / "a.npz", [tf.Variable(v) for v in values], points=np.eye(2))
     empty = [keras.Variable(tf.zeros_like(v), dtype=v.dtype.name) for v in values[:2]]
     empty.append(tf.Variable([0, 0], dtype=tf.uint32))
-    facts = training.restore(tmp_path / "a.npz", empty)
+    facts = training.restore_checkpoint(tmp_path / "a.npz", empty)
     assert list(facts) == ["points"]
     for expected, found in zip(values, empty, strict=True):
         assert np.array_equal(expected.numpy(), found.numpy())
-    assert training.restore(tmp_path / "nowhere.npz", empty) == {}
+    assert training.restore_checkpoint(tmp_path / "nowhere.npz", empty) == {}
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:
@@ -174,6 +174,6 @@ def test_batches_depend_on_seed_and_step_alone() -> None:
 
 
 def test_documents_begin_with_the_end_token() -> None:
-    documents = training.Stream([[5, 6], [7]], end_of_text=1)
+    documents = training.TokenStream([[5, 6], [7]], end_of_text=1)
     assert documents.tokens.tolist() == [1, 5, 6, 1, 7]
     assert documents.starts.tolist() == [0, 3]

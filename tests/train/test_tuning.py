@@ -40,13 +40,13 @@ class KilledError(Exception):
     pass
 
 
-def silent(points: list[tuning.Point] | None = None, kill_at: int | None = None) -> tuning.Watch:
+def silent(points: list[tuning.Measurement] | None = None, kill_at: int | None = None) -> tuning.TuningCallbacks:
     def step(done: int, loss: float) -> None:
         assert math.isfinite(loss)
         if done == kill_at:
             raise KilledError
 
-    return tuning.Watch(step, lambda point: None if points is None else points.append(point))
+    return tuning.TuningCallbacks(step, lambda point: None if points is None else points.append(point))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "work"
 
 
-def run(preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: tuning.Watch | None = None) -> Any:
+def run(
+    preset: Path, own: Path, settings: TuningSettings, folder: Path, watch: tuning.TuningCallbacks | None = None
+) -> Any:
     keras.backend.clear_session()  # as in a new process: Keras numbers the names of its layers
     folder.mkdir(parents=True)
     return finetune.run(preset, own, settings, folder, watch or silent())
@@ -90,9 +92,11 @@ def test_a_run_that_was_killed_ends_with_the_bytes_of_an_unbroken_one(
     with pytest.raises(KilledError):
         run(preset, own, settings, tmp_path / "killed", silent(kill_at=15))
     assert len(list(work.glob("*.npz"))) == 1
-    told: list[tuning.Point] = []
+    told: list[tuning.Measurement] = []
     seen = []
-    resumed = run(preset, own, settings, tmp_path / "resumed", tuning.Watch(lambda d, _: seen.append(d), told.append))
+    resumed = run(
+        preset, own, settings, tmp_path / "resumed", tuning.TuningCallbacks(lambda d, _: seen.append(d), told.append)
+    )
     assert seen == list(range(13, 25))  # from the checkpoint after step 12
     assert [p.step for p in told] == [0, 6, 12, 18, 24]
     assert resumed == whole
@@ -106,7 +110,7 @@ def test_a_checkpoint_of_another_text_or_setting_is_not_taken(toy: Toy, own: Pat
     other = tmp_path / "other.txt"
     other.write_text(own.read_text() + "\n\nOne paragraph more, which is new.")
     for folder, text_path, settings in (("b", other, SETTINGS), ("c", own, replace(SETTINGS, patience=8))):
-        points: list[tuning.Point] = []
+        points: list[tuning.Measurement] = []
         with pytest.raises(KilledError):
             run(toy.preset, text_path, settings, tmp_path / folder, silent(points, kill_at=1))
         assert [p.step for p in points] == [0]
@@ -130,7 +134,7 @@ def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path,
     long = replace(
         SETTINGS, patience=3, training=replace(SETTINGS.training, steps=600, learning_rate=3e-2, checkpoint_every=10)
     )
-    points: list[tuning.Point] = []
+    points: list[tuning.Measurement] = []
     told = run(toy.preset, own, long, tmp_path / "out", silent(points))
     assert told["ended_by"] == "patience"
     best = min(points, key=lambda p: p.held_out_loss)
@@ -140,7 +144,7 @@ def test_the_best_weights_are_kept_not_the_last(toy: Toy, own: Path, work: Path,
         reread = evaluation_text.read_documents(tmp_path / "out/evaluation.jsonl", "key")
         encoded = [[1, *toy.bpe.encode(d).ids] for d in reread]
     tokens = np.array([t for e in encoded for t in e])[: 8 * 17].reshape(8, 17)
-    loss = tuning._measure(model.backbone, tokens, 4)()
+    loss = tuning._held_out_loss(model.backbone, tokens, 4)()
     assert loss == pytest.approx(best.held_out_loss, abs=1e-4)
 
 
@@ -197,7 +201,7 @@ def test_what_is_written_beside_the_preset(toy: Toy, own: Path, work: Path, tmp_
     ("words", "context", "message"),
     [
         ("A few words.", 16, "is too short: .* fewer than a window of 17"),
-        ("\n\n".join(TEXT), 900, "context is 900; allowed: 2 to 96, what the preset reads"),
+        ("\n\n".join(TEXT), 900, "context is 900; allowed: 2 to 96, the positions of the preset"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_weights_are_read(

@@ -45,7 +45,7 @@ def perplexity(preset: Path, text: str) -> float:
     tokens = np.array([1, *bpe.encode(text).ids], np.int32)[: WINDOWS * 257].reshape(WINDOWS, 257)
     with quiet():
         model = loading.load(preset).model
-        return float(np.exp(tuning._measure(model.backbone, tokens, 8)()))
+        return float(np.exp(tuning._held_out_loss(model.backbone, tokens, 8)()))
 
 
 def test_perplexity_of_a_new_domain_falls_by_a_third_and_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_perplexity_of_a_new_domain_falls_by_a_third_and_more(tmp_path: Path, mo
     for path in modules:
         if path not in unseen:
             (texts / f"{path.stem}.txt").write_text(code(path))
-    silent = tuning.Watch(lambda done, loss: None, lambda point: None)
+    silent = tuning.TuningCallbacks(lambda done, loss: None, lambda point: None)
     told = finetune.run(SHIPPED, texts, settings(), tmp_path / "tuned", silent)
     held_out = "\n\n".join(code(path) for path in unseen)
     before, after = perplexity(SHIPPED, held_out), perplexity(tmp_path / "tuned", held_out)
