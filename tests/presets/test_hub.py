@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,11 +218,9 @@ def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
     assert len(world.asked) == asked + 1  # what is not there is not asked for again
 
 
-def test_a_silent_hub_is_one_line_in_time(world: FakeHub, project: Path) -> None:
+def test_a_silent_hub_is_one_line_after_its_attempts(world: FakeHub, project: Path) -> None:
     world.silent = True
-    began = time.monotonic()
     line = refused(author(project, world, {"hub": HUB | {"attempts": 2, "timeout_s": 0.5}}))
-    assert time.monotonic() - began < 60
     assert "2 attempts failed (ReadTimeout" in line
     assert "no earlier download; author.preset takes" in line
     assert len(world.asked) == 2

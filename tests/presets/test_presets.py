@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -82,17 +81,15 @@ def test_a_tokenizer_of_its_own_is_refused() -> None:
         loading.tokenizer_kind(model)
 
 
-def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_a_hub_name_fails_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", "/nonexistent/kaggle")
     monkeypatch.setenv("HF_HOME", "/nonexistent/hf")
     # a proxy that refuses: no test may reach beyond loopback, on a machine with a network either
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    began = time.monotonic()
     done = stage("stages.author", "author=gpt2_base_en")
-    assert time.monotonic() - began < 60
     assert done.returncode == 1
-    assert "gpt2_base_en" in done.stderr
+    assert "preset 'gpt2_base_en' cannot be loaded: 4 attempts failed" in done.stderr
     assert "use.author=pydoc_gpt2" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
