@@ -142,6 +142,7 @@ def maven(repository: Path, version: str, local: Path) -> tuple[subprocess.Compl
     return done, local / "org/example/keyboard/autocomplete"
 
 
+@pytest.mark.slow
 def test_maven_resolves_it(repository: Path, tmp_path: Path) -> None:
     for asked, version in (("1.9.0", "1.9.0"), ("RELEASE", "1.10.0")):
         done, got = maven(repository, asked, tmp_path / asked)
@@ -150,6 +151,7 @@ def test_maven_resolves_it(repository: Path, tmp_path: Path) -> None:
         assert (got / name).read_bytes() == (repository / "org/example/keyboard/autocomplete" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_maven_refuses_a_damaged_one(repository: Path, tmp_path: Path) -> None:
     (archive,) = repository.rglob("*-1.10.0.aar")
     archive.write_bytes(archive.read_bytes().replace(b"uses-sdk", b"uses-skd"))
@@ -165,6 +167,7 @@ task fetch {{ doLast {{ configurations.each {{ c -> copy {{ from c; into c.name 
 """
 
 
+@pytest.mark.slow
 def test_gradle_resolves_it_by_one_line(repository: Path, tmp_path: Path) -> None:
     found = {"1.9.0": "1.9.0", "1.+": "1.10.0", "latest.release": "1.10.0"}
     lines = (

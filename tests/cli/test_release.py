@@ -22,6 +22,8 @@ from helpers.commands import stage
 from helpers.folders import ROOT
 from helpers.projects import MODES, Project
 
+pytestmark = pytest.mark.slow
+
 
 def visible(project: Project) -> tuple[set[str], dict[str, object]]:
     """What others see: the tags at the git remote, and the index."""

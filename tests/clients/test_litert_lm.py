@@ -23,6 +23,8 @@ from helpers.greedy import keras_greedy
 from helpers.toy_models import steps
 from helpers.toys import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer
 
+pytestmark = pytest.mark.slow
+
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 GREEDY = litert_lm.SamplerConfig(top_k=1)
 TARGET = "Raises an error if the value is missing"

@@ -23,6 +23,8 @@ from helpers.folders import ROOT
 from helpers.releases import MODE, RELEASES, plain
 from helpers.servers import HOST, PASSWORD, USER, free_port, nginx
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/app-team/README.md").read_text()
 
 

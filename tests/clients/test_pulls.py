@@ -26,6 +26,8 @@ from helpers.releases import MODE, NAME, Producer, Remote, readdressed
 from helpers.servers import HOST, PASSWORD
 from helpers.world import World, world
 
+pytestmark = pytest.mark.slow
+
 PAGE, TROUBLES = ((ROOT / f"docs/app-team/{n}.md").read_text() for n in ("README", "troubleshooting"))
 KINDS = ("folder", "s3", "ssh", "http", "private")
 

@@ -24,6 +24,8 @@ from autocomplete.tokenizer import tokenizer
 from autocomplete.tokenizer.tokenizer_json import client_files
 from helpers import texts
 
+pytestmark = pytest.mark.slow
+
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 LIMIT = 788  # bytes that the text model reads (conf/convert)

@@ -12,6 +12,8 @@ from helpers.folders import kept
 from helpers.toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 from helpers.toys import Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 
 @pytest.fixture(scope="module", params=FORMS | QUANTIZED)
 def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Bundle:

@@ -12,6 +12,8 @@ from autocomplete.runtime.bytes_model import last_characters
 from helpers.toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 from helpers.toys import PROMPT_BYTES, PROMPTS, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 KOTLIN = Path(__file__).with_name("kotlin")
 COMPILER = "kotlin-compiler@2.4.20"
 

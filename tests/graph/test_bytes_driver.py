@@ -17,6 +17,8 @@ from autocomplete.tflite import flatbuffer, linker, signatures
 from helpers.toy_models import bytes_driver_of
 from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
+pytestmark = pytest.mark.slow
+
 GREEDY = tokens_model.Sampling()
 INT32 = np.iinfo(np.int32)
 

@@ -27,6 +27,8 @@ from helpers import odd_texts
 from helpers.folders import kept
 from helpers.toys import TEXT
 
+pytestmark = pytest.mark.slow
+
 SIZE, COUNT, SPLICED = odd_texts.LONGEST, 1500, 250
 BLANK = pre_tokenizers.SPACE_MARKER
 LONE = 0x10F000  # from there on: private characters that stand for bytes of no character

@@ -20,6 +20,8 @@ from autocomplete.graph import nfc, nfc_tables
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, skeleton
 
+pytestmark = pytest.mark.slow
+
 SIZE, LONG = 96, 1024
 NFC = normalizers.NFC()
 LONE = 0x10F000  # of private use: these stand for bytes that are part of no character

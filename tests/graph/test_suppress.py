@@ -15,6 +15,8 @@ from helpers.greedy import keras_greedy
 from helpers.toy_models import driver
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy
 
+pytestmark = pytest.mark.slow
+
 LETTERS = b"eEtT"
 LENGTHS = growing_loop.Lengths(SEQUENCE, CHUNK, 4)
 

@@ -18,6 +18,8 @@ from helpers.toy_models import bytes_driver_of, driver
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 Begun = tuple[int, int, set[int]]
 ROOM = 50
 

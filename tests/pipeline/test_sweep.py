@@ -19,6 +19,8 @@ import pytest
 from helpers import repositories, servers
 from helpers.repositories import Repository
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = "convert.sequence_length=40,41"
 MODES = "quantize=float32,float16"
 

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from helpers import repositories
 from helpers.toys import Toy
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:

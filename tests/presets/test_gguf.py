@@ -22,6 +22,8 @@ from autocomplete.tokenizer import pre_tokenizers
 from helpers import families, ggufs
 from helpers.ggufs import ARCHITECTURES, File
 
+pytestmark = pytest.mark.slow
+
 KINDS = gguf.GGMLQuantizationType
 UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own
 GPT2_SAID = {

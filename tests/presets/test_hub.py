@@ -22,6 +22,8 @@ from autocomplete.presets.settings import Hub, Pin
 from helpers.folders import ROOT
 from helpers.toys import Toy
 
+pytestmark = pytest.mark.slow
+
 COMMIT, EARLIER = "c0ffee" * 6 + "beef", "0ddba11" * 5 + "abcde"
 TOKEN = "hf_secretsecretsecretsecretsecretsecret"
 

@@ -21,6 +21,8 @@ from helpers.hf_folders import write
 from helpers.toys import PROMPTS, Toy
 from stages import author
 
+pytestmark = pytest.mark.slow
+
 # KerasHub's toys by transformers' names of model types
 KINDS = {
     "gpt2": "gpt2",

@@ -21,6 +21,8 @@ from autocomplete.presets import loading, safety
 from helpers.families import FAMILIES, quietly
 from helpers.toys import Toy
 
+pytestmark = pytest.mark.slow
+
 Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
 
 

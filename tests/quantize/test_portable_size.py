@@ -13,6 +13,8 @@ from autocomplete.model.families import gpt2
 from autocomplete.tflite import flatbuffer, linker
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = 2_000_000
 CONFIG = {
     "vocabulary_size": 50257,

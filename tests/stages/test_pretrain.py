@@ -19,6 +19,8 @@ from autocomplete.train.settings import BatchSettings, Phase
 from helpers.commands import stage
 from stages import pretrain
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = pretrain.PretrainSettings(
     "packages.txt",
     CorpusSettings(40, 4000, 0.5, 150, 6, 0.5),

@@ -27,6 +27,8 @@ from helpers.folders import ROOT
 from helpers.modes import settings
 from helpers.toys import authored
 
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.network]
+
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50
 MODEL = {"pre_tokenizer": "gpt2", "add_start_token": True, "start_token_id": 1, "end_token_id": 1, "end_token_ids": [1]}
