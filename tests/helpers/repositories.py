@@ -90,6 +90,11 @@ def make(toy: Toy, folder: Path) -> Repository:
     return _with_dvc(folder)
 
 
+def copy(repository: Repository, folder: Path) -> Repository:
+    """The repository as it is, with its cache, in a folder that is not there yet."""
+    return Repository(Path(shutil.copytree(repository.folder, folder, symlinks=True)))
+
+
 def make_fake(folder: Path) -> Repository:
     """The project with stages that only note that they ran, in `ran.log` beside it, committed."""
     _project(folder)
