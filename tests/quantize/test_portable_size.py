@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
