@@ -1,13 +1,16 @@
 """A hub of models on loopback."""
 
+import contextlib
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+_API = "/api/models/toy/gpt2"
 COMMIT, EARLIER = "c0ffee" * 6 + "beef", "0ddba11" * 5 + "abcde"
 
 
@@ -33,51 +36,66 @@ class FakeHub:
         return found | {"pytorch_model.bin": b"never to be downloaded"}
 
 
-def handler(world: FakeHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if "/toy/gpt2" not in self.path:  # what huggingface_hub would like to know besides
-                self.answer(404, b"{}")
-                return
-            world.asked.append((self.command, self.path, self.headers.get("Authorization")))
-            if world.silent:
-                world.waiting.wait(60)
-                return
-            if world.busy:
-                world.busy -= 1
-                self.answer(503, b"busy")
-                return
-            path = self.path.partition("?")[0]
-            commits = {"main": COMMIT, "v1": EARLIER, COMMIT: COMMIT, EARLIER: EARLIER}
-            if path.startswith("/api/models/toy/gpt2"):
-                rest = path.removeprefix("/api/models/toy/gpt2").strip("/").split("/")
-                commit = commits.get(rest[1] if len(rest) > 1 else "main")
-                if commit is None:
-                    self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-                    return
-                listed: Any = {"id": "toy/gpt2", "sha": commit, "siblings": []}
-                if rest[0] == "tree":
-                    listed = [
-                        {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-                        for name, data in world.files(commit).items()
-                    ]
-                self.answer(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
-                return
+class _Handler(BaseHTTPRequestHandler):
+    """Answers as huggingface.co does."""
+
+    hub: FakeHub
+
+    def do_GET(self) -> None:
+        if "/toy/gpt2" not in self.path:  # what huggingface_hub would like to know besides
+            self.answer(404, b"{}")
+            return
+        self.hub.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        path = self.path.partition("?")[0]
+        if self.hub.silent:
+            self.hub.waiting.wait(60)
+        elif self.hub.busy:
+            self.hub.busy -= 1
+            self.answer(503, b"busy")
+        elif path.startswith(_API):
+            self.describe(path.removeprefix(_API).strip("/").split("/"))
+        else:
             _, _, _, _, commit, name = path.split("/", 5)
-            data = world.files(commit)[name]
+            data = self.hub.files(commit)[name]
             self.answer(200, data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": commit})
 
-        do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET  # noqa: N815
 
-        def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(data)
+    def describe(self, question: list[str]) -> None:
+        """Of a revision: which commit it is, or its files."""
+        commits = {"main": COMMIT, "v1": EARLIER, COMMIT: COMMIT, EARLIER: EARLIER}
+        commit = commits.get(question[1] if len(question) > 1 else "main")
+        if commit is None:
+            self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            return
+        listed: Any = {"id": "toy/gpt2", "sha": commit, "siblings": []}
+        if question[0] == "tree":
+            listed = [
+                {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                for name, data in self.hub.files(commit).items()
+            ]
+        self.answer(200, json.dumps(listed).encode(), {"Content-Type": "application/json"})
 
-        def log_message(self, *_: Any) -> None:
-            pass
+    def answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
 
-    return Handler
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def running(hub: FakeHub) -> Iterator[FakeHub]:
+    """Serves the hub, whose `port` is then known."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    hub.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield hub
+    hub.waiting.set()
+    server.shutdown()
+    server.server_close()

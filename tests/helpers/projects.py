@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -71,6 +72,13 @@ class Project:
         folder = self.folder / "made" / mode
         content = read_json(folder / manifest.FILE) | {"mode": mode} | changed
         manifest.seal(content, folder, known={})
+
+
+def visible(project: Project) -> tuple[set[str], dict[str, Any]]:
+    """What others see: the tags at the git remote, and the index."""
+    tags = project.run("git", "ls-remote", "--tags", "--refs", str(project.origin)).split()[1::2]
+    index = project.prefix / "releases/autocomplete/index.json"
+    return {t.removeprefix("refs/tags/") for t in tags}, read_json(index) if index.is_file() else {}
 
 
 def project(toy_bundle: Path, folder: Path) -> Project:

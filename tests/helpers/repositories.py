@@ -45,11 +45,20 @@ class Repository:
         )
         return done.stdout
 
-    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dvc", *arguments]
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs `python -m` with a module and its arguments."""
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
+            [sys.executable, "-m", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
+
+    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("dvc", *arguments)
 
     def repro(self, *targets: str) -> set[str]:
         """Runs `dvc repro`; returns the stages that were executed."""

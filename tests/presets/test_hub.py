@@ -3,9 +3,7 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.presets import hub, presets
 from autocomplete.presets.settings import Hub, Pin
-from helpers.fake_hub import COMMIT, EARLIER, FakeHub, handler
+from helpers import fake_hub
+from helpers.fake_hub import COMMIT, EARLIER, FakeHub
 from helpers.folders import ROOT
 from helpers.toys import Toy
 
@@ -33,16 +32,8 @@ def world(toy: Toy, tmp_path: Path) -> Iterator[FakeHub]:
         target = folder / path.relative_to(toy.preset)
         target.mkdir() if path.is_dir() else target.write_bytes(path.read_bytes())
     (folder / "README.md").write_text("# A toy\n")
-    made = FakeHub(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
-    server.daemon_threads = True
-    made.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.waiting.set()
-    server.shutdown()
-    server.server_close()
+    with fake_hub.running(FakeHub(folder)) as made:
+        yield made
 
 
 @pytest.fixture
