@@ -26,8 +26,9 @@ from autocomplete.common.files import write_json
 from autocomplete.common.progress import progress_bar
 from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
-from tests.benchmarks import models
-from tests.benchmarks.models import HERE, LLAMA, OLD, ROOT
+
+from . import models
+from .models import HERE, LLAMA, OLD, ROOT
 
 THREADS = (1, 2)
 COLUMNS = {

@@ -19,7 +19,7 @@ from typing import Any
 import ai_edge_litert
 import numpy as np
 
-from tests.benchmarks.protocol import prompt_ids
+from .protocol import prompt_ids
 
 POINTER = ctypes.c_void_p
 _TOKENS = 2  # decoded in a profiled run: the profiler's buffer holds some 2,000 events

@@ -93,7 +93,7 @@ def test_the_newest_a_version_and_a_stage(site: Site, tmp_path: Path, capsys: py
 def test_models_are_tried_where_that_is_asked_for(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """How they are tried is verify's: tests/bundle/test_verify.py."""
+    """How they are tried is verify's: tests/cli/test_verify.py."""
     tried: list[set[str]] = []
 
     def alive(folder: Path) -> str:

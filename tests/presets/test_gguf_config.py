@@ -11,8 +11,6 @@ from helpers import families, ggufs
 from helpers.gguf_changes import again, fewer, refused, tensor, token, told
 from helpers.ggufs import ARCHITECTURES, File
 
-pytestmark = pytest.mark.slow
-
 # of the architecture (a Llama where none is named): the change, and what is said
 REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "architecture": (told(general__architecture="mamba"), r"general\.architecture is 'mamba'; allowed: llama, qwen2"),

@@ -12,8 +12,6 @@ from autocomplete.presets import gguf_model
 from helpers import ggufs
 from helpers.gguf_changes import refused
 
-pytestmark = pytest.mark.slow
-
 
 def text(content: bytes, length: int | None = None) -> bytes:
     return struct.pack("<Q", len(content) if length is None else length) + content

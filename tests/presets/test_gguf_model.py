@@ -13,8 +13,6 @@ from autocomplete.presets import gguf_model
 from helpers import ggufs
 from helpers.ggufs import ARCHITECTURES
 
-pytestmark = pytest.mark.slow
-
 KINDS = gguf.GGMLQuantizationType
 UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own
 GPT2_SAID = {

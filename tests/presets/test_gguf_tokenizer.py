@@ -15,8 +15,6 @@ from autocomplete.presets import gguf_model, gguf_tokenizer
 from autocomplete.tokenizer import pre_tokenizers
 from helpers import families, ggufs
 
-pytestmark = pytest.mark.slow
-
 TEXTS = [
     "I'm enjoying a 2024 café\n",
     "  the thing,  in 20 rings",
