@@ -6,6 +6,7 @@ The pipeline runs once for all tests; each test that changes something does so i
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
