@@ -69,7 +69,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 def pulled(source: str, out: Path, *options: str) -> str:
     """Pulls in this process; returns the files' SHA-256."""
-    pull.run(pull.parse([source, MODE, "--out", str(out), *options]))
+    pull.command.main([source, MODE, "--out", str(out), *options], standalone_mode=False)
     return tree_sha256(out)
 
 
@@ -188,7 +188,7 @@ def test_a_mistake_says_what_is_wrong(site: Site, tmp_path: Path, name: str) -> 
 
 def test_a_mode_that_is_not_there(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no release of the mode int4; modes that are there: float32"):
-        pull.run(pull.parse([site.models, "int4", "--out", str(tmp_path / "bundle")]))
+        pull.command.main([site.models, "int4", "--out", str(tmp_path / "bundle")], standalone_mode=False)
 
 
 def test_a_login_comes_from_netrc_and_is_never_shown(

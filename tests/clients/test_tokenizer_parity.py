@@ -224,7 +224,7 @@ def crossed_borders(text: str, ids: Sequence[int], bpe: tokenizers.Tokenizer) ->
     """
     words = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True).pre_tokenize_str(text)
     ends = set(itertools.accumulate(len(word) for word, _ in words))
-    cuts = set(itertools.accumulate(len(bpe.id_to_token(i)) for i in ids))
+    cuts = set(itertools.accumulate(len(bpe.id_to_token(i) or "") for i in ids))
     data = text.encode()
     return {(kind(data[:end].decode()[-1]), kind(data[end:].decode()[0])) for end in ends - cuts}
 

@@ -153,8 +153,8 @@ def test_bytes_of_no_character(name: str) -> None:
     """They become the tokens of bytes; without such, unknown ones or nothing. A byte-level BPE loses none it has."""
     rng, of = random.Random(name), kind(name)
     damaged = [bytearray(text.encode()) for text in texts(name)[-200:] if text]
-    for data in damaged:
-        data[rng.randrange(len(data))] = rng.randrange(128, 256)
+    for bytes_of_text in damaged:
+        bytes_of_text[rng.randrange(len(bytes_of_text))] = rng.randrange(128, 256)
     given = [*BROKEN, *(rng.randbytes(rng.randint(1, SIZE)) for _ in range(100)), *map(bytes, damaged)]
     for data in given:
         ids, text = litert(name)(data), normal(of.content, shown(data))

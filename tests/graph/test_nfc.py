@@ -155,8 +155,8 @@ def test_tensorflow_runs_the_same_file(paths: dict[int, Path]) -> None:
 
 def test_older_runtimes_know_all_of_it(paths: dict[int, Path]) -> None:
     offences = targets.check(paths[LONG])
-    assert [offences[name]["offence"] for name in ("litert", "web", "tflite_2.17", "tflite_2.14")] == [None] * 4
-    assert offences["android_demo"]["offence"] == "no signature serving_default"
+    assert [offences[name].offence for name in ("litert", "web", "tflite_2.17", "tflite_2.14")] == [None] * 4
+    assert offences["android_demo"].offence == "no signature serving_default"
     assert not {"IF", "BITWISE_XOR", "RIGHT_SHIFT"} & set(edit.operator_names(flatbuffer.read(paths[LONG])))
 
 

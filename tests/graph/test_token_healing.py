@@ -24,9 +24,7 @@ Begun = tuple[int, int, set[int]]
 ROOM = 50
 
 
-def taker(
-    pieces: list[bytes], size: int, suppressed: Any = ()
-) -> Callable[[list[int], bool], tuple[int, int, set[int]]]:
+def taker(pieces: list[bytes], size: int, suppressed: Any = ()) -> Callable[..., Begun]:
     """healing.take_back as a call: how many ids are left, bytes taken back, the ids that may be said."""
     table = token_bytes.table(pieces, size, suppressed)
     places = np.array([int(p) + table.places.offset for p in table.places.values])

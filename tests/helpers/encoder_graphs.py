@@ -79,7 +79,10 @@ def normal(content: Content, text: str) -> str:
     return normalizers.NFC().normalize_str(text) if content["normalizer"] == NFC else text
 
 
-def differing(call: Call, known: tokenizers.Tokenizer, given: Sequence[str]) -> list[tuple[str, list[str], list[str]]]:
+Tokens = list[str | None]
+
+
+def differing(call: Call, known: tokenizers.Tokenizer, given: Sequence[str]) -> list[tuple[str, Tokens, Tokens]]:
     """Texts that a graph and `tokenizers` make other ids of, with the tokens of both."""
     expected = [made.ids for made in known.encode_batch(list(given))]
     pairs = [(text, call(text.encode()), ids) for text, ids in zip(given, expected, strict=True)]

@@ -77,7 +77,11 @@ def written(name: str, content: str | bytes) -> Change:
 
 
 def without(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names]
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return change
 
 
 def encoded(name: str, encoding: str) -> Change:

@@ -9,9 +9,11 @@ import numpy as np
 import tokenizers
 from safetensors.numpy import save_file
 
+from autocomplete.common.arrays import Array
 from autocomplete.tokenizer import pre_tokenizers
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Array]
+Shapes = dict[str, tuple[int, ...]]
 CONFIG, TOKENIZER, SETTINGS, GENERATION, WEIGHTS, INDEX = (
     "config.json",
     "tokenizer.json",
@@ -88,7 +90,7 @@ def _write(folder: Path, config: Mapping[str, Any], arrays: Arrays, words: str) 
 
 
 def _llama_weights() -> Arrays:
-    shapes = {TABLE: (len(TOKENS), WIDTH), NORM: (WIDTH,), HEAD_ROWS: (len(TOKENS), WIDTH)}
+    shapes: Shapes = {TABLE: (len(TOKENS), WIDTH), NORM: (WIDTH,), HEAD_ROWS: (len(TOKENS), WIDTH)}
     for i in range(LAYERS):
         layer = {
             "self_attn.q_proj": (WIDTH, WIDTH),
@@ -107,7 +109,7 @@ def _llama_weights() -> Arrays:
 
 def _gpt2_weights() -> Arrays:
     """Without a prefix, and with masks, as GPT-2's own files are."""
-    shapes = {"wte.weight": (len(TOKENS), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
+    shapes: Shapes = {"wte.weight": (len(TOKENS), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
     shapes |= {f"ln_f.{part}": (WIDTH,) for part in ("weight", "bias")}
     matrices = {"attn.c_attn": 48, "attn.c_proj": WIDTH, "mlp.c_fc": 64, "mlp.c_proj": WIDTH}
     for i in range(LAYERS):

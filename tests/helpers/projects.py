@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from autocomplete.bundle import manifest
 from autocomplete.common.files import read_json
-from helpers.bundles import keys
+from helpers.bundles import keys, reseal
 from helpers.folders import ROOT
 
 MODES = {"float32": "autocomplete-float32", "dynamic_range": "autocomplete-dynamic-range"}
@@ -69,9 +68,7 @@ class Project:
 
     def package(self, mode: str, **changed: object) -> None:
         """Changes what the stage made: other contents of a manifest."""
-        folder = self.folder / "made" / mode
-        content = read_json(folder / manifest.FILE) | {"mode": mode} | changed
-        manifest.seal(content, folder, known={})
+        reseal(self.folder / "made" / mode, mode=mode, **changed)
 
 
 def visible(project: Project) -> tuple[set[str], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,11 @@ NUMBERS = {
 }
 NESTED, LINES, HUGE = "[" * 100_000, "words\n" * 1000, 10**12
 Refused = dict[str, tuple[Change, str]]  # what is done, and what is said of the file
+
+
+def mixed(*values: Any) -> tuple[Any, ...]:
+    """Values of several types, which JSON may have in one place."""
+    return values
 
 
 def refusal(place: Path) -> str:

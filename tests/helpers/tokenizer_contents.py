@@ -40,7 +40,7 @@ def completed(told: Any, model_type: str = "") -> Content:
     return tokenizer_json.complete(told, model_type, PLACE)
 
 
-def normalizers(*steps: Content) -> Content:
+def normalizers(*steps: Any) -> Content:
     return {"type": "Sequence", "normalizers": list(steps)}
 
 

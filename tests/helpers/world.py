@@ -61,7 +61,7 @@ class World:
         done = subprocess.run(
             command,
             cwd=place,
-            env=environment | (login or {}),
+            env=environment | dict(login or {}),
             capture_output=True,
             text=True,
             check=False,
@@ -69,7 +69,7 @@ class World:
             timeout=300,
         )
         left = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
-        assert not left or "autocomplete.cli.pull" not in command, f"pull leaves {left} behind"
+        assert not left or "pull" not in command, f"pull leaves {left} behind"
         return done
 
     def pull(

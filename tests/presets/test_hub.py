@@ -12,8 +12,8 @@ import yaml
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
-from autocomplete.presets import hub, presets
-from autocomplete.presets.settings import Hub, Pin
+from autocomplete.presets import hub
+from autocomplete.presets.settings import DESCRIPTION, Hub, Pin
 from helpers import fake_hub
 from helpers.fake_hub import COMMIT, EARLIER, FakeHub
 from helpers.folders import ROOT
@@ -83,7 +83,7 @@ def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, pro
     world.busy = 2
     done = author(project, world, {}, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
-    described = read_json(project / "artifacts/author" / presets.DESCRIPTION)
+    described = read_json(project / "artifacts/author" / DESCRIPTION)
     assert (described["source"], described["source_revision"]) == ("hf://toy/gpt2", COMMIT)
     assert (described["license"], described["converted_from"]) == ("MIT", None)
     for name in ("model.weights.h5", "config.json", "assets/tokenizer/vocabulary.json"):
@@ -102,7 +102,7 @@ def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, pro
         done = author(project, world, {"sha256": pin, **settings}, **more)
         assert done.returncode == 0, done.stderr
     assert len(world.asked) == asked
-    again = read_json(project / "artifacts/author" / presets.DESCRIPTION)
+    again = read_json(project / "artifacts/author" / DESCRIPTION)
     assert again == described
     done = author(project, world, {"sha256": pin}, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
@@ -113,7 +113,7 @@ def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, pro
     vocabulary.write_bytes(vocabulary.read_bytes() + b"\n")
     line = refused(author(project, world, {"sha256": pin, "hub": HUB | {"offline": True}}))
     assert f"not {pin} (author.sha256)" in line
-    assert read_json(project / "artifacts/author" / presets.DESCRIPTION) == described  # what was there stays
+    assert read_json(project / "artifacts/author" / DESCRIPTION) == described  # what was there stays
 
 
 def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
@@ -123,11 +123,11 @@ def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
     assert all(EARLIER in path for path in paths)
     assert f"/toy/gpt2/resolve/{EARLIER}/config.json" in paths
     assert {authorization for _, _, authorization in world.asked} == {None}
-    assert read_json(project / "artifacts/author" / presets.DESCRIPTION)["source_revision"] == EARLIER
+    assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
 
     done = author(project, world, {"revision": "v1"})  # a tag's commit is recorded
     assert done.returncode == 0, done.stderr
-    assert read_json(project / "artifacts/author" / presets.DESCRIPTION)["source_revision"] == EARLIER
+    assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
     assert "v1" in "".join(path for _, path, _ in world.asked)
 
     asked = len(world.asked)

@@ -6,11 +6,11 @@ import pytest
 
 from helpers.folder_changes import added, both, keys, parts, settings, tokens, without
 from helpers.odd_folders import CONFIG, END, GENERATION, SETTINGS, START, TOKENIZER, TOKENS
-from helpers.refusals import Refused, assert_refused
+from helpers.refusals import Refused, assert_refused, mixed
 
 pytestmark = pytest.mark.timeout(60)
 
-NO_TOKEN = ("<none>", 5, True, [START], {}, {"lstrip": True}, {"content": None}, {"content": 5}, "\ud800")
+NO_TOKEN = mixed("<none>", 5, True, [START], {}, {"lstrip": True}, {"content": None}, {"content": 5}, "\ud800")
 SPECIAL_TOKENS: Refused = {
     **{
         f"{key} {value!r}": (settings(**{key: value}), rf"/{SETTINGS}: {key} is .*; allowed: null or a token")
@@ -20,7 +20,7 @@ SPECIAL_TOKENS: Refused = {
     **{
         f"{key} {value!r}": (settings(**{key: value}), rf"/{SETTINGS}: {key} is .*; allowed: true, false or null")
         for key in ("add_bos_token", "add_eos_token")
-        for value in ("true", 1, [], START)
+        for value in mixed("true", 1, [], START)
     },
     "an end behind each text": (
         both(settings(add_eos_token=True), parts(post_processor=None)),

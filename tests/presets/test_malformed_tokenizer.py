@@ -6,7 +6,7 @@ import pytest
 
 from helpers.folder_changes import added, bpe, lacking, parts, template, tokens
 from helpers.odd_folders import FIRST, LAST, MERGES, SEQUENCE, START, TOKENIZER, TOKENS
-from helpers.refusals import HUGE, LINES, NUMBERS, Refused, assert_refused
+from helpers.refusals import HUGE, LINES, NUMBERS, Refused, assert_refused, mixed
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -21,7 +21,7 @@ TOKENIZING: Refused = {
     "model is a list": (parts(model=[1]), r"model is \[1\]; allowed: an object"),
     **{
         f"vocab {value!r}": (bpe(vocab=value), r"model\.vocab is .*; allowed: an object of tokens and their ids")
-        for value in (None, {}, [["a", 0]], "a")
+        for value in mixed(None, {}, [["a", 0]], "a")
     },
     **{
         f"id {name}": (tokens(x=value), rf"{ID} .*; allowed: a whole number of at least 0")
@@ -119,7 +119,9 @@ TOKENIZING: Refused = {
     },
     **{
         f"template with {part!r}": (template(part, SEQUENCE), r"post_processor\.single is .*; allowed: a list")
-        for part in ("<s>", 5, None, {}, {"SpecialToken": "<s>"}, {"SpecialToken": {"id": 5}}, {"SpecialToken": {}})
+        for part in mixed(
+            "<s>", 5, None, {}, {"SpecialToken": "<s>"}, {"SpecialToken": {"id": 5}}, {"SpecialToken": {}}
+        )
     },
     "template of text": (
         parts(post_processor={"type": "TemplateProcessing", "single": "$A"}),
@@ -130,7 +132,7 @@ TOKENIZING: Refused = {
             template(FIRST, SEQUENCE, **{START: value}),
             r"post_processor\.special_tokens has .*; allowed: an object",
         )
-        for value in (5, [], {"ids": 0}, {"ids": [0, 0]}, {"ids": [HUGE]}, {"ids": ["0"]}, {"ids": []}, {})
+        for value in mixed(5, [], {"ids": 0}, {"ids": [0, 0]}, {"ids": [HUGE]}, {"ids": ["0"]}, {"ids": []}, {})
     },
     "template of no token": (
         template({"SpecialToken": {"id": "<s>"}}, SEQUENCE),

@@ -1,5 +1,6 @@
 """Weights that are damaged, missing, or of another model are refused by one line."""
 
+import operator
 import re
 import struct
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from helpers.folder_changes import both, cast, config, cut, fewer, header, keys, more, sharded, weight, without, written
 from helpers.odd_folders import CONFIG, HEAD_ROWS, INDEX, NORM, QUERY, TABLE, TOKENS, WEIGHTS, WIDTH
-from helpers.refusals import HUGE, NESTED, Refused, assert_refused, refusal
+from helpers.refusals import HUGE, NESTED, Refused, assert_refused, mixed, refusal
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -39,7 +40,7 @@ STORED: Refused = {
     "unknown type": (header({NORM: {"dtype": "Q4", "shape": [16], "data_offsets": [0, 64]}}, bytes(64)), LOST),
     **{
         f"weights in {name}": (
-            weight(QUERY, lambda found, kind=kind: found.astype(kind)),
+            weight(QUERY, operator.methodcaller("astype", kind)),
             rf"/model\.safetensors: {QUERY} is in {name}; allowed: F32, BF16, F16, F64",
         )
         for kind, name in (
@@ -97,7 +98,7 @@ STORED: Refused = {
             both(sharded(), keys(INDEX, weight_map=value)),
             r"/model\.safetensors\.index\.json: weight_map is .*; allowed: an object of weights and files",
         )
-        for value in (None, {}, [], "x", 5)
+        for value in mixed(None, {}, [], "x", 5)
     },
     "a weight in two files": (
         both(sharded(), *(more(NORM, np.ones(WIDTH), f"model-{i}.safetensors") for i in (1, 2))),

@@ -10,8 +10,9 @@ import pytest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.data import evaluation_text
+from autocomplete.data.general_text import EVALUATION_TEXT
 from autocomplete.presets import hub, loading, presets
-from autocomplete.presets.settings import Hub, Pin
+from autocomplete.presets.settings import DESCRIPTION, Hub, Pin
 from helpers.commands import stage
 from helpers.folders import ROOT
 from helpers.toys import Toy
@@ -20,7 +21,7 @@ SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 
 
 def test_the_shipped_preset_is_the_one_described() -> None:
-    described = json.loads((SHIPPED / presets.DESCRIPTION).read_text())
+    described = json.loads((SHIPPED / DESCRIPTION).read_text())
     assert presets.preset_sha256(SHIPPED) == described["sha256"]
     assert described["evaluation_bits_per_byte"] <= 1.35
     assert described["evaluation_bits_per_byte"] <= 0.95 * described["five_gram_bits_per_byte"]
@@ -31,7 +32,7 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
     assert sum(p.stat().st_size for p in SHIPPED.rglob("*")) <= 16_000_000
     ids = json.loads((SHIPPED / "assets/tokenizer/vocabulary.json").read_text())
     assert ids["<|endoftext|>"] != 0
-    assert evaluation_text.read_documents(SHIPPED / presets.EVALUATION_TEXT, "key")
+    assert evaluation_text.read_documents(SHIPPED / EVALUATION_TEXT, "key")
 
 
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from helpers.toys import Toy
 
 pytestmark = pytest.mark.slow
 
-Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
+Plant = Callable[[Path, Path], object]  # into a preset's folder, something that would write a marker
 
 
 class Runs:
@@ -37,7 +37,7 @@ class Runs:
 
 
 def pickled(name: str, protocol: int = 4) -> Plant:
-    return lambda folder, marker: (folder / name).write_bytes(pickle.dumps(Runs(marker), protocol)) and None
+    return lambda folder, marker: (folder / name).write_bytes(pickle.dumps(Runs(marker), protocol))
 
 
 def torch_archive(folder: Path, marker: Path) -> None:

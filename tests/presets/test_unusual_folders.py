@@ -78,8 +78,20 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert [name for name, array in weights.items() if not np.array_equal(array, others[name])] == []
 
 
-DEFAULTS = ("rms_norm_eps", "rope_theta", "rope_scaling", "tie_word_embeddings", "attention_bias", "mlp_bias")
-DEFAULTS += ("hidden_act", "head_dim")
+def lacking_in_model(*gone: str) -> Change:
+    """tokenizer.json, of which the model lacks keys."""
+
+    def change(folder: Path) -> None:
+        model = read(folder / TOKENIZER)["model"]
+        parts(model={key: value for key, value in model.items() if key not in gone})(folder)
+
+    return change
+
+
+DEFAULTS = [
+    *("rms_norm_eps", "rope_theta", "rope_scaling", "tie_word_embeddings", "attention_bias", "mlp_bias"),
+    *("hidden_act", "head_dim"),
+]
 BARE = {"type": "TemplateProcessing", "single": [FIRST, SEQUENCE], "special_tokens": {}}
 ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
     **{f"{name} with a mark": (encoded(name, "utf-8-sig"), {}) for name in (CONFIG, TOKENIZER, SETTINGS, GENERATION)},
@@ -111,8 +123,8 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
         for name in ("type", "rope_type")
     },
     "merges as texts": (bpe(merges=[" ".join(pair) for pair in MERGES]), {}),
-    "no model.type": (lambda f: bpe()(f) or lacking_in_model(f, "type"), {}),
-    "flags left out": (lambda f: lacking_in_model(f, "dropout", "unk_token", "fuse_unk", "byte_fallback"), {}),
+    "no model.type": (both(bpe(), lacking_in_model("type")), {}),
+    "flags left out": (lacking_in_model("dropout", "unk_token", "fuse_unk", "byte_fallback"), {}),
     "start as an object": (settings(bos_token={"content": START, "special": True}), {}),
     "start null": (settings(bos_token=None), {}),
     "end as an object": (settings(eos_token={"content": END}), {}),
@@ -152,12 +164,6 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
         {},
     ),
 }
-
-
-def lacking_in_model(folder: Path, *gone: str) -> None:
-    """tokenizer.json, of which the model lacks keys."""
-    model = read(folder / TOKENIZER)["model"]
-    parts(model={key: value for key, value in model.items() if key not in gone})(folder)
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

@@ -37,7 +37,7 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
     fixed, grown = growing_loop.Lengths(100, 16), growing_loop.Lengths(100, 64, guessed=8)
     limits = bytes_driver.Limits(fixed, 50, 512)
     with quiet():
-        made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | growing_loop.rooms(grown))
+        made = core.build(weights, 128, [16], {**fixed_loop.rooms(fixed), **growing_loop.rooms(grown)})
         flatbuffer.write(made, tmp_path / "core")
         tokens = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, grown)
         portable = bytes_driver.convert(vocabulary, shape, limits)

@@ -50,8 +50,8 @@ def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
     )
 
 
-SPECIAL = [{"content": name, "special": True} for name in ("<s>", "<|x|>", "hello", "a b", " ", "\n\n")]
-OTHERS = [{"content": name} for name in ("<table>", "</s>", "  ", "xyz")]
+SPECIAL: list[Content] = [{"content": name, "special": True} for name in ("<s>", "<|x|>", "hello", "a b", " ", "\n\n")]
+OTHERS: list[Content] = [{"content": name} for name in ("<table>", "</s>", "  ", "xyz")]
 STRINGS = ["", "<s>", "<|x|>", "hello", " hello<|x|>", "a b", " ", "\n\n", "<s><table>\n\n  x", "wxyzing</s>", "  xyz "]
 
 
