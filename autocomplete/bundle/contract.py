@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from autocomplete.common.artifacts import GateResult, Metrics, ModelDescription, Performance, Recipe, Targets
 from autocomplete.common.records import Count, Inside, NonNegative, Record, Sha256, Text, TfliteFile, TokenId
@@ -103,6 +103,12 @@ class BundleFile(Record):
     bytes: NonNegative
 
 
+def _with_core_and_tokens(models: dict[str, TfliteModel]) -> dict[str, TfliteModel]:
+    if missing := {"core.tflite", "tokens.tflite"} - models.keys():
+        raise ValueError(f"{min(missing)} is missing")
+    return models
+
+
 class Manifest(Record):
     """What a bundle holds, what its models take and give, and what was measured."""
 
@@ -123,7 +129,7 @@ class Manifest(Record):
     complete_word: bool
     """whether autocomplete.tflite completes a word that the prompt ends in, and tokens.tflite has the input
     complete_word; portable.tflite always has it"""
-    models: dict[TfliteFile, TfliteModel]
+    models: Annotated[dict[TfliteFile, TfliteModel], AfterValidator(_with_core_and_tokens)]
     litert_lm: LitertLm | None
     """null where there is no such file"""
     recipe: Recipe

@@ -22,8 +22,9 @@ from autocomplete.model import families
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker
-from tests.benchmarks.models import HERE, ROOT
-from tests.benchmarks.protocol import PROMPT, prompt_ids
+
+from .models import HERE, ROOT
+from .protocol import PROMPT, prompt_ids
 
 ROOMS, LAST, THREADS = (64, 1024), 60, (1, 2)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from autocomplete.common.native_log import quiet
 from autocomplete.runtime import compiled, interpreters, tokens_model
-from tests.benchmarks.protocol import LENGTH, PROMPT, prompt_ids, serve
+
+from .protocol import LENGTH, PROMPT, prompt_ids, serve
 
 TEXT = b"The weather in Paris is mild in the spring, so we walked by the river"  # 16 tokens of GPT-2's vocabulary
 VOCABULARY = 50257

@@ -26,8 +26,9 @@ from autocomplete.common.files import write_json
 from autocomplete.common.progress import progress_bar
 from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
-from tests.benchmarks import models
-from tests.benchmarks.models import HERE, LLAMA, OLD, ROOT
+
+from . import models
+from .models import HERE, LLAMA, OLD, ROOT
 
 THREADS = (1, 2)
 COLUMNS = {
@@ -47,6 +48,7 @@ class Worker:
     """A process that holds one model and measures it when asked."""
 
     def __init__(self, command: list[str]) -> None:
+        self._command = command
         environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
         self._process = subprocess.Popen(
             command,
@@ -72,7 +74,7 @@ class Worker:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"error: {' '.join(self._process.args)} ended with {self._process.wait()}; run it by hand")
+            raise SystemExit(f"error: {' '.join(self._command)} ended with {self._process.wait()}; run it by hand")
         return dict(json.loads(line))
 
 
@@ -138,9 +140,8 @@ def peaks(contenders: dict[str, list[str]], threads: int) -> dict[str, float]:
 
 def ratios(rows: dict[str, dict[str, Any]], made: dict[str, dict[str, Any]]) -> dict[str, float]:
     """What the project promises, from the medians of one number of threads."""
-    seconds = {name: row.get("seconds_100") for name, row in rows.items()}
-    decode = {name: row.get("decode_tokens_per_s") for name, row in rows.items()}
-    prefill = {name: row.get("ttft_64_ms") for name, row in rows.items()}
+    keys = ("seconds_100", "decode_tokens_per_s", "ttft_64_ms")
+    seconds, decode, prefill = ({name: row[key] for name, row in rows.items() if key in row} for key in keys)
     ours, int4, old = "tokens, dynamic_range", "tokens, int4_block32_rtn", "original's file, TF 2.18.1"
     limit = rows["bandwidth"]["gb_per_s"] * 1e3 / made[ours]["size_mb"]
     memory = rows[f"{ours}, weights shared"]["peak_rss_mib"] * 2**20 / 1e6

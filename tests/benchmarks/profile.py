@@ -19,7 +19,7 @@ from typing import Any
 import ai_edge_litert
 import numpy as np
 
-from tests.benchmarks.protocol import prompt_ids
+from .protocol import prompt_ids
 
 POINTER = ctypes.c_void_p
 _TOKENS = 2  # decoded in a profiled run: the profiler's buffer holds some 2,000 events
@@ -97,7 +97,7 @@ def buffers(lite: Library, model: Sequence[POINTER], kind: str, values: dict[str
     return made
 
 
-def _locked(lite: Library, buffer: int) -> POINTER:
+def _locked(lite: Library, buffer: int | None) -> POINTER:
     memory = POINTER()
     lite("LockTensorBuffer", POINTER(buffer), ctypes.byref(memory), ctypes.c_int(_READ_WRITE))
     return memory
@@ -127,7 +127,8 @@ def summary(path: str, threads: int, position: int) -> str:
         sizes = ctypes.c_size_t(len(given)), ctypes.c_size_t(len(made))
         lite("RunCompiledModel", compiled, ctypes.c_size_t(0), sizes[0], given, sizes[1], made)
 
-    run(), run()
+    for _ in range(2):
+        run()
     profiler, text = lite.new("CompiledModelGetProfiler", compiled), ctypes.c_char_p()
     lite("StartProfiler", profiler)
     run()

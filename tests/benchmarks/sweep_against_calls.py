@@ -9,7 +9,6 @@ convert at one of the two lengths; performance is measured in both. The machine 
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,11 +39,6 @@ def start(folder: Path) -> Repository:
     made.git("add", "--all")
     made.git("commit", "--quiet", "--message", "warm")
     return made
-
-
-def copy(repository: Repository, name: str) -> Repository:
-    folder = repository.folder.with_name(name) / "repository"
-    return Repository(Path(shutil.copytree(repository.folder, folder, symlinks=True)))
 
 
 def calls(repository: Repository) -> tuple[float, str]:
@@ -92,7 +86,7 @@ def main() -> None:
         found: dict[str, object] = {"cores": psutil.cpu_count(), "load": round(psutil.getloadavg()[0], 2)}
         seconds = {}
         for name, way in (("calls", calls), ("sweep", sweep)):
-            repository = copy(warm, name)
+            repository = repositories.copy(warm, warm.folder.with_name(name) / "repository")
             seconds[name], said = way(repository)
             stages = times_run(said)
             found[name] = {"seconds": round(seconds[name], 1), "stages": stages, "measured": measured(repository)}

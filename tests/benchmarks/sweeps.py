@@ -8,6 +8,7 @@ neighbours on the machine hardly change; seconds are the wall's, and they do.
 
 import argparse
 import contextlib
+import functools
 import json
 import random
 import resource
@@ -153,7 +154,7 @@ def main() -> None:
         repository = repositories.make_fake(Path(folder) / "repository")
         calls = {"first": (options.killed, note), "second": (0, lambda _: None)}  # runs what is missing, or nothing
         for call, (killed, told) in calls.items():
-            cost, (status, said) = timed(lambda n=killed, told=told: sweep(repository, options.jobs, n, told))
+            cost, (status, said) = timed(functools.partial(sweep, repository, options.jobs, killed, told))
             found[call] = cost | {"status": status, "last_line": said}
         found["rows"] = len((repository.folder / "artifacts/sweep/table.csv").read_text().splitlines()) - 1
         found |= afterwards(repository)

@@ -7,11 +7,11 @@ import subprocess
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autocomplete.bundle import android, manifest
+from autocomplete.bundle.contract import BundleFile
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from helpers.environments import absent
@@ -38,7 +38,7 @@ class Bundle:
     """What package would hand out of the toy: models and tokenizer, and what the manifest says of each file."""
 
     models: tuple[Path, ...]
-    files: dict[str, dict[str, Any]]
+    files: dict[str, BundleFile]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_archive_is_whole_and_holds_the_bundle(bundle: Bundle, tmp_path: Path) -
     assert "No errors detected" in ran("unzip", "-t", tmp_path / "aar/classes.jar")
     inside = sha256s(archive)
     assert {n.removeprefix("assets/"): h for n, h in inside.items() if n.startswith("assets/")} == {
-        name: facts["sha256"] for name, facts in bundle.files.items()
+        name: file.sha256 for name, file in bundle.files.items()
     }
     assert [n for n in inside if not n.startswith("assets/tokenizer/")] == [
         "AndroidManifest.xml",
@@ -111,7 +111,7 @@ def test_app_is_built_from_the_archive(bundle: Bundle, coordinates: android.Coor
     ran("zipalign", "-c", "4", app)
     with zipfile.ZipFile(app) as opened:
         assert opened.getinfo(MODEL).compress_type == zipfile.ZIP_STORED
-    assert sha256s(app)[MODEL] == bundle.files["autocomplete.tflite"]["sha256"]
+    assert sha256s(app)[MODEL] == bundle.files["autocomplete.tflite"].sha256
     # why the page speaks of noCompress: left to itself, aapt2 compresses a model, and an app cannot map it
     ran(*link, "-o", squeezed)
     with zipfile.ZipFile(squeezed) as opened:
@@ -142,6 +142,7 @@ def maven(repository: Path, version: str, local: Path) -> tuple[subprocess.Compl
     return done, local / "org/example/keyboard/autocomplete"
 
 
+@pytest.mark.slow
 def test_maven_resolves_it(repository: Path, tmp_path: Path) -> None:
     for asked, version in (("1.9.0", "1.9.0"), ("RELEASE", "1.10.0")):
         done, got = maven(repository, asked, tmp_path / asked)
@@ -150,6 +151,7 @@ def test_maven_resolves_it(repository: Path, tmp_path: Path) -> None:
         assert (got / name).read_bytes() == (repository / "org/example/keyboard/autocomplete" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_maven_refuses_a_damaged_one(repository: Path, tmp_path: Path) -> None:
     (archive,) = repository.rglob("*-1.10.0.aar")
     archive.write_bytes(archive.read_bytes().replace(b"uses-sdk", b"uses-skd"))
@@ -165,6 +167,7 @@ task fetch {{ doLast {{ configurations.each {{ c -> copy {{ from c; into c.name 
 """
 
 
+@pytest.mark.slow
 def test_gradle_resolves_it_by_one_line(repository: Path, tmp_path: Path) -> None:
     found = {"1.9.0": "1.9.0", "1.+": "1.10.0", "latest.release": "1.10.0"}
     lines = (

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from autocomplete.bundle import integrity
+from autocomplete.bundle import manifest
 from autocomplete.cli import demo
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import write_json
 from autocomplete.page import page, site
 from helpers.commands import refused, requested, stage
 from helpers.folders import ROOT
+from helpers.manifests import manifest_of
 
 
 def bundle(folder: Path, mode: str) -> Path:
@@ -26,17 +26,12 @@ def bundle(folder: Path, mode: str) -> Path:
     (folder / page.MODEL).write_bytes(mode.encode() * 1000)
     (folder / "web/index.html").write_text("<title>page</title>")
     (folder / "web/run.wasm").write_bytes(b"\0asm")
-    manifest = {
-        "mode": mode,
-        "lengths": {"sequence_length": 100, "context_window": 50},
-        "context_window": {"words": {}},
-    }
-    described = page.described(manifest, folder / page.MODEL)
+    known = manifest_of(folder, mode)
+    described = page.described(known, folder / page.MODEL)
     files = {n: folder / "web" / n for n in ("index.html", "run.wasm")}
     for name, content in site.generated(files, "Toy", [described]).items():
         (folder / "web" / name).write_bytes(content)
-    write_json(folder / "manifest.json", manifest)
-    integrity.write(folder)
+    manifest.seal(known, folder, known={})
     return folder
 
 

@@ -21,6 +21,8 @@ from autocomplete.release import archives, stamp
 from helpers.bundles import keys
 from helpers.commands import stage
 
+pytestmark = pytest.mark.slow
+
 CORRUPTIONS = 1200
 
 

@@ -17,6 +17,8 @@ from helpers.modes import MODES, settings
 from helpers.toy_models import driver, quantized
 from helpers.toys import PROMPTS, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 # setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
 PACKAGES = ("tensorflow==2.12.1", "tensorflow-text==2.12.1", "setuptools<70", "numpy<1.24")
 

@@ -4,72 +4,31 @@ The engine gives text, not token ids, and text hides tokens: bytes that are no U
 compared the bundle's tokenizer has no decoder: the same ids, but an answer spells its tokens, with blanks between.
 """
 
-import contextlib
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import litert_lm
 import numpy as np
 import pytest
 import yaml
 
-from autocomplete.bundle import litertlm
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer
 from helpers.greedy import keras_greedy
+from helpers.litert_lm_engine import answer, bundle, engine, ids, prefilled, spelled
 from helpers.toy_models import steps
 from helpers.toys import CHUNK, PROMPTS, SLOTS, TEXT, Toy, client_tokenizer
 
-litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
-GREEDY = litert_lm.SamplerConfig(top_k=1)
+pytestmark = pytest.mark.slow
+
 TARGET = "Raises an error if the value is missing"
 LENGTHS = (CHUNK, CHUNK + 1, 32, 33, 32 + CHUNK, SLOTS - 2)  # tokens that prefill reads; the last leaves room for one
-
-
-def spelled(toy: Toy) -> str:
-    """A tokenizer.json without a decoder: an answer is its tokens with blanks between."""
-    return json.dumps(json.loads(client_tokenizer(toy)) | {"decoder": None})
-
-
-def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **facts: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "tokenizer.json").write_text(tokenizer)
-    start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
-    told = litertlm.Facts(**{"max_num_tokens": SLOTS, "stop_token_ids": [end], "start_token_id": start} | facts)
-    litertlm.write(core, folder / "tokenizer.json", told, folder / "toy.litertlm")
-    return folder / "toy.litertlm"
-
-
-@contextlib.contextmanager
-def engine(path: Path) -> Iterator[litert_lm.Engine]:
-    """The engine on one thread; its weight cache lands beside the bundle, as it does by default."""
-    with litert_lm.Engine(str(path), litert_lm.Backend.CPU(thread_count=1), cache_dir=str(path.parent)) as running:
-        yield running
-
-
-@contextlib.contextmanager
-def prefilled(running: litert_lm.Engine, prompt: str) -> Iterator[litert_lm.Session]:
-    """A session that has read a prompt; it must be closed before its engine."""
-    with running.create_session(apply_prompt_template=False, sampler_config=GREEDY) as session:
-        session.run_prefill([prompt])
-        yield session
-
-
-def answer(running: litert_lm.Engine, prompt: str) -> str:
-    with prefilled(running, prompt) as session:
-        return str(session.run_decode().texts[0])
 
 
 def said(toy: Toy, running: litert_lm.Engine, prompt: str) -> list[int]:
     """The ids of an answer that spells its tokens."""
     return [toy.vocabulary.ids[token] for token in answer(running, prompt).split()]
-
-
-def ids(toy: Toy, prompt: str) -> list[int]:
-    return [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
 
 
 def prompts(toy: Toy) -> list[str]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from test_litert_lm import answer, engine, ids
 
 from autocomplete.bundle import manifest
 from autocomplete.cli import verify
 from autocomplete.common.errors import UserError
 from autocomplete.runtime import interpreters, tokens_model
 from helpers.greedy import keras_greedy
+from helpers.litert_lm_engine import answer, engine, ids
 from helpers.toys import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy
 
 

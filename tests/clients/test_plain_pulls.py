@@ -23,6 +23,8 @@ from helpers.folders import ROOT
 from helpers.releases import MODE, RELEASES, plain
 from helpers.servers import HOST, PASSWORD, USER, free_port, nginx
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / "docs/app-team/README.md").read_text()
 
 
@@ -67,7 +69,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 def pulled(source: str, out: Path, *options: str) -> str:
     """Pulls in this process; returns the files' SHA-256."""
-    pull.run(pull.parse([source, MODE, "--out", str(out), *options]))
+    pull.command.main([source, MODE, "--out", str(out), *options], standalone_mode=False)
     return tree_sha256(out)
 
 
@@ -91,7 +93,7 @@ def test_the_newest_a_version_and_a_stage(site: Site, tmp_path: Path, capsys: py
 def test_models_are_tried_where_that_is_asked_for(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """How they are tried is verify's: tests/bundle/test_verify.py."""
+    """How they are tried is verify's: tests/cli/test_verify.py."""
     tried: list[set[str]] = []
 
     def alive(folder: Path) -> str:
@@ -186,7 +188,7 @@ def test_a_mistake_says_what_is_wrong(site: Site, tmp_path: Path, name: str) -> 
 
 def test_a_mode_that_is_not_there(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no release of the mode int4; modes that are there: float32"):
-        pull.run(pull.parse([site.models, "int4", "--out", str(tmp_path / "bundle")]))
+        pull.command.main([site.models, "int4", "--out", str(tmp_path / "bundle")], standalone_mode=False)
 
 
 def test_a_login_comes_from_netrc_and_is_never_shown(

@@ -18,6 +18,8 @@ from helpers import texts
 from helpers.toys import authored
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 SIZE = 1024  # bytes: the strings are shorter
 VOCABULARIES: dict[str, Callable[[], tokenizer.Vocabulary]] = {

@@ -14,6 +14,8 @@ from helpers.environments import isolated
 from helpers.toy_models import quantized
 from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 # each with the NumPy that it was built for
 RUNTIMES = {
     "tflite_runtime": ("tflite-runtime==2.14.0", "numpy<2"),

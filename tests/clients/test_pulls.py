@@ -26,6 +26,8 @@ from helpers.releases import MODE, NAME, Producer, Remote, readdressed
 from helpers.servers import HOST, PASSWORD
 from helpers.world import World, world
 
+pytestmark = pytest.mark.slow
+
 PAGE, TROUBLES = ((ROOT / f"docs/app-team/{n}.md").read_text() for n in ("README", "troubleshooting"))
 KINDS = ("folder", "s3", "ssh", "http", "private")
 
@@ -74,10 +76,10 @@ def test_the_same_releases_are_at_a_plain_place(
         monkeypatch.setenv(name, value)
     files, place = fsspec.url_to_fs(f"{there.plain[kind]}/releases/autocomplete", skip_instance_cache=True)
     listed = releases.parse(files.cat_file(f"{place}/index.json"), "index.json")
-    assert list(listed["versions"]) == ["1.2.0", "1.10.0"]
-    assert listed["stages"] == {"prod": {MODE: "1.2.0"}}
+    assert list(listed.versions) == ["1.2.0", "1.10.0"]
+    assert listed.stages == {"prod": {MODE: "1.2.0"}}
     for version, tree in there.trees[kind].items():
-        out, path = tmp_path / version, listed["versions"][version]["modes"][MODE]["path"]
+        out, path = tmp_path / version, listed.versions[version].modes[MODE].path
         for name in files.find(f"{place}/{path}"):
             copy = out / name.partition(f"{path}/")[2]
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -169,10 +171,10 @@ def failures(there: World) -> Iterator[dict[str, list[Future[Any]]]]:
         for name, asked in FAILURES.items():
             hub = there.hub(asked.kind) if asked.kind in there.producers else str(there.folder / "none")
             right = {key: there.logins["s3"][key] for key, value in asked.login.items() if value == "RIGHT"}
-            call = partial(several.submit, login={**asked.login, **right})
-            found[name] = [call(there.pull, hub, *asked.pull)]
+            login = {**asked.login, **right}
+            found[name] = [several.submit(there.pull, hub, *asked.pull, login=login)]
             if asked.of_dvc:
-                found[name].append(call(there.dvc_get, hub, *asked.dvc))
+                found[name].append(several.submit(there.dvc_get, hub, *asked.dvc, login=login))
         yield found
         several.shutdown(cancel_futures=True)  # where only some tests run
 

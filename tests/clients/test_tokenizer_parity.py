@@ -22,7 +22,9 @@ from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
 from autocomplete.tokenizer.tokenizer_json import client_files
-from helpers import texts
+from helpers import signs, texts
+
+pytestmark = pytest.mark.slow
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
 PRESET = Path("artifacts/presets/pydoc_gpt2")
@@ -40,7 +42,7 @@ DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
     # the Python package hands it over as a C string; a prompt, in run_prefill, comes with its length and is read whole
     "LiteRT-LM": {"NUL: the text ends before it": (lambda t: "\0" in t, True)},
     "KerasHub in tf.data": {
-        "the end token's name is the end token": (lambda t: texts.END in t, True),
+        "the end token's name is the end token": (lambda t: signs.END in t, True),
         "NUL: the text ends before it": (lambda t: "\0" in t, True),
         # two signs that it puts into the text for purposes of its own
         "U+096C, Devanagari's six, is lost, but for that in a number": (lambda t: "\u096c" in t, False),
@@ -128,7 +130,9 @@ def test_strings_try_what_they_should(strings: list[str], expected: IDS, vocabul
 
 
 @pytest.fixture(scope="module")
-def text_model(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], list[int]]:  # fmt: skip # noqa: E501
+def text_model(
+    vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[bytes], list[int]]:
     """The text driver's reading of a prompt, converted as it is, in TF 2.18's interpreter."""
     with quiet():
         import tensorflow as tf
@@ -163,13 +167,16 @@ def test_text_model(strings: list[str], expected: IDS, text_model: Callable[[byt
 
 
 @pytest.fixture(scope="module")
-def engine(tokenizer_json: str, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[litert_lm.Engine]:  # fmt: skip # noqa: E501
+def engine(
+    tokenizer_json: str, core_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[litert_lm.Engine]:
     """The engine on the shipped tokenizer; the core beside it is the toy's, as nothing is said here."""
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "tokenizer.json").write_text(tokenizer_json)
     litertlm.write(core_path, folder / "tokenizer.json", litertlm.Facts(64, [1], 1), folder / "a.litertlm")
-    with litert_lm.Engine(str(folder / "a.litertlm"), litert_lm.Backend.CPU(thread_count=1), cache_dir=str(folder)) as e:  # fmt: skip # noqa: E501
-        yield e
+    processor = litert_lm.Backend.CPU(thread_count=1)
+    with litert_lm.Engine(str(folder / "a.litertlm"), processor, cache_dir=str(folder)) as running:
+        yield running
 
 
 def test_litert_lm(strings: list[str], expected: IDS, engine: litert_lm.Engine) -> None:
@@ -200,9 +207,9 @@ def test_keras_hub(strings: list[str], expected: IDS, tokenizer_json: str, keras
     assert content["pre_tokenizer"]["use_regex"]
     content["pre_tokenizer"]["use_regex"] = False
     one_word = tokenizers.Tokenizer.from_str(json.dumps(content))
-    one_word.add_special_tokens([texts.END])
+    one_word.add_special_tokens([signs.END])
     assert given == [e.ids for e in one_word.encode_batch(strings)]
-    plain = [i for i, t in enumerate(strings) if texts.END not in t]
+    plain = [i for i, t in enumerate(strings) if signs.END not in t]
     assert all(given[i] != expected[i] for i in set(range(len(strings))) - set(plain))
     crossed = [crossed_borders(strings[i], given[i], one_word) for i in plain]
     assert [i for i, borders in zip(plain, crossed, strict=True) if (given[i] != expected[i]) != bool(borders)] == []
@@ -217,7 +224,7 @@ def crossed_borders(text: str, ids: Sequence[int], bpe: tokenizers.Tokenizer) ->
     """
     words = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True).pre_tokenize_str(text)
     ends = set(itertools.accumulate(len(word) for word, _ in words))
-    cuts = set(itertools.accumulate(len(bpe.id_to_token(i)) for i in ids))
+    cuts = set(itertools.accumulate(len(bpe.id_to_token(i) or "") for i in ids))
     data = text.encode()
     return {(kind(data[:end].decode()[-1]), kind(data[end:].decode()[0])) for end in ends - cuts}
 

@@ -12,6 +12,8 @@ from helpers.folders import kept
 from helpers.toy_bundle import FORMS, QUANTIZED, Bundle, done, made, python, run, tool
 from helpers.toys import Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 
 @pytest.fixture(scope="module", params=FORMS | QUANTIZED)
 def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
@@ -104,7 +106,7 @@ def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Pa
 def test_a_missing_package_is_one_clear_line(bundle: Bundle, tmp_path: Path) -> None:
     shutil.copytree(bundle.folder, tmp_path / "bundle", ignore=shutil.ignore_patterns("node_modules"))
     node, usage_folder = tool("node", "it runs the JavaScript client"), tmp_path / "bundle/usage"
-    python_alone = [python(), "-S", usage_folder / "complete.py"]
+    python_alone: list[str | Path] = [python(), "-S", usage_folder / "complete.py"]
     for command, package in ((python_alone, "numpy"), ([node, usage_folder / "complete.mjs"], "@litertjs/core")):
         finished = run([*command, "a"])
         assert (finished.returncode, finished.stdout) == (2, "")

@@ -12,8 +12,11 @@ from autocomplete.runtime.bytes_model import last_characters
 from helpers.toy_bundle import FORMS, WORDS, Bundle, described, done, made, python, tool
 from helpers.toys import PROMPT_BYTES, PROMPTS, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 KOTLIN = Path(__file__).with_name("kotlin")
 COMPILER = "kotlin-compiler@2.4.20"
+COMPILER_CLASS = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -22,13 +25,18 @@ def bundle(request: pytest.FixtureRequest, toy: Toy, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="module")
-def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str | Path]]:
     """Compiles sources and runs their main with the compiler that npm has."""
     java, npm = (tool(name, "it compiles the Kotlin client") for name in ("java", "npm"))
     folder = tmp_path_factory.mktemp("kotlin")
     done([npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, COMPILER])
     jars = folder / "node_modules/kotlin-compiler/lib"
-    compiler = [java, "-cp", jars / "kotlin-compiler.jar", "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
+    compiler: list[str | Path] = [
+        java,
+        "-cp",
+        jars / "kotlin-compiler.jar",
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
+    ]
 
     def compiled(out: Path, main: str, *sources: Path) -> list[str | Path]:
         done([*compiler, "-kotlin-home", jars.parent, "-Werror", *sources, "-d", out])
@@ -39,10 +47,10 @@ def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
 def with_text_model(toy: Toy, bundle: Bundle, folder: Path) -> Path:
     """The clients of a bundle that has a text model."""
-    facts = described(toy, FORMS["with a start token"], bundle.folder)
-    facts["models"] = facts["models"] | {"autocomplete.tflite": {}}
+    known = described(toy, FORMS["with a start token"], bundle.folder)
+    models = known.models | {"autocomplete.tflite": known.models["tokens.tflite"]}
     shutil.copytree(bundle.folder / "tokenizer", folder / "tokenizer")
-    usage.write(facts, folder)
+    usage.write(known.model_copy(update={"models": models}), folder)
     return folder
 
 

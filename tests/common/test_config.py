@@ -1,6 +1,5 @@
 """Settings: who wins, what a stage may see, and errors in one line."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -69,10 +68,12 @@ def test_use_chooses_the_group_file_and_the_command_line_another(project: Path) 
     assert settings(project, "convert=default")["top_k"] == 5
 
 
-def processor_seconds() -> float:
-    """What ended child processes took: a busy machine makes them wait, not work."""
-    times = os.times()
-    return times.children_user + times.children_system
+@pytest.fixture
+def no_frameworks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages that import TensorFlow or Keras, which takes seconds, end with a traceback."""
+    for name in ("tensorflow", "tensorflow_text", "keras", "keras_hub", "ai_edge_litert", "ai_edge_quantizer"):
+        (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} is imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["plain", "it's \\ quoted", "a,b: {c} [d] $e"])
@@ -142,10 +143,9 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.validate", "quantize=float32", "validate.provoking_prompts=no.txt"], ["no.txt", "one prompt a line"]),
     ],
 )
+@pytest.mark.usefixtures("no_frameworks")
 def test_bad_values_are_one_line_and_fast(arguments: list[str], expected: list[str]) -> None:
-    began = processor_seconds()
     line = failure(*arguments, cwd=ROOT)
-    assert processor_seconds() - began < 2  # importing TensorFlow alone takes three
     for part in expected:
         assert part in line
     assert "hydra.conf" not in line
@@ -171,10 +171,9 @@ def test_bad_params_are_one_line(project: Path, old: str, new: str, expected: li
 @pytest.mark.parametrize(
     "name", ["author", "convert", "quantize", "validate", "layers", "package", "summary", "pretrain"]
 )
+@pytest.mark.usefixtures("no_frameworks")
 def test_help_is_fast_and_shows_the_settings(name: str) -> None:
-    began = processor_seconds()
     done = stage(f"stages.{name}", "--help")
-    assert processor_seconds() - began < 2
     assert done.returncode == 0, done.stderr
     assert f"python -m stages.{name}" in done.stdout
     assert f"{name}: " in done.stdout or name == "pretrain"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_wheels_are_read_in_order_and_files_that_do_not_parse_passed_over(
 ) -> None:
     library = tmp_path / "lib"  # all of it takes a minute
     shutil.copytree(Path(json.__file__).parent, library / "json")
-    monkeypatch.setattr(corpus.sysconfig, "get_paths", lambda: {"stdlib": str(library)})
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(library)})
     wheel(tmp_path, "zeta", {"z.py": '"""Words of zeta."""'})
     wheel(
         tmp_path,

@@ -1,7 +1,6 @@
 """One's own text: what is masked, where it is cut, what is dropped, and that no part is in the other."""
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +52,11 @@ def test_what_was_masked_is_counted_and_masking_again_changes_nothing() -> None:
     assert own_text.mask(masked)[0] == masked
 
 
-def test_long_runs_are_masked_in_a_moment() -> None:
-    began = time.process_time()
-    own_text.mask("a" * 1_000_000 + " " + "1" * 1_000_000 + " a@" + "b." * 100_000 + " " + "- " * 500_000)
-    assert time.process_time() - began < 5
+@pytest.mark.timeout(60)  # where the time grows with the square of a run's length, it takes hours
+def test_long_runs_are_masked() -> None:
+    letters, dashes, long = "a" * 1_000_000, "- " * 500_000, 1_000_000
+    masked = own_text.mask(f"{letters} {'1' * long} a@{'b.' * 100_000} {dashes}")
+    assert masked == (f"{letters} {'0' * long} name@example.com. {dashes}", 1, 1)
 
 
 def test_passages_end_at_blank_lines_and_lose_nothing() -> None:

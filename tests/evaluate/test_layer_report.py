@@ -16,6 +16,8 @@ from helpers.modes import settings
 from helpers.toys import TEXT, Toy
 from stages import layers as stage
 
+pytestmark = pytest.mark.slow
+
 MATRICES = ("qkv", "attention_output", "feedforward_up", "feedforward_down")
 LOOKUPS = ["embedding", "positions"]
 WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "logits"]

@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 
+from autocomplete.common.arrays import Array
 from autocomplete.evaluate import perplexity
+from autocomplete.runtime import logits
 
 
-def scored(logits: np.ndarray, reference: np.ndarray, targets: np.ndarray) -> perplexity.Scores:
-    return perplexity.score(logits.log_softmax(logits), logits.log_softmax(reference), targets)
+def scored(model: Array, reference: Array, targets: Array) -> perplexity.Scores:
+    return perplexity.score(logits.log_softmax(model), logits.log_softmax(reference), targets)
 
 
 def test_uniform_logits_have_the_vocabulary_as_perplexity() -> None:
@@ -44,7 +46,9 @@ def test_the_ratio_is_paired_and_its_error_smaller_than_the_perplexity_s() -> No
         reference = random.normal(0, scale, (50, 30))
         windows.append(scored(reference * 0.98, reference, random.integers(0, 30, 50)))
     metrics = perplexity.summarize(windows, 1000)
-    assert metrics["perplexity_ratio_stderr"] < metrics["perplexity_stderr"] / metrics["perplexity"] / 3
+    ratio, absolute, value = (metrics[n] for n in ("perplexity_ratio_stderr", "perplexity_stderr", "perplexity"))
+    assert ratio is not None and absolute is not None and value is not None
+    assert ratio < absolute / value / 3
 
 
 def test_extreme_logits_do_not_overflow() -> None:

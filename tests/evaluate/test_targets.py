@@ -53,12 +53,12 @@ def files(
 )
 def test_what_fits_and_what_does_not(files: dict[str, Path], file: str, target: str, offence: str | None) -> None:
     found = targets.check(files[file])[target]
-    assert found["fits"] == (offence is None)
-    assert (
-        found["offence"] is None
-        if offence is None
-        else offence in found["offence"] or "has a scale" in found["offence"]
-    )
+    assert found.fits == (offence is None)
+    if offence is None:
+        assert found.offence is None
+    else:
+        assert found.offence is not None
+        assert offence in found.offence or "has a scale" in found.offence
 
 
 def test_a_version_too_high_is_named(files: dict[str, Path], tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_a_version_too_high_is_named(files: dict[str, Path], tmp_path: Path) -> 
     model.subgraphs[0].operators[0].opcodeIndex = len(model.operatorCodes) - 1
     flatbuffer.write(model, tmp_path / "new.tflite")
     found = targets.check(tmp_path / "new.tflite")["android_demo"]
-    assert "operator RANGE of version 2" in found["offence"]
+    assert found.offence is not None and "operator RANGE of version 2" in found.offence
 
 
 def test_buffers_by_offset(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flatbuffer, "_INLINE_LIMIT", 1000)
     flatbuffer.write(flatbuffer.read(files["text float"]), tmp_path / "large.tflite")
-    assert targets.check(tmp_path / "large.tflite")["android_demo"]["offence"] == "buffers lie behind the flatbuffer"
+    assert targets.check(tmp_path / "large.tflite")["android_demo"].offence == "buffers lie behind the flatbuffer"
 
 
 def test_an_unknown_rule_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

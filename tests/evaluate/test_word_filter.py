@@ -1,5 +1,6 @@
 """What the word-list filter sees, and how often it refuses."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import yaml
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
 from autocomplete.evaluate import checks, word_filter
+from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tokenizer import tokenizer
+from helpers import records
 from helpers.commands import stage
 from helpers.folders import ROOT
 from helpers.toy_models import subject_of
@@ -68,17 +71,17 @@ def test_the_prompts_that_come_with_the_project() -> None:
 
 def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that says a rude word now and then, by the seed that it is given."""
-    subject = subject_of(toy, core_path)
-    subject.settings.update({"sampler": "top_k", "top_k": 7, "temperature": 0.5})
+    rule = records.conversion(sampler="top_k", top_k=7, temperature=0.5)
+    subject = dataclasses.replace(subject_of(toy, core_path), conversion=rule)
     good, rude = toy.bpe.encode(" fine").ids, toy.bpe.encode(f" {RUDE}").ids
-    asked = []
+    asked: list[tokens_model.Sampling] = []
 
-    def generate(ids: Sequence[int], longest: int, sampling: object) -> list[int]:
+    def generate(ids: Sequence[int], longest: int, sampling: tokens_model.Sampling) -> list[int]:
         asked.append(sampling)
-        return [*ids, *(rude if sampling.seed % 5 == 0 else good)]  # type: ignore[attr-defined]
+        return [*ids, *(rude if sampling.seed % 5 == 0 else good)]
 
-    monkeypatch.setattr(checks.runner, "litert", lambda path, threads: path)
-    monkeypatch.setattr(checks.tokens, "interpreted", lambda path: generate)
+    monkeypatch.setattr(interpreters, "litert", lambda path, threads: path)
+    monkeypatch.setattr(tokens_model, "interpreted", lambda path: generate)
     refuses = word_filter.word_filter(["english"])
     kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
     found = checks.filtered(subject, kinds, refuses, 3, 100)
@@ -93,9 +96,8 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
     ("name", "rule"), [("top_p", (0.5, 0, 0.3)), ("temperature", (0.5, 0, 1.0)), ("greedy", (0.0, 0, 1.0))]
 )
 def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, rule: tuple[float, int, float]) -> None:
-    subject = subject_of(toy, core_path)
-    subject.settings.update({"sampler": name, "top_k": 7, "top_p": 0.3, "temperature": 0.5})
-    told = subject.sampling(3)
+    conversion = records.conversion(sampler=name, top_k=7, top_p=0.3, temperature=0.5)
+    told = dataclasses.replace(subject_of(toy, core_path), conversion=conversion).sampling(3)
     assert (told.temperature, told.top_k, told.top_p) == rule
 
 

@@ -15,6 +15,8 @@ from autocomplete.tokenizer import pre_tokenizers, tokenizer
 from helpers.toys import PROMPTS, Toy
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 SIZE = 200
 PIECES = [
     *"abcxyzsretvmld\n\t.,'!?19 ",

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
+from autocomplete.evaluate import contracts, targets
 from autocomplete.evaluate import portable as rules
-from autocomplete.evaluate import targets
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
 from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
 from autocomplete.tflite import flatbuffer, linker, signatures
 from helpers.toy_models import bytes_driver_of
 from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
+
+pytestmark = pytest.mark.slow
 
 GREEDY = tokens_model.Sampling()
 INT32 = np.iinfo(np.int32)
@@ -101,8 +103,8 @@ def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, le
 def test_built_in_operators_only_and_every_target_that_has_them(path: Path) -> None:
     assert all(rules.interface(path).values())
     fits = targets.check(path)
-    assert {n for n, c in fits.items() if not c["fits"]} == {"litert_lm", "gpu_delegate", "android_demo"}
-    assert fits["android_demo"]["offence"] == "no signature serving_default"
+    assert {n for n, c in fits.items() if not c.fits} == {"litert_lm", "gpu_delegate", "android_demo"}
+    assert fits["android_demo"].offence == "no signature serving_default"
 
 
 def test_the_rules_that_validate_checks(proceed: bytes_model.Continue) -> None:
@@ -127,7 +129,7 @@ def test_numbers_at_the_ends_of_their_range(proceed: bytes_model.Continue) -> No
             rule = tokens_model.Sampling(1.0, top_k, 1.0, seed)
             said = proceed(b"a", SEQUENCE, rule, True)
             assert said == proceed(b"a", SEQUENCE, rule, True)
-            assert rules.is_utf8(said)
+            assert contracts.is_utf8(said)
 
 
 def test_a_length_of_the_prompt_that_is_none_is_the_nearest_that_is_one(
@@ -179,14 +181,14 @@ def test_a_prompt_is_cut_between_characters(text: bytes, room: int, kept: bytes)
 def test_a_character_cut_at_the_end_is_held_back(toy: Toy, proceed: bytes_model.Continue) -> None:
     """Drawn hot, the toy says bytes of no character all the time: only whole ones come out."""
     said = [proceed(b"a", SEQUENCE, tokens_model.Sampling(50.0, 0, 1.0, seed), False) for seed in range(60)]
-    assert all(map(rules.is_utf8, said))
+    assert all(map(contracts.is_utf8, said))
     assert sum(not text.isascii() for text in said) > 3
 
 
 def test_a_prompt_that_ends_in_half_a_character_is_answered(proceed: bytes_model.Continue) -> None:
     for prompt in ("日本".encode()[:-1], b"\xff", b"\x80" * 30, b"caf\xc3", "👍".encode()[:2]):
         for word in (False, True):
-            assert rules.is_utf8(proceed(prompt, 12, GREEDY, word))
+            assert contracts.is_utf8(proceed(prompt, 12, GREEDY, word))
 
 
 def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def generator(interpreter: Any) -> Generate:
 
     def generate(ids: list[int], maximum: int = SEQUENCE, **sampler: float) -> tuple[list[int], int]:
         rule = {"temperature": 0.0, "top_p": 1.0} | sampler
-        given = {n: np.float32(rule[n]) for n in ("temperature", "top_p")}
+        given: dict[str, Any] = {n: np.float32(rule[n]) for n in ("temperature", "top_p")}
         given |= {n: np.int32(sampler.get(n, 0)) for n in ("top_k", "seed")}
         tokens = np.full((1, SEQUENCE), 7, np.int32)
         tokens[0, : len(ids)] = ids

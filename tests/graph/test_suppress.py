@@ -15,6 +15,8 @@ from helpers.greedy import keras_greedy
 from helpers.toy_models import driver
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy
 
+pytestmark = pytest.mark.slow
+
 LETTERS = b"eEtT"
 LENGTHS = growing_loop.Lengths(SEQUENCE, CHUNK, 4)
 
@@ -72,7 +74,9 @@ def test_greedy_tokens_and_text_equal_keras_without_these_tokens(
 @pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (100.0, 0, 1.0), (1.0, 5, 1.0), (1.0, 0, 0.9), (0.001, 0, 1.0)])
 def test_drawn_tokens_are_others(toy: Toy, generate: tokens_model.Generate, suppressed: list[int], rule: Any) -> None:
     ids = ids_of(toy, "Returns the")
-    answers = [generate(ids, SEQUENCE, tokens_model.Sampling(*rule, seed))[len(ids) :] for seed in range(30)]
+    temperature, top_k, top_p = rule
+    rules = [tokens_model.Sampling(temperature, top_k, top_p, seed) for seed in range(30)]
+    answers = [generate(ids, SEQUENCE, one)[len(ids) :] for one in rules]
     assert not {t for answer in answers for t in answer} & set(suppressed)
     assert len({tuple(a) for a in answers}) > 10 or rule[0] < 0.1
 

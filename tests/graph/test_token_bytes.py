@@ -11,6 +11,8 @@ from autocomplete.graph import bpe_tables, token_bytes, utf8
 from helpers.toys import Toy
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 ROOM = 64
 
 

@@ -18,13 +18,13 @@ from helpers.toy_models import bytes_driver_of, driver
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy
 from helpers.vocabularies import gpt2_vocabulary
 
+pytestmark = pytest.mark.slow
+
 Begun = tuple[int, int, set[int]]
 ROOM = 50
 
 
-def taker(
-    pieces: list[bytes], size: int, suppressed: Any = ()
-) -> Callable[[list[int], bool], tuple[int, int, set[int]]]:
+def taker(pieces: list[bytes], size: int, suppressed: Any = ()) -> Callable[..., Begun]:
     """healing.take_back as a call: how many ids are left, bytes taken back, the ids that may be said."""
     table = token_bytes.table(pieces, size, suppressed)
     places = np.array([int(p) + table.places.offset for p in table.places.values])

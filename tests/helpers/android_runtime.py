@@ -20,19 +20,19 @@ def load(path: str) -> interpreter.Interpreter:
     )
 
 
-def texts(path: str, prompts: list) -> list:
+def texts(path: str, prompts: list[str]) -> list[str]:
     call = load(path).get_signature_runner("serving_default")
     return [call(prompt=np.array([bytes.fromhex(p)], dtype=object))["text"].item().hex() for p in prompts]
 
 
-def logits(path: str, tokens: list) -> list:
+def logits(path: str, tokens: list[int]) -> list[float]:
     call = load(path).get_signature_runner("decode")
     details = call.get_input_details()
     state = {n: np.zeros(d["shape"], np.float32) for n, d in details.items() if n.startswith("kv_cache")}
     for position, token in enumerate(tokens):
         slots = np.arange(details["mask"]["shape"][-1])
         mask = np.where(slots <= position, np.float32(0), MASKED)[None, None, None]
-        out = call(tokens=np.int32([[token]]), input_pos=np.int32([position]), mask=mask, **state)
+        out = call(tokens=np.array([[token]], np.int32), input_pos=np.array([position], np.int32), mask=mask, **state)
         state = {n: out[n] for n in state}
     return out["logits"].reshape(-1).tolist()
 

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from autocomplete.bundle import card, litertlm, manifest
 from autocomplete.bundle.contract import Manifest, TfliteModel
-from autocomplete.common.artifacts import ModeRecipe, Targets
+from autocomplete.common.artifacts import Targets
+from autocomplete.common.files import read_json
 from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
@@ -32,12 +33,9 @@ def facts(toy: Toy) -> manifest.Records:
     conversion = records.conversion(
         sequence_length=SEQUENCE, context_window=WINDOW, cache_length=SLOTS, portable_prompt_bytes=PROMPT_BYTES
     )
-    recipe = ModeRecipe(
-        mode="float32", calibration_text="", recipe=[], text_recipe=None, text=True, calibration=None, further=None
-    )
     speed = records.performance(machine=benchmark.machine(), runtime=interpreters.versions())
     fits: Targets = {name: {} for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite")}
-    return manifest.Records(model, conversion, recipe, records.measured(), speed, fits, records.gates())
+    return manifest.Records(model, conversion, records.recipe(), records.measured(), speed, fits, records.gates())
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +62,12 @@ def toy_bundle(
     described = {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")}
     seal(folder, manifest.build(manifest.Names("toy", "Toy", "en"), known, described, folder))
     return folder
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    """Another manifest, and the hashes that belong to it."""
+    content = read_json(folder / manifest.FILE) | changes
+    manifest.seal(Manifest.parse(content, manifest.FILE), folder, known={})
 
 
 def seal(folder: Path, content: Manifest) -> None:

@@ -84,19 +84,7 @@ def llama_weights(backbone: Any) -> Arrays:
 def config_of(kind: str, backbone: Any) -> dict[str, Any]:
     """config.json as transformers writes it."""
     if kind == "gpt2":
-        return {
-            "model_type": "gpt2",
-            "architectures": ["GPT2LMHeadModel"],
-            "vocab_size": backbone.vocabulary_size,
-            "n_layer": backbone.num_layers,
-            "n_head": backbone.num_heads,
-            "n_embd": backbone.hidden_dim,
-            "n_positions": backbone.max_sequence_length,
-            "resid_pdrop": 0.1,
-            "layer_norm_epsilon": 1e-5,
-            "activation_function": "gelu_new",
-            "n_inner": None,
-        }
+        return _gpt2_config(backbone)
     given = backbone.get_config()
     config = {
         "model_type": kind,
@@ -125,6 +113,22 @@ def config_of(kind: str, backbone: Any) -> dict[str, Any]:
             "original_max_position_embeddings": given["rope_pretraining_sequence_length"],
         }
     return config
+
+
+def _gpt2_config(backbone: Any) -> dict[str, Any]:
+    return {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "vocab_size": backbone.vocabulary_size,
+        "n_layer": backbone.num_layers,
+        "n_head": backbone.num_heads,
+        "n_embd": backbone.hidden_dim,
+        "n_positions": backbone.max_sequence_length,
+        "resid_pdrop": 0.1,
+        "layer_norm_epsilon": 1e-5,
+        "activation_function": "gelu_new",
+        "n_inner": None,
+    }
 
 
 def write_tokenizer(kind: str, toy: Toy, folder: Path) -> None:

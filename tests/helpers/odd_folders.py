@@ -1,21 +1,19 @@
-"""Small Hugging Face folders, made without Keras, and what may be done to them."""
+"""Small Hugging Face folders, made without Keras, and configurations like theirs."""
 
-import itertools
 import json
-import os
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tokenizers
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from autocomplete.common.arrays import Array
 from autocomplete.tokenizer import pre_tokenizers
 
-Change = Callable[[Path], object]
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Array]
+Shapes = dict[str, tuple[int, ...]]
 CONFIG, TOKENIZER, SETTINGS, GENERATION, WEIGHTS, INDEX = (
     "config.json",
     "tokenizer.json",
@@ -56,6 +54,21 @@ GPT2 = {
     "n_head": 4,
     "n_positions": POSITIONS,
 }
+SEQUENCE = {"Sequence": {"id": "A", "type_id": 0}}
+FIRST, LAST = ({"SpecialToken": {"id": token, "type_id": 0}} for token in (START, END))
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+SLIDING, FULL = "sliding_attention", "full_attention"
+MISTRAL, QWEN2, QWEN3, GEMMA, GEMMA2, GEMMA3 = (
+    {key: value for key, value in LLAMA.items() if key not in ("rope_theta", "hidden_act")}
+    | {"model_type": kind, "tie_word_embeddings": kind.startswith("gemma"), "query_pre_attn_scalar": HEAD}
+    for kind in ("mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
+)
 HEAD_ROWS, TABLE, NORM = "lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"
 QUERY = "model.layers.0.self_attn.q_proj.weight"
 
@@ -72,12 +85,12 @@ def _write(folder: Path, config: Mapping[str, Any], arrays: Arrays, words: str) 
     settings = {"bos_token": START, "eos_token": END, "pad_token": {"content": PADDING, "lstrip": False}}
     contents = {CONFIG: config, GENERATION: {"eos_token_id": 1}, SETTINGS: settings, TOKENIZER: _tokenizer(words)}
     for name, content in contents.items():
-        put(folder / name, content)
+        (folder / name).write_text(json.dumps(content))
     save_file(arrays, folder / WEIGHTS, {"format": "pt"})
 
 
 def _llama_weights() -> Arrays:
-    shapes = {TABLE: (len(TOKENS), WIDTH), NORM: (WIDTH,), HEAD_ROWS: (len(TOKENS), WIDTH)}
+    shapes: Shapes = {TABLE: (len(TOKENS), WIDTH), NORM: (WIDTH,), HEAD_ROWS: (len(TOKENS), WIDTH)}
     for i in range(LAYERS):
         layer = {
             "self_attn.q_proj": (WIDTH, WIDTH),
@@ -96,7 +109,7 @@ def _llama_weights() -> Arrays:
 
 def _gpt2_weights() -> Arrays:
     """Without a prefix, and with masks, as GPT-2's own files are."""
-    shapes = {"wte.weight": (len(TOKENS), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
+    shapes: Shapes = {"wte.weight": (len(TOKENS), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
     shapes |= {f"ln_f.{part}": (WIDTH,) for part in ("weight", "bias")}
     matrices = {"attn.c_attn": 48, "attn.c_proj": WIDTH, "mlp.c_fc": 64, "mlp.c_proj": WIDTH}
     for i in range(LAYERS):
@@ -136,122 +149,3 @@ def _tokenizer(words: str) -> dict[str, Any]:
             "merges": MERGES,
         },
     }
-
-
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def put(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content))
-
-
-def keys(name: str, **changes: Any) -> Change:
-    """A JSON file with other keys."""
-    return lambda folder: put(folder / name, read(folder / name) | changes)
-
-
-def config(**changes: Any) -> Change:
-    return keys(CONFIG, **changes)
-
-
-def whole(base: Mapping[str, Any], **changes: Any) -> Change:
-    """Another config.json."""
-    return lambda folder: put(folder / CONFIG, dict(base) | changes)
-
-
-def settings(**changes: Any) -> Change:
-    return keys(SETTINGS, **changes)
-
-
-def lacking(name: str, *gone: str) -> Change:
-    """A JSON file without some keys."""
-    return lambda folder: put(folder / name, {k: v for k, v in read(folder / name).items() if k not in gone})
-
-
-def parts(**changes: Any) -> Change:
-    return keys(TOKENIZER, **changes)
-
-
-def bpe(**changes: Any) -> Change:
-    """tokenizer.json, of which the model is changed."""
-    return lambda folder: parts(model=read(folder / TOKENIZER)["model"] | changes)(folder)
-
-
-def tokens(**ids: Any) -> Change:
-    """tokenizer.json with more in its vocabulary."""
-    return lambda folder: bpe(vocab=read(folder / TOKENIZER)["model"]["vocab"] | ids)(folder)
-
-
-def added(*more: Any) -> Change:
-    """tokenizer.json with more added tokens."""
-    return lambda folder: parts(added_tokens=[*read(folder / TOKENIZER)["added_tokens"], *more])(folder)
-
-
-def template(*single: Any, **special_tokens: Any) -> Change:
-    return parts(
-        post_processor={"type": "TemplateProcessing", "single": list(single), "special_tokens": special_tokens}
-    )
-
-
-def written(name: str, content: str | bytes) -> Change:
-    return lambda folder: (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def without(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names]
-
-
-def encoded(name: str, encoding: str) -> Change:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_text().encode(encoding))
-
-
-def cut(name: str, size: int) -> Change:
-    """A file of `size` bytes; less than 0, of so many fewer than it has."""
-    return lambda folder: os.truncate(folder / name, size if size > 0 else (folder / name).stat().st_size + size)
-
-
-def arrays(change: Callable[[Arrays], Arrays], name: str = WEIGHTS) -> Change:
-    """Other weights in a file."""
-    return lambda folder: save_file(change(load_file(folder / name)), folder / name, {"format": "pt"})
-
-
-def weight(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
-    return arrays(lambda found: found | {name: np.ascontiguousarray(change(found[name]))})
-
-
-def more(name: str, array: np.ndarray, file: str = WEIGHTS) -> Change:
-    return arrays(lambda found: found | {name: array}, file)
-
-
-def fewer(name: str) -> Change:
-    return arrays(lambda found: {n: array for n, array in found.items() if n != name})
-
-
-def cast(kind: Any) -> Change:
-    """All weights in another type."""
-    return arrays(lambda found: {name: array.astype(kind) for name, array in found.items()})
-
-
-def sharded(**placed: Any) -> Change:
-    """Two files and an index, which places some weights elsewhere."""
-
-    def change(folder: Path) -> None:
-        found = load_file(folder / WEIGHTS)
-        names = dict(zip(found, itertools.cycle(["model-1.safetensors", "model-2.safetensors"]), strict=False))
-        for file in sorted(set(names.values())):
-            save_file({n: found[n] for n in found if names[n] == file}, folder / file, {"format": "pt"})
-        (folder / WEIGHTS).unlink()
-        put(folder / INDEX, {"metadata": {}, "weight_map": names | placed})
-
-    return change
-
-
-def header(content: Any, data: bytes = b"") -> Change:
-    """A safetensors file by hand."""
-    text = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return written(WEIGHTS, struct.pack("<Q", len(text)) + text + data)
-
-
-def both(*changes: Change) -> Change:
-    return lambda folder: [change(folder) for change in changes]

@@ -6,10 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from random import Random
 
-from helpers import texts
+from helpers import signs, texts
 
 COUNT, LONGEST, SEED = 10_000, 200, 2
-YOUNG = frozenset(texts.YOUNG)  # of scripts that some tables of Unicode lack
+YOUNG = frozenset(signs.YOUNG)  # of scripts that some tables of Unicode lack
 # Characters that a normalizer changes: apart from letters with accents, signs with another one's form.
 CHANGED = [
     chr(c)
@@ -88,7 +88,7 @@ def korean(rng: Random) -> str:
 
 def changed(rng: Random) -> str:
     """Characters with another normal form, alone and under marks that are then sorted."""
-    return texts.some(rng, [rng.choice(CHANGED), rng.choice(CHANGED), rng.choice(texts.MARKS), "a", "e", " "], 12)
+    return texts.some(rng, [rng.choice(CHANGED), rng.choice(CHANGED), rng.choice(signs.MARKS), "a", "e", " "], 12)
 
 
 def blanks(rng: Random) -> str:
@@ -102,7 +102,7 @@ def indented(rng: Random) -> str:
     """Lines of code under blanks or tabs, by each system's line ends."""
     indent, end = rng.choice(["  ", "    ", "\t"]), rng.choice(["\n", "\r\n", "\r", "\n\n"])
     return end.join(
-        indent * rng.randint(0, 5) + texts.some(rng, texts.CODE, 4).strip() for _ in range(rng.randint(1, 6))
+        indent * rng.randint(0, 5) + texts.some(rng, signs.CODE, 4).strip() for _ in range(rng.randint(1, 6))
     )
 
 
@@ -115,4 +115,4 @@ def shouted(rng: Random) -> str:
 def scripts(rng: Random) -> str:
     """Letters of several scripts in one word, numbers of others among them."""
     letters = [chr(rng.randrange(*rng.choice(SCRIPTS))) for _ in range(rng.randint(1, 24))]
-    return "".join(c + rng.choice(["", "", "", " ", "'", "-", rng.choice(texts.DIGITS)]) for c in letters)
+    return "".join(c + rng.choice(["", "", "", " ", "'", "-", rng.choice(signs.DIGITS)]) for c in letters)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from autocomplete.bundle import manifest
 from autocomplete.common.files import read_json
-from helpers.bundles import keys
+from helpers.bundles import keys, reseal
 from helpers.folders import ROOT
 
 MODES = {"float32": "autocomplete-float32", "dynamic_range": "autocomplete-dynamic-range"}
@@ -68,9 +68,14 @@ class Project:
 
     def package(self, mode: str, **changed: object) -> None:
         """Changes what the stage made: other contents of a manifest."""
-        folder = self.folder / "made" / mode
-        content = read_json(folder / manifest.FILE) | {"mode": mode} | changed
-        manifest.seal(content, folder, known={})
+        reseal(self.folder / "made" / mode, mode=mode, **changed)
+
+
+def visible(project: Project) -> tuple[set[str], dict[str, Any]]:
+    """What others see: the tags at the git remote, and the index."""
+    tags = project.run("git", "ls-remote", "--tags", "--refs", str(project.origin)).split()[1::2]
+    index = project.prefix / "releases/autocomplete/index.json"
+    return {t.removeprefix("refs/tags/") for t in tags}, read_json(index) if index.is_file() else {}
 
 
 def project(toy_bundle: Path, folder: Path) -> Project:

@@ -3,7 +3,15 @@
 from typing import Any
 
 from autocomplete.common import metrics
-from autocomplete.common.artifacts import Conversion, GateResult, Gates, Metrics, ModelDescription, Performance
+from autocomplete.common.artifacts import (
+    Conversion,
+    GateResult,
+    Gates,
+    Metrics,
+    ModelDescription,
+    ModeRecipe,
+    Performance,
+)
 
 FILTER = {
     "package": "words",
@@ -55,6 +63,12 @@ def conversion(**changes: Any) -> Conversion:
         "layers": 2,
     }
     return Conversion(**resolved | changes)
+
+
+def recipe(mode: str = "float32") -> ModeRecipe:
+    """A mode that changes nothing."""
+    told: dict[str, Any] = dict.fromkeys(("text_recipe", "calibration", "further"))
+    return ModeRecipe(mode=mode, calibration_text="", recipe=[], text=True, **told)
 
 
 def measured(**changes: Any) -> Metrics:

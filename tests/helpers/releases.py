@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gto import api as gto
 
-from autocomplete.bundle import manifest
-from autocomplete.common.files import read_json, write_json
+from autocomplete.common.files import write_json
+from helpers.bundles import reseal
 from helpers.folders import ROOT
 
 MODE, NAME = "float32", "autocomplete-float32"
@@ -75,7 +75,7 @@ def producer(folder: Path, remote: Remote, bundle: Path, public: Path) -> Produc
         shutil.copyfile(source, folder / name)
     (folder / ".gitignore").write_text("/artifacts/\n/releases/bundles/\n")
     packaged = shutil.copytree(bundle, folder / "artifacts/package" / MODE)
-    manifest.seal(read_json(packaged / manifest.FILE) | {"name": "autocomplete"}, packaged, known={})
+    reseal(packaged, name="autocomplete")
     made.run("git", "add", "--all")
     made.run("git", "commit", "--quiet", "--message", "the project")
     return made

@@ -45,11 +45,20 @@ class Repository:
         )
         return done.stdout
 
-    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "dvc", *arguments]
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs `python -m` with a module and its arguments."""
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
+            [sys.executable, "-m", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
+
+    def dvc(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.python("dvc", *arguments)
 
     def repro(self, *targets: str) -> set[str]:
         """Runs `dvc repro`; returns the stages that were executed."""
@@ -88,6 +97,11 @@ def make(toy: Toy, folder: Path) -> Repository:
     validate = folder / "conf/validate/default.yaml"
     validate.write_text(yaml.safe_dump(yaml.safe_load(validate.read_text()) | TINY))
     return _with_dvc(folder)
+
+
+def copy(repository: Repository, folder: Path) -> Repository:
+    """The repository as it is, with its cache, in a folder that is not there yet."""
+    return Repository(Path(shutil.copytree(repository.folder, folder, symlinks=True)))
 
 
 def make_fake(folder: Path) -> Repository:

@@ -2,137 +2,33 @@
 
 import itertools
 import random
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
+from helpers.signs import (
+    BIDI,
+    CODE,
+    CONTRACTIONS,
+    CONTROLS,
+    DIGITS,
+    KEYCAP,
+    MARKS,
+    PEOPLE,
+    PICTURES,
+    SPECIAL,
+    TONES,
+    VS15,
+    VS16,
+    WHITE,
+    WORDS,
+    YOUNG,
+    ZWJ,
+)
+
 COUNT, SEED = 10_000, 1
-END = "<|endoftext|>"
+
 Random = random.Random
 Family = Callable[[Random], str]
-
-WHITE = [chr(c) for c in range(sys.maxunicode + 1) if chr(c).isspace()]
-CONTROLS = [*map(chr, [*range(0x20), *range(0x7F, 0xA0)]), *"\u200b\u200c\u200d\u2028\u2060\ufeff\ufffe\uffff\ufffd"]
-# of each script's digits, and of numbers that are no decimal digits
-DIGITS = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) in ("Nd", "Nl", "No")]
-# letters and digits younger than Unicode 14, which Python 3.11 knows (Kawi, CJK's extensions H and I, Garay, Cyrillic)
-YOUNG = [*map(chr, [0x11F02, 0x11F12, 0x11F50, 0x31350, 0x323AF, 0x2EBF0, 0x10D40, 0x10D4A, 0x1C89, 0xA7CB, 0x1E030])]
-MARKS = [chr(c) for a, b in [(0x300, 0x370), (0x591, 0x5BD), (0x64B, 0x653), (0x93A, 0x94F), (0x20D0, 0x20F0)] for c in range(a, b)]  # fmt: skip # noqa: E501
-SPECIAL = [
-    END,
-    "<|padding|>",
-    "<|endoftext|",
-    "|endoftext|>",
-    "<|ENDOFTEXT|>",
-    "<| endoftext |>",
-    "<|end",
-    "oftext|>",
-    "<s>",
-    "</s>",
-    "<pad>",
-    "<unk>",
-    "<bos>",
-    "<eos>",
-    "[CLS]",
-    "[MASK]",
-    "<start_of_turn>",
-    "<|im_start|>",
-    "<0x0A>",
-    "▁",
-    "Ġ",
-    "Ċ",
-    "ĠĠ",
-    "Ĵ",
-    "ĴA",
-    "६",
-    "<ctrl>",
-]
-CONTRACTIONS = [
-    "'s",
-    "'t",
-    "'re",
-    "'ve",
-    "'m",
-    "'ll",
-    "'d",
-    "'S",
-    "'T",
-    "'RE",
-    "'Ve",
-    "'lL",
-    "'M",
-    "'D",
-    "'ſ",
-    "’s",
-    "'",
-    "''",
-    "'r",
-    "'v",
-    "'l",
-    "'x",
-    "`s",
-    "' s",
-]
-WORDS = ["I", "don", "they", "we", "It", "rock", "n", "Value", "the", "returns", "naïve", "Straße", "façade", "x", "a"]
-CODE = [
-    "def ",
-    "self",
-    "return ",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    "):\n",
-    "    ",
-    "\n",
-    "\n\n",
-    "\t",
-    "\r\n",
-    " = ",
-    "==",
-    "!=",
-    "->",
-    "**kwargs",
-    "_name",
-    "camelCase",
-    "SNAKE_CASE",
-    "0x1F",
-    "1e-5",
-    "123456",
-    "3.14",
-    '"',
-    "'",
-    '"""',
-    "# ",
-    "//",
-    "/*",
-    "*/",
-    ";",
-    ",",
-    ", ",
-    ".",
-    "...",
-    ">>> ",
-    "@property",
-    "%s",
-    "f'{x!r}'",
-    "\\n",
-    "~",
-    "&&",
-    "$",
-    "for i in range(10):",
-    "import numpy as np",
-    "</div>",
-    '<a href="#">',
-    "print",
-]
-PEOPLE = ["👩", "👨", "🧑", "👶", "👍", "👋", "🫱", "🤝"]
-TONES = [*map(chr, range(0x1F3FB, 0x1F400))]
-PICTURES = ["❤", "☺", "🔥", "🚀", "🏳", "🌈", "💻", "🔬", "🏴", "🎄", "✈", "©", "™", "🥹", "🫠", "🫩"]
-ZWJ, VS15, VS16, KEYCAP = "\u200d", "\ufe0e", "\ufe0f", "\u20e3"
-BIDI = [*map(chr, [0x200E, 0x200F, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2069, 0x61C])]
 
 
 def texts(prose: Sequence[str], pieces: Sequence[str]) -> list[str]:
@@ -171,7 +67,8 @@ def listed() -> Iterator[str]:
     """The empty string, every white space and control character in its places, and very long words."""
     yield ""
     for c in [*WHITE, *CONTROLS]:
-        yield from (c, c * 2, c * 3, f"word{c}word", f"word{c}{c}word", f"word {c}word", f"word{c} word", f"word  {c}word", f"9{c}9", f"word{c}", f"{c}!")  # fmt: skip # noqa: E501
+        yield from (c, c * 2, c * 3, f"word{c}word", f"word{c}{c}word", f"word {c}word", f"word{c} word")
+        yield from (f"word  {c}word", f"9{c}9", f"word{c}", f"{c}!")
     for c in CONTRACTIONS:
         yield from (c, f"I{c}", f"I{c}x", f" {c}", f"1{c}", f"!{c}", f"I{c}{c}")
     for c in SPECIAL:
@@ -223,7 +120,8 @@ def marks(rng: Random) -> str:
 
 
 def cjk(rng: Random) -> str:
-    ranges = [(0x4E00, 0xA000), (0x3041, 0x3097), (0x30A1, 0x30FB), (0xAC00, 0xD7A4), (0x20000, 0x2A6E0), (0xFF01, 0xFF5F)]  # fmt: skip # noqa: E501
+    ranges = [(0x4E00, 0xA000), (0x3041, 0x3097), (0x30A1, 0x30FB), (0xAC00, 0xD7A4), (0x20000, 0x2A6E0)]
+    ranges.append((0xFF01, 0xFF5F))
     drawn = [chr(rng.randrange(*rng.choice(ranges))) for _ in range(rng.randint(1, 20))]
     return "".join(c + rng.choice(["", "", "", "。", "、", "\u3000", " ", "a", "１"]) for c in drawn)
 
@@ -231,7 +129,8 @@ def cjk(rng: Random) -> str:
 def rtl(rng: Random) -> str:
     ranges = [(0x5D0, 0x5EB), (0x621, 0x64B), (0x671, 0x6D4), (0x710, 0x730), (0x780, 0x7A6), (0xFB50, 0xFBB2)]
     letters = [chr(rng.randrange(*rng.choice(ranges))) for _ in range(rng.randint(1, 20))]
-    return "".join(c + rng.choice(["", "", "", " ", "،", "؟", "٣", "1", rng.choice(BIDI), rng.choice(MARKS)]) for c in letters)  # fmt: skip # noqa: E501
+    signs = ["", "", "", " ", "،", "؟", "٣", "1"]
+    return "".join(c + rng.choice([*signs, rng.choice(BIDI), rng.choice(MARKS)]) for c in letters)
 
 
 def white(rng: Random) -> str:

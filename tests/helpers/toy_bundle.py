@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from autocomplete.bundle import manifest, usage
+from autocomplete.bundle import usage
+from autocomplete.bundle.contract import Manifest, TfliteModel
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop, token_bytes
 from autocomplete.runtime import bytes_model, interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
 from autocomplete.tokenizer import tokenizer, tokenizer_json
+from helpers import records
 from helpers.environments import absent, isolated
+from helpers.manifests import manifest_of
 from helpers.toy_models import quantized
 from helpers.toys import CHUNK, PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
@@ -78,34 +81,26 @@ class Bundle:
     spoken: dict[str, tuple[list[int], list[int]]]  # prompt → ids that the model reads, ids it answers
 
 
-def described(toy: Toy, form: Form, folder: Path) -> dict[str, Any]:
-    """The parts of a manifest that the clients are written from."""
-    models = {p.name: inspect.describe(p) for p in folder.glob("*.tflite")}
-    lengths = {"sequence_length": form.sequence, "context_window": form.window, "cache_length": SLOTS}
-    lengths["portable_prompt_bytes"] = PROMPT_BYTES
+def described(toy: Toy, form: Form, folder: Path) -> Manifest:
+    """The manifest that the clients are written from."""
     end = toy.vocabulary.end_token_id
-    window = {
-        "tokens": {"minimum": 1, "default": form.window, "maximum": form.window},
-        "words": {"minimum": 1, "default": WORDS, "maximum": 2 * WORDS},
-    }
-    return {
-        "name": "toy",
-        "mode": form.mode,
-        "lengths": lengths | {"max_output_bytes": 788},
-        "models": models,
-        "complete_word": form.complete_word,
-        "context_window": window,
-        "suppress_tokens": form.suppressed,
-        "model": {
-            "pre_tokenizer": "gpt2",
-            "add_start_token": form.start,
-            "start_token_id": end,
-            "end_token_id": end,
-            "end_token_ids": [end],
-            "special_token_ids": [0, end],
-        },
-        "versions": {package: importlib.metadata.version(package) for package in manifest.TOOLS},
-    }
+    special = {"start_token_id": end, "end_token_id": end, "end_token_ids": [end], "special_token_ids": [0, end]}
+    conversion = records.conversion(
+        sequence_length=form.sequence,
+        context_window=form.window,
+        cache_length=SLOTS,
+        portable_prompt_bytes=PROMPT_BYTES,
+        suppress_tokens=list(form.suppressed),
+        complete_word=form.complete_word,
+    )
+    return manifest_of(
+        folder,
+        form.mode,
+        {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")},
+        model=records.model(add_start_token=form.start, **special),
+        conversion=conversion,
+        metrics=records.measured(mode=form.mode, context_words_p50=WORDS, context_words_p95=2 * WORDS),
+    )
 
 
 def write(toy: Toy, form: Form, folder: Path) -> None:
@@ -194,7 +189,7 @@ def tool(name: str, why: str) -> str:
     return found
 
 
-def run(command: Sequence[str | Path], **more: Any) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str | bytes | Path], **more: Any) -> subprocess.CompletedProcess[str]:
     """A command in an environment without this project's packages."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     return subprocess.run(

@@ -61,7 +61,7 @@ class World:
         done = subprocess.run(
             command,
             cwd=place,
-            env=environment | (login or {}),
+            env=environment | dict(login or {}),
             capture_output=True,
             text=True,
             check=False,
@@ -69,7 +69,7 @@ class World:
             timeout=300,
         )
         left = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
-        assert not left or "autocomplete.cli.pull" not in command, f"pull leaves {left} behind"
+        assert not left or "pull" not in command, f"pull leaves {left} behind"
         return done
 
     def pull(
@@ -110,28 +110,31 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
             made, trees = {}, {}
             for kind, releases in real.items():
                 made[kind], trees[kind] = releases.result()
-        nobody = free_port()
-        elsewhere = {
-            "http": Remote(f"{web}/store"),
-            "private": Remote(f"{web}/private/store"),
-            "forbidden": Remote(f"{web}/forbidden/store"),
-            "http down": Remote(f"http://{HOST}:{nobody}/store"),
-            "ssh down": Remote(f"ssh://{HOST}:{nobody}/store"),
-            "gone": Remote(str(folder / "gone")),
-            "s3 down": Remote("s3://models/dvc", options={"endpointurl": f"http://{HOST}:{nobody}"}),
-            "nowhere": Remote("http://no-such-host.invalid/store"),
-            "gs": Remote("gs://models/dvc"),
-            "spoilt": Remote(str(folder / "spoilt")),
-            "garbled": Remote(str(folder / "garbled")),
-            "empty": Remote(f"{web}/nothing"),
-        }
-        made |= {
-            k: readdressed(made["folder"], served / k.replace(" ", "_"), r, RELEASES) for k, r in elsewhere.items()
-        }
+        for kind, remote in _elsewhere(folder, web).items():
+            made[kind] = readdressed(made["folder"], served / kind.replace(" ", "_"), remote, RELEASES)
         _spoil(served / "store", folder / "spoilt", made["folder"].folder / BUNDLES / MODE / "core.tflite")
         _garble(served / "store", folder / "garbled")
         logins = {"s3": bucket.environment, "ssh": ssh_login, "private": _http_login(folder)}
         yield World(folder, web, at, made, logins, trees, plain, keys)
+
+
+def _elsewhere(folder: Path, web: str) -> dict[str, Remote]:
+    """Remotes that say of the same releases that their data is somewhere else, or nowhere."""
+    nobody = free_port()
+    return {
+        "http": Remote(f"{web}/store"),
+        "private": Remote(f"{web}/private/store"),
+        "forbidden": Remote(f"{web}/forbidden/store"),
+        "http down": Remote(f"http://{HOST}:{nobody}/store"),
+        "ssh down": Remote(f"ssh://{HOST}:{nobody}/store"),
+        "gone": Remote(str(folder / "gone")),
+        "s3 down": Remote("s3://models/dvc", options={"endpointurl": f"http://{HOST}:{nobody}"}),
+        "nowhere": Remote("http://no-such-host.invalid/store"),
+        "gs": Remote("gs://models/dvc"),
+        "spoilt": Remote(str(folder / "spoilt")),
+        "garbled": Remote(str(folder / "garbled")),
+        "empty": Remote(f"{web}/nothing"),
+    }
 
 
 def _released(

@@ -81,6 +81,7 @@ def test_a_page_without_npm_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.network
 def test_another_archive_than_the_locked_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("npm") is None:
         absent("npm is absent: it brings the page's runtime")

@@ -21,6 +21,8 @@ from helpers.hf_folders import write
 from helpers.repositories import TINY
 from helpers.toys import TEXT, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 FLAVOURS = {
     "core.tflite",
     "tokens.tflite",

@@ -1,6 +1,6 @@
 """A real, small DVC repository: which stages run again after which change.
 
-The tests of this module are steps of one story, in order: each starts from where the one before ended.
+The pipeline runs once for all tests; each test that changes something does so in a copy.
 """
 
 import contextlib
@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -24,14 +26,45 @@ from helpers.commands import stage
 from helpers.repositories import Repository, ran
 from helpers.toys import Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
 
 
+@dataclass(frozen=True)
+class Run:
+    """A repository after a `dvc repro`, and the stages that it executed."""
+
+    repository: Repository
+    stages: set[str]
+
+
 @pytest.fixture(scope="module")
-def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = repositories.make(toy, tmp_path_factory.mktemp("repository"))
+def first(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The first run, of one mode."""
+    made = repositories.make(toy, tmp_path_factory.mktemp("first") / "repository")
     made.edit("conf/convert/default.yaml", "suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}")
-    return made
+    return Run(made, made.repro())
+
+
+@pytest.fixture(scope="module")
+def second(first: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run after a second mode was added."""
+    made = repositories.copy(first.repository, tmp_path_factory.mktemp("second") / "repository")
+    made.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
+    return Run(made, made.repro())
+
+
+@pytest.fixture
+def repository(first: Run, tmp_path: Path) -> Repository:
+    """A copy in which float32 was made."""
+    return repositories.copy(first.repository, tmp_path / "repository")
+
+
+@pytest.fixture
+def two_modes(second: Run, tmp_path: Path) -> Repository:
+    """A copy in which float32 and dynamic_range were made."""
+    return repositories.copy(second.repository, tmp_path / "repository")
 
 
 def modes(stage: str, *names: str) -> set[str]:
@@ -42,8 +75,9 @@ def chain(*names: str) -> set[str]:
     return {name for stage in ("quantize", "layers", "validate", "judge", "package") for name in modes(stage, *names)}
 
 
-def test_everything_runs_once(repository: Repository) -> None:
-    assert repository.repro() == {"author", "convert", "page_runtime", "summary"} | chain("float32")
+def test_everything_runs_once(first: Run) -> None:
+    repository = first.repository
+    assert first.stages == {"author", "convert", "page_runtime", "summary"} | chain("float32")
     bundle = repository.folder / "artifacts/package/float32"
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["metrics"]["greedy_match"] == 1.0
@@ -77,10 +111,8 @@ def test_the_bundle_is_verified_and_its_bytes_repeat(repository: Repository) -> 
     assert tree_sha256(bundle) == before
 
 
-def test_a_second_run_is_quick_and_runs_nothing(repository: Repository) -> None:
-    began = time.monotonic()
+def test_a_second_run_runs_nothing(repository: Repository) -> None:
     assert repository.repro() == set()
-    assert time.monotonic() - began < 10
 
 
 def test_comments_run_nothing(repository: Repository) -> None:
@@ -110,13 +142,13 @@ def test_a_gate_changed_judges_and_packages_again(repository: Repository) -> Non
     assert repository.repro() == set()  # from the run-cache
 
 
-def test_a_mode_added_runs_its_own_chain_only(repository: Repository) -> None:
-    repository.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
-    assert repository.repro() == chain("dynamic_range") | {"summary"}
-    assert "| dynamic_range |" in (repository.folder / "artifacts/summary/summary.md").read_text()
+def test_a_mode_added_runs_its_own_chain_only(second: Run) -> None:
+    assert second.stages == chain("dynamic_range") | {"summary"}
+    assert "| dynamic_range |" in (second.repository.folder / "artifacts/summary/summary.md").read_text()
 
 
-def test_dvc_shows_what_each_product_loses(repository: Repository) -> None:
+def test_dvc_shows_what_each_product_loses(two_modes: Repository) -> None:
+    repository = two_modes
     done = repository.dvc("plots", "show", "-o", "plots")
     assert done.returncode == 0, done.stderr
     assert "failed" not in done.stderr
@@ -124,10 +156,10 @@ def test_dvc_shows_what_each_product_loses(repository: Repository) -> None:
     assert '"product": "layer_0_qkv", "snr_db": ' in page
     names = {p.name for p in (repository.folder / "plots/static").iterdir()}
     assert names == {f"workspace_artifacts_layers_{mode}_layers.png" for mode in ("float32", "dynamic_range")}
-    shutil.rmtree(repository.folder / "plots")
 
 
-def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) -> None:
+def test_a_mode_without_a_text_model_ships_the_others(two_modes: Repository) -> None:
+    repository = two_modes
     repository.edit("params.yaml", "  - dynamic_range\n", "  - dynamic_range\n  - int4_block32\n")
     assert repository.repro() == chain("int4_block32") | {"summary"}
     bundle = repository.folder / "artifacts/package/int4_block32"
@@ -142,20 +174,21 @@ def test_a_mode_without_a_text_model_ships_the_others(repository: Repository) ->
     assert repository.repro() == {"summary"}
 
 
-def test_another_calibration_text_runs_what_it_changes(repository: Repository) -> None:
+def test_another_calibration_text_runs_what_it_changes(two_modes: Repository) -> None:
     """All modes are quantized anew, as DVC cannot know which read it; the bytes tell that nothing else is to do."""
-    path = repository.folder / "artifacts/presets/pydoc_gpt2/calibration.jsonl"
+    path = two_modes.folder / "artifacts/presets/pydoc_gpt2/calibration.jsonl"
     path.write_text(path.read_text() + '{"text": "more"}\n')
     read = {name for stage in ("quantize", "layers") for name in modes(stage, "float32", "dynamic_range")}
-    assert repository.repro() == {"author"} | read
+    assert two_modes.repro() == {"author"} | read
 
 
-def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(repository: Repository) -> None:
-    repository.edit("conf/quantize/dynamic_range.yaml", "granularity: CHANNELWISE", "granularity: TENSORWISE")
-    assert repository.repro() == chain("dynamic_range") | {"summary"}
+def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(two_modes: Repository) -> None:
+    two_modes.edit("conf/quantize/dynamic_range.yaml", "granularity: CHANNELWISE", "granularity: TENSORWISE")
+    assert two_modes.repro() == chain("dynamic_range") | {"summary"}
 
 
-def test_sequence_length_runs_convert_onward_and_back_runs_nothing(repository: Repository) -> None:
+def test_sequence_length_runs_convert_onward_and_back_runs_nothing(two_modes: Repository) -> None:
+    repository = two_modes
     repository.edit("params.yaml", "  - dynamic_range\n", "")
     assert repository.repro() == {"summary"}
     before = repository.hashes()
@@ -181,13 +214,11 @@ def test_a_bad_value_is_one_line_and_nothing_is_lost(repository: Repository) -> 
 
 def test_a_mode_without_a_file_fails_at_once(repository: Repository) -> None:
     repository.edit("params.yaml", "  - float32\n", "  - float32\n  - int5\n")
-    began = time.monotonic()
     done = repository.dvc("repro")
     assert done.returncode != 0
-    assert time.monotonic() - began < 10
+    assert ran(done.stdout) == set()
     assert "int5" in done.stderr
     assert "Traceback" not in done.stderr
-    repository.edit("params.yaml", "  - int5\n", "")
 
 
 def runs(process: subprocess.Popen[bytes], module: str) -> bool:

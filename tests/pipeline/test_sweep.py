@@ -19,6 +19,8 @@ import pytest
 from helpers import repositories, servers
 from helpers.repositories import Repository
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = "convert.sequence_length=40,41"
 MODES = "quantize=float32,float16"
 
@@ -93,16 +95,15 @@ def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repos
     assert f"apply it: dvc exp apply {best}; dvc repro" in done.stdout
     assert "jobs 4/4" in done.stderr  # plain lines where there is no terminal
 
-    began = time.monotonic()
+    before = ran(repository)
     again = sweep(repository, MODES, LENGTHS)
     assert again.returncode == 0, again.stderr
     assert "4 jobs, 4 of them done before" in again.stdout
-    assert time.monotonic() - began < 30
+    assert ran(repository) == before
     assert table(repository) == rows
 
     repository.dvc("exp", "apply", best)  # it complains of outputs that the job was not run for, and applies the rest
     assert repository.git("diff", "--name-only").split() == ["params.yaml"]
-    before = ran(repository)
     assert repository.dvc("repro", "judge").returncode == 0
     assert ran(repository) == before
 

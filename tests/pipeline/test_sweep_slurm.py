@@ -15,6 +15,8 @@ from helpers import cluster, repositories
 from helpers.cluster import Cluster
 from helpers.repositories import Repository
 
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
 ARGUMENTS = (
     "quantize=float32,float16,dynamic_range",
     "hydra/launcher=submitit_slurm",

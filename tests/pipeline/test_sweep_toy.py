@@ -2,34 +2,21 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from helpers import repositories
 from helpers.toys import Toy
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_sweep_of_two_modes(toy: Toy, tmp_path: Path) -> None:
     repository = repositories.make(toy, tmp_path / "repository")
     repository.git("add", "--all")
     repository.git("commit", "--quiet", "--message", "start")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "autocomplete",
-            "sweep",
-            "quantize=float32,dynamic_range",
-            "convert.sequence_length=40",
-        ],
-        cwd=repository.folder,
-        env=repository.environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = repository.python("autocomplete", "sweep", "quantize=float32,dynamic_range", "convert.sequence_length=40")
     assert done.returncode == 0, done.stdout + done.stderr
     logs = "".join(p.read_text() for p in (repository.folder / "artifacts/sweep/jobs").glob("*.log"))
     assert logs.count("Running stage 'author'") == logs.count("Running stage 'convert'") == 1

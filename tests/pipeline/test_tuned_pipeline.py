@@ -1,6 +1,6 @@
 """A text of one's own in a real DVC repository: what an edit of it runs, and a run that was killed.
 
-The tests of this module are steps of one story, in order: each starts from where the one before ended.
+The preset is tuned once for all tests; each test that changes something does so in a copy.
 """
 
 import json
@@ -19,13 +19,16 @@ from helpers import repositories
 from helpers.repositories import Repository
 from helpers.toys import TEXT, Toy
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 TUNED = ["-S", "use.author=finetune", "-S", "author.text=my_texts/"]
 SMALL = {"context": 24, "batch": 4, "steps": 30, "learning_rate": 1e-2, "warmup": 3, "checkpoint_every": 10}
 
 
 @pytest.fixture(scope="module")
-def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = repositories.make(toy, tmp_path_factory.mktemp("own_text"))
+def start(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """With a text and without a tuned preset."""
+    made = repositories.make(toy, tmp_path_factory.mktemp("own_text") / "repository")
     path = made.folder / "conf/author/finetune.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["tuning"]["text"] |= {"passage_bytes": 300, "held_out": 0.2}
@@ -40,6 +43,21 @@ def repository(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository
     return made
 
 
+@pytest.fixture(scope="module")
+def tuned(start: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """After an experiment that tuned the preset."""
+    made = repositories.copy(start, tmp_path_factory.mktemp("tuned") / "repository")
+    done = made.dvc("exp", "run", "author", *TUNED)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture
+def repository(tuned: Repository, tmp_path: Path) -> Repository:
+    """A copy with the tuned preset."""
+    return repositories.copy(tuned, tmp_path / "repository")
+
+
 def model(repository: Repository) -> dict[str, object]:
     return dict(json.loads((repository.folder / "artifacts/author/model.json").read_text()))
 
@@ -48,17 +66,14 @@ def author(repository: Repository) -> str:
     return tree_sha256(repository.folder / "artifacts/author")
 
 
-def test_without_a_text_one_line_says_how_to_name_it(repository: Repository) -> None:
-    done = repository.dvc("exp", "run", "author", "-S", "use.author=finetune")
+def test_without_a_text_one_line_says_how_to_name_it(start: Repository, tmp_path: Path) -> None:
+    done = repositories.copy(start, tmp_path / "repository").dvc("exp", "run", "author", "-S", "use.author=finetune")
     assert done.returncode != 0
     assert "conf/author/no_text.txt (author.text) holds no text; name a UTF-8" in done.stderr
     assert "Traceback" not in done.stderr
-    repository.git("checkout", "--quiet", "params.yaml")
 
 
 def test_an_experiment_tunes_on_the_text(repository: Repository) -> None:
-    done = repository.dvc("exp", "run", "author", *TUNED)
-    assert done.returncode == 0, done.stderr
     tuning = model(repository)["tuning"]
     assert isinstance(tuning, dict)
     assert tuning["documents"] == 1 + len(TEXT[4:])

@@ -14,12 +14,14 @@ from autocomplete.common.files import read_json
 from autocomplete.evaluate import keras_reference
 from autocomplete.model import families
 from autocomplete.presets import loading, presets
-from autocomplete.presets.settings import Pin
+from autocomplete.presets.settings import DESCRIPTION, Pin
 from autocomplete.tokenizer import tokenizer
 from helpers.families import FAMILIES, quietly
 from helpers.hf_folders import write
 from helpers.toys import PROMPTS, Toy
 from stages import author
+
+pytestmark = pytest.mark.slow
 
 # KerasHub's toys by transformers' names of model types
 KINDS = {
@@ -47,7 +49,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     monkeypatch.setattr(author, "OUT", tmp_path / "author")
     author.run(author.AuthorSettings(str(folder), "MIT", True))
 
-    described = read_json(tmp_path / "author" / presets.DESCRIPTION)
+    described = read_json(tmp_path / "author" / DESCRIPTION)
     assert described["converted_from"].startswith(f"Hugging Face's {kind}, by KerasHub ")
     assert described["source"] == "folder"  # no absolute path
     assert described["source_sha256"] == presets.preset_sha256(folder)
@@ -65,7 +67,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     families.weights(tmp_path / "author", 64)  # and convert can read it
 
 
-def changed(**changes: Any) -> Callable[[Path], None]:
+def changed(**changes: Any) -> Callable[[Path], object]:
     def change(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | changes))
@@ -73,15 +75,15 @@ def changed(**changes: Any) -> Callable[[Path], None]:
     return change
 
 
-def without(name: str) -> Callable[[Path], None]:
+def without(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
-def planted(name: str, content: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(content) and None
+def planted(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
 
 
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown": (changed(model_type="mamba"), r"the model_type 'mamba'; allowed: gpt2, llama, mistral, qwen2, qwen3"),
     "not converted": (changed(model_type="bert"), r"has the model_type 'bert'; allowed: gpt2"),
     "no architecture": (changed(architectures=None), r"names no architectures"),
@@ -137,7 +139,7 @@ def test_a_folder_is_pinned_by_its_hash(toy: Toy, tmp_path: Path, monkeypatch: p
         author.run(author.AuthorSettings(str(toy.preset), "MIT", True, sha256="0" * 64))
     assert not (tmp_path / "author").exists()
     author.run(author.AuthorSettings(str(toy.preset), "MIT", True, sha256=right))
-    described = read_json(tmp_path / "author" / presets.DESCRIPTION)
+    described = read_json(tmp_path / "author" / DESCRIPTION)
     assert (described["source_sha256"], described["converted_from"]) == (right, None)
     with pytest.raises(UserError, match=r"is a folder: pin it by author\.sha256"):
         author.run(author.AuthorSettings(str(toy.preset), "MIT", True, revision="main"))

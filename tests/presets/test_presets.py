@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +10,9 @@ import pytest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.data import evaluation_text
+from autocomplete.data.general_text import EVALUATION_TEXT
 from autocomplete.presets import hub, loading, presets
-from autocomplete.presets.settings import HubSettings, Pin
+from autocomplete.presets.settings import DESCRIPTION, HubSettings, Pin
 from helpers.commands import stage
 from helpers.folders import ROOT
 from helpers.toys import Toy
@@ -21,7 +21,7 @@ SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 
 
 def test_the_shipped_preset_is_the_one_described() -> None:
-    described = json.loads((SHIPPED / presets.DESCRIPTION).read_text())
+    described = json.loads((SHIPPED / DESCRIPTION).read_text())
     assert presets.preset_sha256(SHIPPED) == described["sha256"]
     assert described["evaluation_bits_per_byte"] <= 1.35
     assert described["evaluation_bits_per_byte"] <= 0.95 * described["five_gram_bits_per_byte"]
@@ -32,7 +32,7 @@ def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> Non
     assert sum(p.stat().st_size for p in SHIPPED.rglob("*")) <= 16_000_000
     ids = json.loads((SHIPPED / "assets/tokenizer/vocabulary.json").read_text())
     assert ids["<|endoftext|>"] != 0
-    assert evaluation_text.read_documents(SHIPPED / presets.EVALUATION_TEXT, "key")
+    assert evaluation_text.read_documents(SHIPPED / EVALUATION_TEXT, "key")
 
 
 def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
@@ -82,17 +82,15 @@ def test_a_tokenizer_of_its_own_is_refused() -> None:
         loading.tokenizer_pattern(model)
 
 
-def test_without_a_network_a_hub_name_fails_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_a_hub_name_fails_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", "/nonexistent/kaggle")
     monkeypatch.setenv("HF_HOME", "/nonexistent/hf")
     # a proxy that refuses: no test may reach beyond loopback, on a machine with a network either
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    began = time.monotonic()
     done = stage("stages.author", "author=gpt2_base_en")
-    assert time.monotonic() - began < 60
     assert done.returncode == 1
-    assert "gpt2_base_en" in done.stderr
+    assert "preset 'gpt2_base_en' cannot be loaded: 4 attempts failed" in done.stderr
     assert "use.author=pydoc_gpt2" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

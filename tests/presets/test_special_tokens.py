@@ -167,9 +167,9 @@ def test_a_tokenizer_without_an_end_is_refused(generation: Any, config: Any) -> 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("bad", ["</s>", 4.0, True, [4, None], [[4]], {"a": 4}])
 def test_ends_that_are_no_ids_are_refused(file: str, bad: Any) -> None:
-    told = {name: bad if name == file else 4 for name in FILES}
+    generation, config = (bad if name == file else 4 for name in FILES)
     with refused(f"/{re.escape(file)}: eos_token_id is .*; allowed: null, an id or a list of ids"):
-        ends(EOS, *told.values())
+        ends(EOS, generation, config)
 
 
 def test_padding() -> None:

@@ -21,6 +21,8 @@ from helpers import odd_texts, references
 from helpers.toys import CHUNK, SLOTS, TEXT
 from stages import author
 
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
 # Of tests/helpers/workers/transformers_toys.py: transformers' model_type, and what is special about it.
 TOYS = (
     "gpt2",

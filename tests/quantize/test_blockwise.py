@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import core
+from autocomplete.model.decoder import Weights
 from autocomplete.quantize import blockwise, recipes
 from autocomplete.runtime import compiled
 from autocomplete.tflite import flatbuffer
@@ -18,7 +19,7 @@ from helpers.toys import SLOTS, Toy
 TINY = {"zero": 0.0, "below float16": 1e-12, "subnormal": 2e-5, "least normal": 4.3e-4}
 
 
-def shrunk(toy: Toy, size: float) -> object:
+def shrunk(toy: Toy, size: float) -> Weights:
     """The toy's weights, some blocks of each matrix scaled to a size."""
 
     def read(name: str) -> np.ndarray:
@@ -29,7 +30,7 @@ def shrunk(toy: Toy, size: float) -> object:
             value[5] = value[5] / np.abs(value[5]).max() * size
         return value
 
-    return type(toy.weights)(toy.weights.shape, toy.weights.sizes, read)
+    return Weights(toy.weights.shape, toy.weights.sizes, read)
 
 
 @pytest.mark.parametrize("size", TINY.values(), ids=TINY)

@@ -18,6 +18,8 @@ from helpers.modes import MODES, settings
 from helpers.toy_models import quantized, steps
 from helpers.toys import PROMPTS, SEQUENCE, SLOTS, TEXT, Toy
 
+pytestmark = pytest.mark.slow
+
 INTEGER = {"full_integer": schema.TensorType.INT8, "full_integer_int16_activations": schema.TensorType.INT16}
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from autocomplete.common.native_log import quiet
 from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
@@ -12,6 +13,8 @@ from autocomplete.model.decoder import Weights
 from autocomplete.model.families import gpt2
 from autocomplete.tflite import flatbuffer, linker
 from helpers.vocabularies import gpt2_vocabulary
+
+pytestmark = pytest.mark.slow
 
 ALLOWED = 2_000_000
 CONFIG = {
@@ -34,7 +37,7 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
     fixed, grown = growing_loop.Lengths(100, 16), growing_loop.Lengths(100, 64, guessed=8)
     limits = bytes_driver.Limits(fixed, 50, 512)
     with quiet():
-        made = core.build(weights, 128, [16], fixed_loop.rooms(fixed) | growing_loop.rooms(grown))
+        made = core.build(weights, 128, [16], {**fixed_loop.rooms(fixed), **growing_loop.rooms(grown)})
         flatbuffer.write(made, tmp_path / "core")
         tokens = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, grown)
         portable = bytes_driver.convert(vocabulary, shape, limits)

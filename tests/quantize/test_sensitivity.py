@@ -11,6 +11,8 @@ from autocomplete.common.errors import UserError
 from autocomplete.quantize import recipes, sensitivity
 from helpers.modes import settings
 
+pytestmark = pytest.mark.slow
+
 FURTHER = settings("int4_block32_rtn")["recipe"]
 
 

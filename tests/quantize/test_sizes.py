@@ -17,6 +17,8 @@ from autocomplete.runtime import compiled, interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker
 from helpers.modes import settings
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = growing_loop.Lengths(32, 16)
 BITS = {
     "float32": 32,

@@ -95,7 +95,8 @@ def test_a_version_that_broke_off_is_not_there(
 
 def test_the_index_is_replaced(url: str) -> None:
     place = publish.home(url, "autocomplete")
-    for versions in ({"1.0.0": {}}, {"1.0.0": {}, "1.0.1": {}}):
+    indices: list[dict[str, dict[str, str]]] = [{"1.0.0": {}}, {"1.0.0": {}, "1.0.1": {}}]
+    for versions in indices:
         publish.point(place, {"versions": versions})
         with fsspec.open(f"{place}/index.json") as file:
             assert json.load(file) == {"versions": versions}

@@ -9,7 +9,7 @@ from autocomplete.bundle import manifest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json, tree_sha256
 from autocomplete.release import stamp
-from helpers.bundles import keys
+from helpers.bundles import keys, reseal
 
 LABEL = stamp.Stamp("1.2.0", "b" * 40, "org.example.keyboard")
 
@@ -25,9 +25,8 @@ def test_the_same_inputs_give_the_same_bytes(toy_bundle: Path, tmp_path: Path) -
 
 def test_a_bundle_without_text_model_brings_tokens_and_tokenizer_to_android(bundle: Path, tmp_path: Path) -> None:
     (bundle / "autocomplete.tflite").unlink()
-    content = read_json(bundle / manifest.FILE)
-    content["models"].pop("autocomplete.tflite")
-    manifest.seal(content, bundle, known={})
+    models = read_json(bundle / manifest.FILE)["models"]
+    reseal(bundle, models={name: told for name, told in models.items() if name != "autocomplete.tflite"})
     stamp.write(bundle, LABEL, keys(tmp_path, "key")[0], tmp_path / "released")
     (archive,) = (tmp_path / "released").glob("android/org/example/keyboard/toy-float32/1.2.0/toy-float32-1.2.0.aar")
     with zipfile.ZipFile(archive) as opened:
@@ -38,7 +37,7 @@ def test_a_bundle_without_text_model_brings_tokens_and_tokenizer_to_android(bund
 
 def test_what_is_damaged_or_refused_by_a_gate_is_not_stamped(bundle: Path, tmp_path: Path) -> None:
     key, _ = keys(tmp_path, "key")
-    manifest.seal(read_json(bundle / manifest.FILE) | {"failed_gates": ["android_contract"]}, bundle, known={})
+    reseal(bundle, failed_gates=["android_contract"])
     with pytest.raises(UserError, match="android_contract did not pass"):
         stamp.write(bundle, LABEL, key, tmp_path / "released")
     (bundle / "core.tflite").write_bytes(b"TFL3")

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.data import evaluation_text
+from autocomplete.data import corpus, evaluation_text
 from autocomplete.data.corpus import CorpusSettings
+from autocomplete.data.general_text import EVALUATION_TEXT
 from autocomplete.presets import loading, presets
+from autocomplete.presets.settings import DESCRIPTION
 from autocomplete.train.settings import BatchSettings, Phase
 from helpers.commands import stage
 from stages import pretrain
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = pretrain.PretrainSettings(
     "packages.txt",
@@ -46,11 +50,11 @@ def folder_with_text(folder: Path) -> Path:
 
 def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: pretrain.PretrainSettings = SETTINGS) -> Any:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(pretrain.corpus, "download_wheels", lambda *_: None)
-    monkeypatch.setattr(pretrain.corpus, "_library_docstrings", _nothing)
+    monkeypatch.setattr(corpus, "download_wheels", lambda *_: None)
+    monkeypatch.setattr(corpus, "_library_docstrings", _nothing)
     with quiet():
         pretrain.run(settings)
-    return json.loads((folder / pretrain.PRESET / presets.DESCRIPTION).read_text())
+    return json.loads((folder / pretrain.PRESET / DESCRIPTION).read_text())
 
 
 def _nothing(_: float) -> list[str]:
@@ -69,7 +73,7 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     preset = one / pretrain.PRESET
     assert first["sha256"] == presets.preset_sha256(preset)
     assert first["tokens_seen"] == 9 * 4 * 16
-    assert len(evaluation_text.read_documents(preset / presets.EVALUATION_TEXT, "key")) == first["evaluation_documents"]
+    assert len(evaluation_text.read_documents(preset / EVALUATION_TEXT, "key")) == first["evaluation_documents"]
     backbone = loading.load(preset).model.backbone
     assert backbone.vocabulary_size == 400
     assert backbone.num_layers == 2

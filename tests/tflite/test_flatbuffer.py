@@ -1,6 +1,7 @@
 """Files are read whole or refused, and written so that old runtimes read them."""
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_a_whole_file_is_looked_at_again_only_when_it_changes(
     path = tmp_path / "core.tflite"
     data = core_path.read_bytes()
     path.write_bytes(data)
-    read = []
+    read: list[Path] = []
     with monkeypatch.context() as patched:
         patched.setattr(flatbuffer, "read", read.append)
         for _ in range(3):
@@ -63,17 +64,17 @@ def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
     assert flatbuffer.buffers_inline(inside)
     assert inside.read_bytes() == core_path.read_bytes()
     logits = [interpreters.Session(interpreters.litert(p, 1)).decode(3) for p in (outside, inside)]
-    assert np.array_equal(*logits)
+    assert np.array_equal(logits[0], logits[1])
 
 
 def test_deferred_content_is_made_when_written(core_path: Path, tmp_path: Path) -> None:
     model = flatbuffer.read(core_path)
     largest = max(model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
-    content, made = largest.data, []
-    largest.data = flatbuffer.Deferred(len(content), lambda: made.append(1) or content)
-    assert not made
+    make = mock.Mock(return_value=largest.data)
+    largest.data = flatbuffer.Deferred(len(largest.data), make)
+    make.assert_not_called()
     flatbuffer.write(model, tmp_path / "written.tflite")
-    assert made == [1]
+    make.assert_called_once_with()
     assert (tmp_path / "written.tflite").read_bytes() == core_path.read_bytes()
 
 

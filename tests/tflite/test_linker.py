@@ -19,6 +19,8 @@ from helpers.modes import MODES, settings
 from helpers.toy_models import driver, quantized, steps
 from helpers.toys import PROMPTS, SEQUENCE, SLOTS, WINDOW, Toy
 
+pytestmark = pytest.mark.slow
+
 
 def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:
     path = folder / "linked.tflite"

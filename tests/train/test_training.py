@@ -13,6 +13,8 @@ from autocomplete.common.errors import UserError
 from autocomplete.train import training
 from autocomplete.train.settings import PretrainingSettings
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PretrainingSettings(
     context=16,
     batch=4,

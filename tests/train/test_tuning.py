@@ -21,6 +21,8 @@ from autocomplete.train.settings import TrainingSettings, TuningSettings
 from helpers.families import FAMILIES, quietly
 from helpers.toys import TEXT, Toy
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = TuningSettings(
     method="full",
     lora_rank=4,

@@ -19,6 +19,8 @@ from autocomplete.train import finetune, tuning
 from autocomplete.train.settings import TrainingSettings, TuningSettings
 from helpers.folders import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 STEPS, WINDOWS = 25, 32
 

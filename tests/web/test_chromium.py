@@ -18,14 +18,18 @@ import numpy as np
 import pytest
 import yaml
 
-from autocomplete.bundle import integrity
-from autocomplete.common.files import read_json, write_json
+from autocomplete.bundle import manifest
+from autocomplete.bundle.contract import Manifest
 from autocomplete.common.native_log import quiet
 from autocomplete.page import npm_runtime, page
+from helpers import records
 from helpers.environments import absent
 from helpers.folders import ROOT
+from helpers.manifests import manifest_of
 from helpers.modes import settings
 from helpers.toys import authored
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.network]
 
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50
@@ -39,9 +43,10 @@ CHROMIUM_S = 600
 
 @dataclass(frozen=True)
 class Site:
-    """Bundles with a page, what npm brought for the tests, and where the browser is."""
+    """Bundles with a page, its runtime, what npm brought for the tests, and where the browser is."""
 
     bundles: list[Path]
+    runtime: Path
     modules: Path
     node: str
     chromium: str
@@ -66,10 +71,11 @@ def tool(*names: str) -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     node, chromium, _ = tool("node"), tool("chromium", "chromium-browser", "google-chrome"), tool("npm")
     folder = tmp_path_factory.mktemp("page")
+    npm_runtime.write(folder / "runtime")
     with quiet():
-        bundles = [bundle(folder / mode, model, mode) for mode, model in models(folder)]
+        bundles = [bundle(folder / mode, model, mode, folder / "runtime") for mode, model in models(folder)]
     (folder / "npm").mkdir()
-    return Site(bundles, npm_runtime.install(folder / "npm"), node, chromium)
+    return Site(bundles, folder / "runtime", npm_runtime.install(folder / "npm"), node, chromium)
 
 
 def models(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -89,22 +95,20 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
         yield mode, linker.link(driver, recipes.quantize(path, recipe))
 
 
-def bundle(folder: Path, model: Any, mode: str) -> Path:
+def bundle(folder: Path, model: Any, mode: str, runtime: Path) -> Path:
     """What the page needs of a bundle."""
     from autocomplete.tflite import flatbuffer
 
     folder.mkdir()
     flatbuffer.write(model, folder / page.MODEL)
-    manifest = {
-        "title": "Autocomplete",
-        "mode": mode,
-        "lengths": {"sequence_length": SEQUENCE, "context_window": WINDOW},
-        "context_window": {"words": {"minimum": 1, "default": 24, "maximum": 34}},
-        "metrics": {"filter": {"languages": ["english"]}},
-    }
-    page.write(manifest, folder)
-    write_json(folder / "manifest.json", manifest)
-    integrity.write(folder)
+    known = manifest_of(
+        folder,
+        mode,
+        conversion=records.conversion(sequence_length=SEQUENCE, context_window=WINDOW),
+        metrics=records.measured(mode=mode, context_words_p50=24, context_words_p95=34),
+    ).model_copy(update={"title": "Autocomplete"})
+    page.write(known, runtime, folder)
+    manifest.seal(known, folder, known={})
     return folder
 
 
@@ -241,6 +245,6 @@ def test_pictures_are_taken(seen: Seen) -> None:
 def test_the_same_bundle_has_the_same_page(site: Site, tmp_path: Path) -> None:
     first = site.bundles[0]
     shutil.copyfile(first / page.MODEL, tmp_path / page.MODEL)
-    page.write(read_json(first / "manifest.json"), tmp_path)
+    page.write(Manifest.read(first / manifest.FILE), site.runtime, tmp_path)
     again = {p.relative_to(tmp_path): p.read_bytes() for p in (tmp_path / "web").rglob("*") if p.is_file()}
     assert again == {p.relative_to(first): p.read_bytes() for p in (first / "web").rglob("*") if p.is_file()}

@@ -1,0 +1,139 @@
+"""What may be done to a Hugging Face folder, as functions that are given the folder."""
+
+import itertools
+import json
+import os
+import struct
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from helpers.odd_folders import CONFIG, INDEX, SETTINGS, TOKENIZER, WEIGHTS, Arrays
+
+Change = Callable[[Path], object]
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def put(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content))
+
+
+def keys(name: str, **changes: Any) -> Change:
+    """A JSON file with other keys."""
+    return lambda folder: put(folder / name, read(folder / name) | changes)
+
+
+def config(**changes: Any) -> Change:
+    return keys(CONFIG, **changes)
+
+
+def whole(base: Mapping[str, Any], **changes: Any) -> Change:
+    """Another config.json."""
+    return lambda folder: put(folder / CONFIG, dict(base) | changes)
+
+
+def settings(**changes: Any) -> Change:
+    return keys(SETTINGS, **changes)
+
+
+def lacking(name: str, *gone: str) -> Change:
+    """A JSON file without some keys."""
+    return lambda folder: put(folder / name, {k: v for k, v in read(folder / name).items() if k not in gone})
+
+
+def parts(**changes: Any) -> Change:
+    return keys(TOKENIZER, **changes)
+
+
+def bpe(**changes: Any) -> Change:
+    """tokenizer.json, of which the model is changed."""
+    return lambda folder: parts(model=read(folder / TOKENIZER)["model"] | changes)(folder)
+
+
+def tokens(**ids: Any) -> Change:
+    """tokenizer.json with more in its vocabulary."""
+    return lambda folder: bpe(vocab=read(folder / TOKENIZER)["model"]["vocab"] | ids)(folder)
+
+
+def added(*more: Any) -> Change:
+    """tokenizer.json with more added tokens."""
+    return lambda folder: parts(added_tokens=[*read(folder / TOKENIZER)["added_tokens"], *more])(folder)
+
+
+def template(*single: Any, **special_tokens: Any) -> Change:
+    return parts(
+        post_processor={"type": "TemplateProcessing", "single": list(single), "special_tokens": special_tokens}
+    )
+
+
+def written(name: str, content: str | bytes) -> Change:
+    return lambda folder: (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def without(*names: str) -> Change:
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return change
+
+
+def encoded(name: str, encoding: str) -> Change:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_text().encode(encoding))
+
+
+def cut(name: str, size: int) -> Change:
+    """A file of `size` bytes; less than 0, of so many fewer than it has."""
+    return lambda folder: os.truncate(folder / name, size if size > 0 else (folder / name).stat().st_size + size)
+
+
+def arrays(change: Callable[[Arrays], Arrays], name: str = WEIGHTS) -> Change:
+    """Other weights in a file."""
+    return lambda folder: save_file(change(load_file(folder / name)), folder / name, {"format": "pt"})
+
+
+def weight(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
+    return arrays(lambda found: found | {name: np.ascontiguousarray(change(found[name]))})
+
+
+def more(name: str, array: np.ndarray, file: str = WEIGHTS) -> Change:
+    return arrays(lambda found: found | {name: array}, file)
+
+
+def fewer(name: str) -> Change:
+    return arrays(lambda found: {n: array for n, array in found.items() if n != name})
+
+
+def cast(kind: Any) -> Change:
+    """All weights in another type."""
+    return arrays(lambda found: {name: array.astype(kind) for name, array in found.items()})
+
+
+def sharded(**placed: Any) -> Change:
+    """Two files and an index, which places some weights elsewhere."""
+
+    def change(folder: Path) -> None:
+        found = load_file(folder / WEIGHTS)
+        names = dict(zip(found, itertools.cycle(["model-1.safetensors", "model-2.safetensors"]), strict=False))
+        for file in sorted(set(names.values())):
+            save_file({n: found[n] for n in found if names[n] == file}, folder / file, {"format": "pt"})
+        (folder / WEIGHTS).unlink()
+        put(folder / INDEX, {"metadata": {}, "weight_map": names | placed})
+
+    return change
+
+
+def header(content: Any, data: bytes = b"") -> Change:
+    """A safetensors file by hand."""
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return written(WEIGHTS, struct.pack("<Q", len(text)) + text + data)
+
+
+def both(*changes: Change) -> Change:
+    return lambda folder: [change(folder) for change in changes]

@@ -1,0 +1,35 @@
+"""Manifests of bundles that no pipeline made."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autocomplete.bundle import manifest
+from autocomplete.bundle.contract import Manifest, TfliteModel
+from helpers import records
+
+
+def manifest_of(
+    folder: Path, mode: str = "float32", models: Mapping[str, TfliteModel] | None = None, **known: Any
+) -> Manifest:
+    """The manifest of the files in a folder.
+
+    Args:
+      folder: a bundle's.
+      mode: of quantization.
+      models: describes each .tflite file.
+      known: records of earlier stages, by the names in `manifest.Records`; the others are made up.
+    """
+    made_up = manifest.Records(
+        records.model(),
+        records.conversion(),
+        records.recipe(mode),
+        records.measured(mode=mode),
+        records.performance(),
+        {},
+        records.gates(mode),
+    )
+    return manifest.build(
+        manifest.Names("toy", "Toy", "en"), dataclasses.replace(made_up, **known), models or {}, folder
+    )

@@ -1,0 +1,139 @@
+"""The tokenizer's files in a bundle: apps make the same ids, and no special token of a text."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tokenizers
+from tokenizers import models, trainers
+
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
+from helpers import odd_texts
+from helpers.tokenizer_contents import (
+    BYTES,
+    METASPACE,
+    PLACE,
+    TEXT_ITSELF,
+    VOCAB,
+    Content,
+    added,
+    characters,
+    completed,
+    content,
+    processors_of,
+    refused,
+    template,
+)
+from helpers.toys import TEXT
+
+
+def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
+    """A byte-level BPE with tokens behind its vocabulary, one of which stands before every text."""
+    made = tokenizers.Tokenizer(models.BPE())
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = list(tokenizer.bytes_to_unicode().values())
+    made.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
+    told = json.loads(made.to_str())["model"] | changes
+    size = max(told["vocab"].values()) + 1
+    tokens = [{"id": size + i} | token for i, token in enumerate(added_tokens)]
+    start = template({"SpecialToken": {"id": "<s>", "type_id": 0}}, TEXT_ITSELF)
+    start["special_tokens"] = {"<s>": {"id": "<s>", "ids": [tokens[0]["id"]], "tokens": ["<s>"]}}
+    return completed(
+        {
+            "added_tokens": tokens,
+            "pre_tokenizer": pre_tokenizers.pre_tokenizer(words),
+            "model": told,
+            "post_processor": processors_of(BYTES, start),
+        }
+    )
+
+
+SPECIAL: list[Content] = [{"content": name, "special": True} for name in ("<s>", "<|x|>", "hello", "a b", " ", "\n\n")]
+OTHERS: list[Content] = [{"content": name} for name in ("<table>", "</s>", "  ", "xyz")]
+STRINGS = ["", "<s>", "<|x|>", "hello", " hello<|x|>", "a b", " ", "\n\n", "<s><table>\n\n  x", "wxyzing</s>", "  xyz "]
+
+
+def strings() -> list[str]:
+    rng = random.Random(3)
+    parts = [token["content"] for token in [*SPECIAL, *OTHERS]]
+    mixed = ["".join(rng.choices([*parts, *STRINGS, "x", "é"], k=rng.randint(1, 9))) for _ in range(300)]
+    return [*STRINGS, *mixed, *odd_texts.strings(TEXT)[::20]]
+
+
+CLIENTS: dict[str, Callable[[], Content]] = {
+    "special tokens first": lambda: trained(pre_tokenizers.GPT2, [*SPECIAL, *OTHERS]),
+    "special tokens last": lambda: trained(pre_tokenizers.QWEN, [SPECIAL[0], *OTHERS, *SPECIAL[1:]]),
+    "holes": lambda: trained(pre_tokenizers.GPT2, [t | {"id": 900 - 7 * i} for i, t in enumerate([*SPECIAL, *OTHERS])]),
+    "whole words": lambda: trained(pre_tokenizers.LLAMA3, [*SPECIAL[:2], *OTHERS], ignore_merges=True),
+}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: str) -> None:
+    made = CLIENTS[name]()
+    given, ids = strings(), tokenizer_json.token_ids(made)
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
+    expected = [found.ids for found in tokenizer_json.load(made).encode_batch(given)]
+    got = [found.ids for found in app.encode_batch(given)]
+    assert [(t, a, b) for t, a, b in zip(given, got, expected, strict=True) if a != b] == []
+    used = {i for found in got for i in found}
+    assert not {token["id"] for token in made["added_tokens"] if token["special"]} & used
+    assert {ids[str(token["content"])] for token in OTHERS} <= used
+    assert app.get_vocab() == tokenizer_json.load(made).get_vocab() == ids
+    assert got[0] == [] and made["post_processor"] is not None
+
+
+SPOKEN: dict[str, Callable[[], Content]] = {
+    "a merge": lambda: completed(content(added_tokens=[added("ab", VOCAB["ab"], special=True)])),
+    "a character": lambda: completed(content(added_tokens=[added("a", VOCAB["a"], special=True)])),
+    "a whole word": lambda: trained(pre_tokenizers.GPT2, [*SPECIAL, *OTHERS], ignore_merges=True),
+}
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_a_special_token_that_a_text_becomes_is_refused(name: str) -> None:
+    made = SPOKEN[name]()
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
+    special = {token["content"]: token["id"] for token in made["added_tokens"] if token["special"]}
+    assert [t for t, i in special.items() if i in app.encode(t).ids]
+    refused(lambda: tokenizer_json.require_unreachable_special_tokens(made, PLACE), "a text becomes the special token")
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_special_tokens_that_no_text_becomes_are_taken(name: str) -> None:
+    tokenizer_json.require_unreachable_special_tokens(CLIENTS[name](), PLACE)
+
+
+def test_the_unknown_token_is_what_a_text_becomes() -> None:
+    made = completed(content(added_tokens=[added("<unk>", 0, special=True)], model=characters(unk_token="<unk>")))
+    tokenizer_json.require_unreachable_special_tokens(made, PLACE)
+
+
+def test_tokenizers_alone_would_make_special_tokens_and_put_one_first() -> None:
+    """Else the tests above would try nothing."""
+    made = CLIENTS["special tokens first"]()
+    plain, ids = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(made)), tokenizer_json.token_ids(made)
+    assert plain.encode("<|x|>").ids == [ids["<s>"], ids["<|x|>"]]
+
+
+def test_apps_get_the_same_text_of_ids() -> None:
+    made = CLIENTS["holes"]()
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
+    for text in strings():
+        assert app.decode(app.encode(text).ids) == text
+
+
+def test_clients_of_bytes_get_two_simpler_files() -> None:
+    made = CLIENTS["special tokens last"]()
+    files = tokenizer_json.client_files(made)
+    assert set(files) == {"tokenizer.json", "vocabulary.json", "merges.txt"}
+    assert files["tokenizer.json"].decode() == tokenizer_json.serialize(tokenizer_json.for_clients(made))
+    assert json.loads(files["vocabulary.json"]).items() >= made["model"]["vocab"].items()
+    version, *lines, last = files["merges.txt"].decode().split("\n")
+    assert (version, last) == ("#version: 0.2", "")
+    assert [line.split(" ") for line in lines] == made["model"]["merges"]
+    assert set(tokenizer_json.client_files(completed(content(model=characters(), pre_tokenizer=METASPACE)))) == {
+        "tokenizer.json"
+    }
