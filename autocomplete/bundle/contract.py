@@ -150,3 +150,8 @@ def schema() -> bytes:
     described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     described |= Manifest.model_json_schema() | {"title": "manifest.json of an autocomplete bundle"}
     return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+if __name__ == "__main__":
+    # python -m autocomplete.bundle.contract > autocomplete/bundle/manifest.schema.json
+    print(schema().decode(), end="")

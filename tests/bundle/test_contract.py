@@ -11,7 +11,7 @@ from autocomplete.common.errors import UserError
 
 
 def test_the_published_schema_is_that_of_the_record() -> None:
-    """`python -c` writes it anew: see CONTRIBUTING.md, "A metric"."""
+    """`python -m autocomplete.bundle.contract` prints it; CONTRIBUTING.md says when."""
     assert manifest.SCHEMA.read_bytes() == contract.schema()
 
 
