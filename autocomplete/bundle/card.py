@@ -28,6 +28,7 @@ in."""
 # What tells of the making, not of the model.
 _OF_THE_MAKER = (
     "parity_max",
+    "parity_relative",
     "parity_mean",
     "perplexity_stderr",
     "accepted_words_2",

@@ -38,6 +38,7 @@ class Metric:
 def _quality() -> Iterable[Metric]:
     yield Metric("parity_max", "largest difference of logits from Keras", better=DOWN)
     yield Metric("parity_mean", "mean difference of logits from Keras", better=DOWN)
+    yield Metric("parity_relative", "largest difference of logits from Keras, of the largest logit", better=DOWN)
     yield Metric("perplexity", "perplexity", "perplexity", form=".2f", better=DOWN)
     yield Metric("perplexity_stderr", "its standard error", "±", form=".2f", gate=False)
     yield Metric("perplexity_ratio", "perplexity, ratio to float32", "ratio", form=".4f", better=DOWN, stderr=True)

@@ -30,13 +30,20 @@ def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows
     cores = list(dict.fromkeys([subject.converted / "core.tflite", subject.core, text_core or subject.core]))
     found = dict(zip(cores, perplexity.scores(cores, windows, processes), strict=True))
     reference_core = subject.session(cores[0])
+    of_keras = [keras_reference.logits(keras, w[None, :-1])[0] for w in windows[:parity_windows]]
     apart = [
-        perplexity.difference(logits.logits(reference_core, w[:-1]), keras_reference.logits(keras, w[None, :-1])[0])
-        for w in windows[:parity_windows]
+        perplexity.difference(logits.logits(reference_core, w[:-1]), expected)
+        for w, expected in zip(windows, of_keras, strict=False)
     ]
     lengths = np.array([len(b) for b in subject.pieces])
     size = int(lengths[windows[:, 1:]].sum())
-    parity = {"parity_max": max(a for a, _ in apart), "parity_mean": float(np.mean([b for _, b in apart]))}
+    largest = max(a for a, _ in apart)
+    parity = {
+        "parity_max": largest,
+        "parity_mean": float(np.mean([b for _, b in apart])),
+        # float32 rounds in proportion to what it rounds: logits of 36 are further apart than logits of 5
+        "parity_relative": largest / max(float(np.abs(expected).max()) for expected in of_keras),
+    }
     measured = _significant(parity | perplexity.summarize(found[subject.core], size))
     text = _significant(perplexity.summarize(found[text_core], size)) if subject.text_core and text_core else {}
     return measured | {f"text_{n}": text.get(n) for n in ("perplexity_ratio", "perplexity_ratio_stderr")}

@@ -133,7 +133,7 @@ def test_a_stage_sees_only_what_dvc_yaml_declares(project: Path) -> None:
         (["stages.quantize", "quantize=int5"], ["quantize/int5", "dynamic_range", "float16", "float32"]),
         (["stages.quantize"], ["quantize=<name>", "dynamic_range"]),
         (["stages.validate", "quantize=float32", "validate.windows=0"], ["windows is 0"]),
-        (["stages.judge", "quantize=float32", "judge.gates=[{metric: parity_max}]"], ["at_most"]),
+        (["stages.judge", "quantize=float32", "judge.gates=[{metric: parity_relative}]"], ["at_most"]),
         (
             ["stages.validate", "quantize=float32", "validate.filter.languages=[english,klingon]"],
             ["validate.filter.languages: no list for klingon", "english, esperanto"],
