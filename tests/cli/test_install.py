@@ -19,8 +19,8 @@ def command() -> Path:
     """The command `autocomplete` in an environment that has the project's base dependencies alone."""
     uv = shutil.which("uv") or absent("uv is absent: it makes the environment (run the tests by `uv run pytest`)")
     folder = kept("installed")
-    for arguments in (["venv", "--python", "3.11", folder], ["pip", "install", "--python", folder, ROOT]):
-        subprocess.run([uv, *arguments, "--quiet"], cwd=folder, check=True)
+    for arguments in (["venv", "--python", "3.11"], ["pip", "install", str(ROOT), "--python"]):
+        subprocess.run([uv, *arguments, str(folder), "--quiet"], cwd=folder, check=True)
     return folder / "bin/autocomplete"
 
 
