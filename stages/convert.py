@@ -19,8 +19,8 @@ SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
 # Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
 _LONGEST_DEFAULT_CACHE = 256
 # Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
-_GUESSING_PAYS = 50_000_000  # parameters
-_GUESSED = 8
+_DRAFTS_PAY = 50_000_000  # parameters
+_DRAFT_TOKENS = 8
 _NO_TEXT = "no text and portable models: {}; core, tokens and .litertlm are made"
 _PROMPT_BYTES = 16, 4096  # of portable.tflite: each round of merges looks at all of them
 
@@ -40,7 +40,7 @@ class ConvertSettings:
     temperature: float
     seed: int | None
     suppress_tokens: list[Any]
-    guessed_tokens: int | None
+    draft_tokens: int | None
     complete_word: bool
     portable_prompt_bytes: int
 
@@ -65,8 +65,10 @@ class ConvertSettings:
         lengths = self.prefill_lengths
         ordered = bool(lengths) and lengths == sorted(set(lengths)) and lengths[0] >= 2
         _require(ordered, "prefill_lengths", lengths, "a rising list of numbers of at least 2")
-        guessed = self.guessed_tokens
-        _require(guessed is None or 1 <= guessed <= 64, "guessed_tokens", guessed, "null, or 1 (no guesses) to 64")
+        draft_count = self.draft_tokens
+        _require(
+            draft_count is None or 1 <= draft_count <= 64, "draft_tokens", draft_count, "null, or 1 (no drafts) to 64"
+        )
         least, most = _PROMPT_BYTES
         fits = least <= self.portable_prompt_bytes <= most
         _require(fits, "portable_prompt_bytes", self.portable_prompt_bytes, f"{least} to {most}")
@@ -138,9 +140,9 @@ def suppressed_ids(wanted: Sequence[Any], model: ModelDescription) -> list[int]:
     return sorted(found | holes)
 
 
-def guessed_tokens(wanted: int | None, parameters: int) -> int:
-    """How many tokens the tokens model reads at once where greedy text repeats itself; 1: no guesses."""
-    return (_GUESSED if parameters >= _GUESSING_PAYS else 1) if wanted is None else wanted
+def draft_tokens(wanted: int | None, parameters: int) -> int:
+    """How many tokens the tokens model reads at once where greedy text repeats itself; 1: no drafts."""
+    return (_DRAFT_TOKENS if parameters >= _DRAFTS_PAY else 1) if wanted is None else wanted
 
 
 def run(settings: ConvertSettings) -> None:
@@ -152,7 +154,7 @@ def run(settings: ConvertSettings) -> None:
         print(_NO_TEXT.format(reason), flush=True)
     suppressed = suppressed_ids(settings.suppress_tokens, model)
     resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
-    resolved["guessed_tokens"] = guessed_tokens(settings.guessed_tokens, model.parameters)
+    resolved["draft_tokens"] = draft_tokens(settings.draft_tokens, model.parameters)
     # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
@@ -172,31 +174,32 @@ def no_graph() -> str | None:
 
 def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:
     """Writes core.tflite, and the drivers in a process beside it, as they need no weights; returns how many layers."""
-    from autocomplete.graph import core, drivers, fixed_loop, growing_loop
+    from autocomplete.graph import core, fixed_loop, growing_loop
     from autocomplete.model import families
     from autocomplete.tflite import flatbuffer
 
     slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    steps = fixed_loop.rooms(drivers.text_lengths(settings)) | growing_loop.rooms(drivers.tokens_lengths(settings))
+    fixed, growing = fixed_loop.lengths_for(settings), growing_loop.lengths_for(settings)
+    steps = fixed_loop.step_shapes(fixed) | growing_loop.step_shapes(growing)
     with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
         written = beside.submit(_write_drivers, folder, model, settings, text)
-        weights = families.weights(AUTHOR, slots)
+        weights = families.read_weights(AUTHOR, slots)
         flatbuffer.write(core.build(weights, slots, chunks, steps), folder / "core.tflite")
         written.result()
-    return weights.shape.layers
+    return weights.config.num_layers
 
 
 def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any], text: bool) -> None:
     """Writes tokens_driver.tflite and, where a graph can do the tokenizer, those of text and bytes."""
-    from autocomplete.graph import bytes_driver, drivers
+    from autocomplete.graph import bytes_driver, text_driver, tokens_driver
     from autocomplete.graph.sampler import Sampler
     from autocomplete.tflite import flatbuffer
 
-    flatbuffer.write(drivers.tokens_driver_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
+    flatbuffer.write(tokens_driver.convert_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
     if text:
         names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
         rule = Sampler(*(settings[n] for n in names))
-        flatbuffer.write(drivers.text_driver_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
+        flatbuffer.write(text_driver.convert_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
         flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
 
 

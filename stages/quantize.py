@@ -32,7 +32,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Further:
+class ExtraRecipe:
     """Entries for the matrices that bear them best, which bring the core to this share of its size."""
 
     recipe: list[dict[str, Any]]
@@ -45,8 +45,8 @@ class QuantizeSettings:
 
     `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
     autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
-    where its runtime cannot run the mode at all. `further` quantizes some matrices more than `recipe` says, chosen by
-    what that costs.
+    where its runtime cannot run the mode at all. `extra_recipe` quantizes some matrices further, chosen by what
+    that costs.
     """
 
     mode: str
@@ -55,7 +55,7 @@ class QuantizeSettings:
     text_recipe: Any = None
     text: bool = True
     calibration: Calibration | None = None
-    further: Further | None = None
+    extra_recipe: ExtraRecipe | None = None
 
 
 def run(settings: QuantizeSettings) -> None:
@@ -95,22 +95,22 @@ def run(settings: QuantizeSettings) -> None:
 def _cores(
     settings: QuantizeSettings, recipe: Recipe, text_recipe: Recipe | None
 ) -> tuple["schema.ModelT", "schema.ModelT", Recipe]:
-    """The core, the core for the text model, and the recipe with what `further` added to it."""
+    """The core, the core for the text model, and the recipe with what `extra_recipe` added to it."""
     from autocomplete.quantize import recipes
 
-    path, further = CONVERT / "core.tflite", settings.further
+    path, extra_recipe = CONVERT / "core.tflite", settings.extra_recipe
     # the first recipe that must be calibrated; the other shares its statistics
-    both = [[*recipe, *(further.recipe if further else [])], text_recipe or []]
+    both = [[*recipe, *(extra_recipe.recipe if extra_recipe else [])], text_recipe or []]
     asking = [r for r in both if recipes.needs_calibration(r)]
-    sequences = _sequences(settings) if asking or further else []
+    sequences = _sequences(settings) if asking or extra_recipe else []
     statistics = recipes.calibrate(path, asking[0], sequences) if asking else None
-    if further:
+    if extra_recipe:
         from autocomplete.quantize import sensitivity
 
         trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIED])
-        recipe, chosen = sensitivity.recipe_within(trial, further.recipe, further.size)
-        for part in chosen:
-            print(f"quantized further: {part.role}, KL divergence {part.divergence:.2g} nats, {part.saved} bytes less")
+        recipe, chosen = sensitivity.recipe_within(trial, extra_recipe.recipe, extra_recipe.size)
+        for m in chosen:
+            print(f"quantized further: {m.role}, KL divergence {m.divergence:.2g} nats, {m.saved_bytes} bytes less")
     core = recipes.quantize(path, recipe, statistics)
     own = text_recipe is not None and settings.text
     return core, recipes.quantize(path, text_recipe or [], statistics) if own else core, recipe

@@ -47,11 +47,11 @@ def greedy_driver(toy: Toy) -> Any:
 @pytest.fixture(scope="session")
 def tokens_driver(toy: Toy) -> Any:
     """The tokens driver for the toy."""
-    from autocomplete.graph import drivers, growing_loop
+    from autocomplete.graph import loop_plan, tokens_driver
 
-    lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4)
+    lengths = loop_plan.LoopLengths(SEQUENCE, CHUNK, 4)
     with quiet():
-        return drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths)
+        return tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, lengths)
 
 
 @pytest.fixture(scope="session")

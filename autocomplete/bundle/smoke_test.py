@@ -14,7 +14,7 @@ from autocomplete.bundle.contract import Manifest
 from autocomplete.common.errors import UserError, user_errors
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts
-from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.runtime import bytes_model, compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import inspect
 
 PROMPT = "Returns the"
@@ -22,7 +22,7 @@ PROMPT = "Returns the"
 
 def core(path: Path, _: Manifest) -> str:
     """One token's logits."""
-    logits = compiled.Session(compiled.load(path, 1)).decode(1)
+    logits = compiled.CompiledSession(compiled.load(path, 1)).decode(1)
     if not np.isfinite(logits).all():
         raise UserError(f"{path} answers with numbers that are none")
     return f"logits of {len(logits)} tokens"
@@ -47,7 +47,7 @@ def bytes_(path: Path, _: Manifest) -> str:
 
 def text(path: Path, _: Manifest) -> str:
     """An answer that begins with the prompt."""
-    answer = interpreters.complete(interpreters.tensorflow(path, 1))(PROMPT.encode())
+    answer = text_model.interpreted(interpreters.tensorflow(path, 1))(PROMPT.encode())
     if not answer.startswith(PROMPT.encode()):
         raise UserError(f"{path} answers {answer[:80]!r}, not the prompt and more")
     return f"{len(answer) - len(PROMPT)} bytes behind {PROMPT!r}"

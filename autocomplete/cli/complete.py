@@ -54,14 +54,14 @@ def run(request: Request) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from autocomplete.runtime import interpreters
+    from autocomplete.runtime import interpreters, text_model
     from autocomplete.tflite import inspect
 
     console = Console(highlight=False, soft_wrap=True)
     for name, signature in inspect.describe(request.path)["signatures"].items():
         ends = (", ".join(f"{n} {t['type']} {t['shape']}" for n, t in signature[k].items()) for k in signature)
         console.print(f"{request.path}: signature {name}: {' → '.join(ends)}", style="dim", markup=False)
-    complete = interpreters.complete(interpreters.tensorflow(request.path, request.threads))
+    complete = text_model.interpreted(interpreters.tensorflow(request.path, request.threads))
     for prompt in prompts(request):
         began = time.perf_counter()
         answer = complete(prompt)

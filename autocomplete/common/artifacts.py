@@ -84,7 +84,7 @@ class Conversion(Record):
     temperature: float
     seed: int | None
     suppress_tokens: list[TokenId]
-    guessed_tokens: int
+    draft_tokens: int
     complete_word: bool
     portable_prompt_bytes: Count
     layers: Count

@@ -13,8 +13,8 @@ from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import completion, contracts, keras_reference, perplexity, tokenization, word_filter
 from autocomplete.evaluate import portable as portable_rules
 from autocomplete.evaluate.mode_files import Subject
-from autocomplete.graph import drivers, sampler
-from autocomplete.runtime import bytes_model, compiled, interpreters, logits, tokens_model
+from autocomplete.graph import prompt_tokens, sampler, text_driver
+from autocomplete.runtime import bytes_model, compiled, interpreters, logits, sessions, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
 
@@ -76,12 +76,12 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Value
         greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
         plain = subject.conversion.model_dump() | {"complete_word": False}
         with quiet():
-            twin = drivers.text_driver_for(subject.preset, subject.model.model_dump(), plain, greedy)
+            twin = text_driver.convert_for(subject.preset, subject.model.model_dump(), plain, greedy)
         path = folder / "greedy.tflite"
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
-    answer = interpreters.complete(interpreters.tensorflow(path, subject.threads))
+    answer = text_model.interpreted(interpreters.tensorflow(path, subject.threads))
     # Both sides in one runtime: kernels of different versions round differently.
-    alone = interpreters.Steps(interpreters.tensorflow(subject.text_core, subject.threads))
+    alone = sessions.StepSession(interpreters.tensorflow(subject.text_core, subject.threads))
     equal = [
         answer(p.encode()) == _text(p, continue_greedily(alone, subject.prompt_ids(p), subject), subject)
         for p in prompts
@@ -101,7 +101,7 @@ def portable_greedy(subject: Subject, prompts: Sequence[str]) -> Values:
     runtimes = {"portable_greedy_match": interpreters.litert, "portable_tf_greedy_match": interpreters.tensorflow}
     for name, load in runtimes.items():
         if load is interpreters.litert or subject.text_core is not None:
-            alone = interpreters.Steps(load(parts, subject.threads))
+            alone = sessions.StepSession(load(parts, subject.threads))
             share = _portable_share(
                 subject, prompts, load, functools.partial(continue_greedily, alone, subject=subject)
             )
@@ -127,7 +127,7 @@ def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) ->
     content = tokenizer.read_tokenizer_json(subject.preset)
     others = [tokenization.of_bundle(content)]
     if subject.portable.exists():
-        vocabulary = drivers.vocabulary_for(subject.preset, subject.model.model_dump())
+        vocabulary = prompt_tokens.vocabulary_for(subject.preset, subject.model.model_dump())
         others.append(tokenization.of_graph(vocabulary, folder))
     return _significant({"tokenizer_match": tokenization.match(documents, subject.bpe, others)})
 
@@ -174,7 +174,7 @@ def filtered(
 
 
 def continue_greedily(
-    session: compiled.Session | interpreters.Steps, ids: Sequence[int], subject: Subject
+    session: compiled.CompiledSession | sessions.StepSession, ids: Sequence[int], subject: Subject
 ) -> list[int]:
     """The likeliest tokens, suppressed ones left out, to the end token (included) or to sequence_length in all."""
     session.reset()

@@ -14,7 +14,7 @@ from autocomplete.common.arrays import Array
 from autocomplete.common.files import csv_text
 from autocomplete.quantize import recipes, sensitivity
 from autocomplete.quantize.calibration import Recipe, Statistics
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import flatbuffer, matmul_names
 
 _SNR = validation_utils.ValidationErrorMetric.SNR
@@ -47,14 +47,16 @@ def losses(cores: tuple[Path, Path], recipe: Recipe, statistics: Statistics | No
         return []
     float32, shipped = cores
     roles = matmul_names.roles(flatbuffer.read(float32), "decode")
-    alone = {role: matmul_names.restricted(recipe, [role]) for role in roles}
-    found = sensitivity.tried(sensitivity.Trial(float32, [], statistics, windows.tolist()), alone)
-    ratios = signal_to_noise(float32, shipped, samples(interpreters.Session(interpreters.litert(float32, 1)), windows))
+    alone = {role: matmul_names.restrict_recipe(recipe, [role]) for role in roles}
+    found = sensitivity.measure_recipes(sensitivity.Trial(float32, [], statistics, windows.tolist()), alone)
+    ratios = signal_to_noise(
+        float32, shipped, samples(sessions.InterpreterSession(interpreters.litert(float32, 1)), windows)
+    )
     # where a recipe leaves a product as it is, nothing changes at all
     return [Loss(role, ratios[f"decode/{role}"], nats) for role, (nats, _) in found.items() if nats != 0]
 
 
-def samples(session: interpreters.Session, windows: Array) -> Iterator[dict[str, Array]]:
+def samples(session: sessions.InterpreterSession, windows: Array) -> Iterator[dict[str, Array]]:
     """The inputs of decode at some tokens of each window, the KV cache as float32 has it then."""
     for window in windows:
         session.reset()

@@ -11,7 +11,7 @@ import tokenizers
 from autocomplete.common import artifacts
 from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe
 from autocomplete.common.errors import UserError
-from autocomplete.runtime import compiled, interpreters, tokens_model
+from autocomplete.runtime import compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
 
@@ -80,11 +80,11 @@ class Subject:
     @functools.cached_property
     def complete(self) -> Callable[[bytes], bytes]:
         """The shipped text model, loaded once for all checks."""
-        return interpreters.complete(interpreters.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
+        return text_model.interpreted(interpreters.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
 
-    def session(self, core: Path) -> compiled.Session:
+    def session(self, core: Path) -> compiled.CompiledSession:
         """A core in ai-edge-litert."""
-        return compiled.Session(compiled.load(core, self.threads))
+        return compiled.CompiledSession(compiled.load(core, self.threads))
 
 
 def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:

@@ -41,9 +41,9 @@ def exercise(path: str) -> None:
 
 def answer(path: Path) -> None:
     """Loads a text model and lets it answer."""
-    from autocomplete.runtime import interpreters
+    from autocomplete.runtime import interpreters, text_model
 
-    complete = interpreters.complete(interpreters.tensorflow(path, 2))
+    complete = text_model.interpreted(interpreters.tensorflow(path, 2))
     for prompt in (b"Returns the", b"a", b"of the " * 60):
         complete(prompt)
 

@@ -75,7 +75,7 @@ def significant(value: float, digits: int = 6) -> float:
     return float(f"{value:.{digits}g}")
 
 
-_sessions: list[compiled.Session] = []  # of a worker process
+_sessions: list[compiled.CompiledSession] = []  # of a worker process
 
 
 def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[Scores]]:
@@ -92,7 +92,7 @@ def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[S
 
 
 def _load(cores: Sequence[Path]) -> None:
-    _sessions.extend(compiled.Session(compiled.load(core, threads=1)) for core in cores)
+    _sessions.extend(compiled.CompiledSession(compiled.load(core, threads=1)) for core in cores)
 
 
 def _score(window: Array) -> list[Scores]:

@@ -1,1 +1,4 @@
-"""The graphs that ship: the core, its loops, samplers, tokenizers and drivers. May import model and below."""
+"""The graphs that ship: the core, and the drivers around it with their loops, samplers and tokenizers.
+
+May import model and below.
+"""

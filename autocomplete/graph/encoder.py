@@ -1,149 +1,143 @@
-"""Text to token ids inside the graph: every step of a tokenizer.json, in built-in integer operations."""
+"""Text to token ids inside the graph: every step of a tokenizer.json, in integer operators that are built in.
 
-from collections.abc import Callable, Mapping
+Shapes: N bytes of the text, M ids.
+"""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from autocomplete.graph import added_tokens, bpe, bpe_tables, bpe_words, nfc
+from autocomplete.graph.added_tokens import PartialTokens, Trie
 from autocomplete.graph.bpe import Symbols, lookup
 from autocomplete.graph.bpe_tables import CharacterIds
-from autocomplete.graph.utf8 import characters, moved, places_of, shift, shift_bool
+from autocomplete.graph.utf8 import characters, compacted_places, over_characters, scatter, shift, shift_bool
 from autocomplete.tokenizer.pre_tokenizers import METASPACE, SPACE_MARKER
 from autocomplete.tokenizer.tokenizer import Vocabulary
 
-# (UTF-8 bytes, int32 [N], of which so many count, int32 []) → ids, int32 [M], and how many of them count, int32 []
+# (UTF-8 bytes int32 [N], their number int32 []) → (ids int32 [M], their number int32 [])
 Encode = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-_SPACE = 0x20
 
 
 def encoder(vocabulary: Vocabulary) -> Encode:
-    """What encodes text as the vocabulary's tokenizer.json does; M is N, or N + 1 where "▁" is put before a text."""
-    return _of_bytes(vocabulary) if vocabulary.byte_level else _of_characters(vocabulary)
+    """A function that encodes text as the vocabulary's tokenizer.json does; M is N, or N + 1 if it prepends a "▁"."""
+    return _byte_level(vocabulary) if vocabulary.byte_level else _character_level(vocabulary)
 
 
 def blank_id(vocabulary: Vocabulary) -> int | None:
-    """The id of a blank by itself; None where it has none."""
+    """The id of a single blank; None if there is no such token."""
     return vocabulary.ids.get("Ġ" if vocabulary.byte_level else SPACE_MARKER)
 
 
-def _of_bytes(vocabulary: Vocabulary) -> Encode:
-    """A byte-level BPE."""
+def _byte_level(vocabulary: Vocabulary) -> Encode:
+    """A BPE of bytes."""
     split = bpe_words.starts(vocabulary.pattern, bpe_tables.character_classes(vocabulary.pattern))
     byte_ids, merges = bpe_tables.byte_ids(vocabulary), bpe_tables.merge_table(vocabulary.ids, vocabulary.merges)
-    added, whole = _trie(vocabulary), _whole_words(vocabulary)
+    added, whole_words = _added_tokens(vocabulary), _whole_words(vocabulary)
     unknown = vocabulary.unk_token_id if vocabulary.fuse_unk else None
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        given = added_tokens.elements(text, length)
+        parts = added_tokens.without_tokens(text, length)
         if vocabulary.nfc and vocabulary.match_normalized:
-            given = _normalized(given)
-        given = given if added is None else added_tokens.taken(given, added)
+            parts = _normalized(parts)
+        parts = parts if added is None else added_tokens.replace_tokens(parts, added)
         if vocabulary.nfc and not vocabulary.match_normalized:
-            given = _normalized(given)
-        starts = split(given.text, given.is_byte)
-        if whole is not None:
-            given, starts = added_tokens.taken_words(given, starts, whole)
-        ids = tf.where(given.is_byte, tf.gather(byte_ids, given.text), given.token)
-        return bpe.merge(_fused(Symbols(ids, _words(starts, given.token >= 0)), unknown), merges)
+            parts = _normalized(parts)
+        word_starts = split(parts.text, parts.is_byte)
+        if whole_words is not None:
+            parts, word_starts = added_tokens.replace_words(parts, word_starts, whole_words)
+        ids = tf.where(parts.is_byte, tf.gather(byte_ids, parts.text), parts.token)
+        symbols = Symbols(ids, _word_numbers(word_starts, parts.token >= 0))
+        return bpe.merge(_with_fused_unknown(symbols, unknown), merges)
 
     return encode
 
 
-def _of_characters(vocabulary: Vocabulary) -> Encode:
-    """A BPE of characters, in which "▁" stands for a blank, and bytes for characters that have no token."""
-    merges, added = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges), _trie(vocabulary)
-    every = vocabulary.pattern == METASPACE
-    cuts = every or not _crosses(vocabulary)
+def _character_level(vocabulary: Vocabulary) -> Encode:
+    """A BPE of characters. "▁" stands for a blank, and bytes for a character that is no token."""
+    merges, added = bpe_tables.merge_table(vocabulary.ids, vocabulary.merges), _added_tokens(vocabulary)
+    blank, splits_at_each_blank = blank_id(vocabulary), vocabulary.pattern == METASPACE
+    splits = splits_at_each_blank or not _merges_cross_words(vocabulary)
     unknown = vocabulary.unk_token_id if vocabulary.fuse_unk and not vocabulary.byte_fallback else None
     table, byte_ids = bpe_tables.character_ids(vocabulary.ids), bpe_tables.byte_ids(vocabulary)
 
     def encode(text: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        given = added_tokens.elements(text, length)
-        given = given if added is None else added_tokens.taken(given, added)
-        found = characters(given.text)
-        known = _character_ids(found.point, table)
-        whole = tf.logical_and(given.is_byte, tf.logical_and(found.valid, tf.logical_and(found.lead, known >= 0)))
-        # bytes for a character without a token, or one unknown token
-        rest = tf.gather(byte_ids, given.text) if vocabulary.byte_fallback else _at(found.lead, vocabulary.unk_token_id)
-        rest = tf.where(given.is_byte, rest, given.token)
-        ids = tf.where(whole, known, tf.where(_over_character(whole, found.lead), -1, rest))
-        blank = tf.logical_and(whole, tf.equal(known, blank_id(vocabulary)))
-        behind = shift_bool(_over_character(blank, found.lead), 1)
-        begins = blank if every else tf.logical_and(blank, tf.logical_not(behind))
-        words = _words(begins if cuts else tf.zeros_like(begins), given.token >= 0)
+        parts = added_tokens.without_tokens(text, length)
+        parts = parts if added is None else added_tokens.replace_tokens(parts, added)
+        chars = characters(parts.text)
+        char_id = _character_ids(chars.point, table)
+        is_token = tf.logical_and(parts.is_byte, tf.logical_and(chars.valid, tf.logical_and(chars.lead, char_id >= 0)))
+        if vocabulary.byte_fallback:
+            other_id = tf.gather(byte_ids, parts.text)
+        else:
+            other_id = tf.where(chars.lead, vocabulary.unk_token_id, -1)
+        other_id = tf.where(parts.is_byte, other_id, parts.token)
+        ids = tf.where(is_token, char_id, tf.where(over_characters(is_token, chars.lead), -1, other_id))
+        is_blank = tf.logical_and(is_token, tf.equal(char_id, blank))
+        is_behind_blank = shift_bool(over_characters(is_blank, chars.lead), 1)
+        starts = is_blank if splits_at_each_blank else tf.logical_and(is_blank, tf.logical_not(is_behind_blank))
+        words = _word_numbers(starts if splits else tf.zeros_like(starts), parts.token >= 0)
+        symbols = Symbols(ids, words)
         if vocabulary.space_prefix != "never":
-            put = (
-                length > 0
-                if vocabulary.space_prefix == "always"
-                else tf.logical_and(length > 0, tf.logical_not(blank[0]))
-            )
-            first = tf.where(put, tf.constant(blank_id(vocabulary)), -1)
-            # a blank that follows is a word of its own where every one is
-            word = tf.where(tf.logical_and(blank[0], every), -1, 0)
-            ids, words = tf.concat([[first], ids], 0), tf.concat([[word], words], 0) + 1
-        return bpe.merge(_fused(Symbols(ids, words), unknown), merges)
+            is_wanted = length > 0
+            if vocabulary.space_prefix != "always":
+                is_wanted = tf.logical_and(is_wanted, tf.logical_not(is_blank[0]))
+            first_id = tf.where(is_wanted, tf.constant(blank), -1)
+            # A blank that follows is a word of its own if each blank is.
+            first_word = tf.where(tf.logical_and(is_blank[0], splits_at_each_blank), -1, 0)
+            symbols = Symbols(tf.concat([[first_id], ids], 0), tf.concat([[first_word], words], 0) + 1)
+        return bpe.merge(_with_fused_unknown(symbols, unknown), merges)
 
     return encode
 
 
-def _at(flags: tf.Tensor, index: int) -> tf.Tensor:
-    return tf.where(flags, index, -1)
+def _word_numbers(starts: tf.Tensor, is_token: tf.Tensor) -> tf.Tensor:
+    """The number of the word of each place, int32 `[N]`; a token is a word too."""
+    starts = tf.logical_or(starts, tf.logical_or(is_token, shift_bool(is_token, 1)))
+    is_first = tf.equal(tf.range(starts.shape[0]), 0)
+    return tf.cumsum(tf.cast(tf.logical_or(starts, is_first), tf.int32)) - 1
 
 
-def _words(begins: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
-    """The word that each place is part of, int32 `[N]`: one begins where it is told, at a token and behind one."""
-    begins = tf.logical_or(begins, tf.logical_or(token, shift_bool(token, 1)))
-    first = tf.equal(tf.range(begins.shape[0]), 0)
-    return tf.cumsum(tf.cast(tf.logical_or(begins, first), tf.int32)) - 1
-
-
-def _fused(symbols: Symbols, unknown: int | None) -> Symbols:
-    """The symbols with one unknown token in the place of a run of them in a word."""
+def _with_fused_unknown(symbols: Symbols, unknown: int | None) -> Symbols:
+    """The symbols with one unknown token for each run of unknown tokens in a word; None leaves them as they are."""
     if unknown is None or unknown < 0:
         return symbols
-    places = places_of(symbols.ids >= 0)
+    places = compacted_places(symbols.ids >= 0)
     count = tf.reduce_sum(tf.cast(symbols.ids >= 0, tf.int32))
-    ids, words = moved(symbols.ids, places), moved(symbols.words, places)
+    ids, words = scatter(symbols.ids, places), scatter(symbols.words, places)
     ids = tf.where(tf.range(ids.shape[0]) < count, ids, -1)
     is_unknown = tf.equal(ids, unknown)
-    again = tf.logical_and(tf.logical_and(is_unknown, shift_bool(is_unknown, 1)), tf.equal(words, shift(words, 1, -1)))
-    return Symbols(tf.where(again, -1, ids), words)
+    is_repeated = tf.logical_and(is_unknown, shift_bool(is_unknown, 1))
+    is_repeated = tf.logical_and(is_repeated, tf.equal(words, shift(words, 1, -1)))
+    return Symbols(tf.where(is_repeated, -1, ids), words)
 
 
 def _character_ids(point: tf.Tensor, table: CharacterIds) -> tf.Tensor:
-    """The token id of each code point, -1 where it has none."""
+    """The token id of each code point, -1 for none, int32 `[N]`."""
     return lookup(table.pages, lookup(table.page_of, point // 256) * 256 + point % 256)
 
 
-def _over_character(flags: tf.Tensor, lead: tf.Tensor) -> tf.Tensor:
-    """Flags of the bytes that begin characters, on all bytes of these."""
-    for _ in range(3):
-        flags = tf.where(lead, flags, shift_bool(flags, 1))
-    return flags
-
-
-def _crosses(vocabulary: Vocabulary) -> bool:
-    """Whether some merge joins a character to a "▁" behind it: words cannot be cut there then."""
+def _merges_cross_words(vocabulary: Vocabulary) -> bool:
+    """Whether a merge joins a character to a "▁" behind it, so that words cannot be split there."""
     return any(SPACE_MARKER in (left + right).lstrip(SPACE_MARKER) for left, right in vocabulary.merges)
 
 
-def _normalized(given: added_tokens.Elements) -> added_tokens.Elements:
-    """The text between tokens in Normalization Form C; nothing is composed with a token."""
-    # numbers behind all bytes are part of no character: they stay where they are
-    text = tf.where(given.token >= 0, given.token + 256, given.text)
-    text, length = nfc.normalized(text, given.length)
-    return added_tokens.Elements(tf.where(text >= 256, 0, text), tf.where(text >= 256, text - 256, -1), length)
+def _normalized(parts: PartialTokens) -> PartialTokens:
+    """The bytes between tokens in Normalization Form C; nothing is composed with a token."""
+    # A number above all bytes is part of no character, and stays where it is.
+    text = tf.where(parts.token >= 0, parts.token + 256, parts.text)
+    text, length = nfc.normalized(text, parts.length)
+    return PartialTokens(tf.where(text >= 256, 0, text), tf.where(text >= 256, text - 256, -1), length)
 
 
-def _whole_words(vocabulary: Vocabulary) -> added_tokens.Trie | None:
-    """The tokens that a word is whatever its merges make of it; None where there are none."""
+def _whole_words(vocabulary: Vocabulary) -> Trie | None:
+    """The tokens that replace a word that equals them, whatever its merges make of it; None if there are none."""
     pieces = vocabulary.token_bytes
-    found = {pieces[vocabulary.ids[token]]: vocabulary.ids[token] for token in vocabulary.whole_words}
-    return added_tokens.trie(found) if found else None
+    ids = {pieces[vocabulary.ids[token]]: vocabulary.ids[token] for token in vocabulary.whole_words}
+    return added_tokens.build_trie(ids) if ids else None
 
 
-def _trie(vocabulary: Vocabulary) -> added_tokens.Trie | None:
-    """The tokens that stand for themselves in a text; None where there are none."""
-    found: Mapping[bytes, int] = {token.encode(): vocabulary.ids[token] for token in vocabulary.added_tokens}
-    return added_tokens.trie(found) if found else None
+def _added_tokens(vocabulary: Vocabulary) -> Trie | None:
+    """The tokens that are found in a text before it is split; None if there are none."""
+    ids = {token.encode(): vocabulary.ids[token] for token in vocabulary.added_tokens}
+    return added_tokens.build_trie(ids) if ids else None

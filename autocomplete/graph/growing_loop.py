@@ -1,77 +1,42 @@
-"""The loop around the core, inside the graph: the prompt in chunks, then token by token until the end token.
+"""The loop around the core, with tensors that grow: the prompt in chunks, then token by token until the end token.
 
-The KV cache has two parts (model/attention.py): `past` grows when `recent` is full. An inner loop fills `recent`
-and hands `past` through untouched, which costs nothing; the outer loop joins the two once in a while. Both loops and
-both phases share one copy of the core, whose shapes follow the number of tokens: a runtime packs its weights once.
+The KV cache has two parts (attention.py). An inner loop fills `recent` and passes `past` through untouched, which costs
+nothing. The outer loop appends `recent` to `past` when it is full. Both loops, prefill and decoding share one copy of
+the core, whose shapes follow the number of tokens: a runtime packs its weights once.
 
-Where the text repeats itself (prompt_lookup.py) a round reads several guessed tokens in one pass, which costs
-little more than one token, as every weight is read once: those that the model would have said itself are kept. The
-answer is the same.
+Where the text repeats itself (prompt_lookup.py), a step reads several draft tokens. That costs little more than one
+token, as each weight is read once. The drafts that the model would have chosen are accepted: the answer is the same.
+
+Shapes: N sequence_length, L rows of logits, V vocabulary. The state of the loops is `length` (tokens of the text so
+far), `num_read` (how many of them the core has read), `ids` int32 `[N]`, and the cache.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from autocomplete.graph import attention, core_calls, prompt_lookup, sampler
 from autocomplete.graph.attention import MASKED
-from autocomplete.graph.core_calls import Growing
-from autocomplete.graph.positions import PAST, RECENT
-from autocomplete.model.decoder import Shape
-
-# (logits [rows, vocab], how many tokens stand before the first row's) → the ids that the rows say, int32 [rows]
-Choose = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+from autocomplete.graph.core_calls import GrowingStepShape
+from autocomplete.graph.loop_plan import LoopLengths, LoopPlan
+from autocomplete.graph.positions import PAST_POS, RECENT_POS
+from autocomplete.model.config import DecoderConfig
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """In tokens: the longest answer, prompt included; what one pass over the prompt reads; room in `recent`.
-
-    `guessed` is how many are read at once where the text repeats itself, the last known one included; 1: no guesses.
-    """
-
-    sequence: int
-    chunk: int
-    recent: int = 16
-    guessed: int = 1
+def lengths_for(settings: Mapping[str, Any]) -> LoopLengths:
+    """The lengths by convert's settings."""
+    chunk, draft_tokens = settings["prefill_lengths"][-1], settings["draft_tokens"]
+    return LoopLengths(settings["sequence_length"], chunk, draft_tokens=draft_tokens)
 
 
-def rooms(lengths: Lengths) -> dict[str, Growing]:
+def step_shapes(lengths: LoopLengths) -> dict[str, GrowingStepShape]:
     """The core's signature that this loop calls, by name."""
-    return {core_calls.STEP: Growing(1 if lengths.guessed == 1 else None)}
+    return {core_calls.STEP: GrowingStepShape(1 if lengths.draft_tokens == 1 else None)}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a loop goes by: the decoder's dimensions, the ids that end a text, sizes, the sampler, the longest answer.
-
-    The first of `ends` also fills up what is behind an answer.
-    `maximum` is int32 `[]`: how many tokens there may be in the end, the prompt's included; at most `sequence`.
-    `guessing`, bool `[]`, says whether a call may guess: where tokens are drawn guesses seldom hold.
-    """
-
-    shape: Shape
-    ends: tuple[int, ...]
-    lengths: Lengths
-    choose: Choose
-    maximum: tf.Tensor
-    guessing: tf.Tensor | None = None
-
-    @property
-    def end(self) -> int:
-        """The id that fills up an answer."""
-        return self.ends[0]
-
-    @property
-    def guesses(self) -> bool:
-        """Whether the graph has guesses at all: where it has not, nothing is added for them."""
-        return self.guessing is not None and self.lengths.guessed > 1
-
-
-def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor, tf.Tensor]:
+def generate(tokens: tf.Tensor, count: tf.Tensor, plan: LoopPlan) -> tuple[tf.Tensor, tf.Tensor]:
     """Continues a prompt.
 
     Args:
@@ -80,133 +45,151 @@ def generate(tokens: tf.Tensor, count: tf.Tensor, plan: Plan) -> tuple[tf.Tensor
       plan: what the loop goes by.
 
     Returns:
-      int32 `[sequence]`, the prompt and the new ids, filled up with the end's id; int32 `[]`, how many they are.
+      The answer: ids int32 `[N]`, prompt included and padded, and their number int32 `[]`.
     """
-    shape, sequence = plan.shape, plan.lengths.sequence
-    padded = tf.concat([tokens, tf.fill([sequence], plan.end)], 0)[:sequence]
-    ids = tf.where(tf.range(sequence) < count, padded, plan.end)
-    # No slot at all would be a tensor without elements, which XNNPACK refuses: the first one is masked for good.
-    state = [count, tf.constant(0), ids, *attention.empty(shape, 1)]
-    known, _, ids, *_ = tf.while_loop(
-        lambda known, done, *_: _more(plan, known, done),
-        lambda *state: _fill_recent(plan, *state),
+    config, sequence_length = plan.config, plan.lengths.sequence_length
+    padded = tf.concat([tokens, tf.fill([sequence_length], plan.pad_id)], 0)[:sequence_length]
+    ids = tf.where(tf.range(sequence_length) < count, padded, plan.pad_id)
+    # `past` starts with one slot, which stays masked: XNNPACK refuses tensors without elements.
+    state = [count, tf.constant(0), ids, *attention.empty_cache(config, 1)]
+    length, _, ids, *_ = tf.while_loop(
+        lambda length, num_read, *_: _goes_on(plan, length, num_read),
+        lambda *state: _outer_round(plan, *state),
         state,
-        shape_invariants=_invariants(state[:3], 1, shape),
+        shape_invariants=_shape_invariants(state[:3], 1, config),
     )
-    # Results of a loop of growing shapes lie in memory of its own, into which CompiledModel cannot write an output:
-    # each passes one more operator.
-    known = tf.maximum(known, count)
-    return tf.where(tf.range(sequence) < known, ids, plan.end), known
+    # Results of a loop with growing shapes lie in memory of its own, into which CompiledModel cannot write an output.
+    # So each result passes through one more operator.
+    length = tf.maximum(length, count)
+    return tf.where(tf.range(sequence_length) < length, ids, plan.pad_id), length
 
 
-def _more(plan: Plan, known: tf.Tensor, done: tf.Tensor) -> tf.Tensor:
-    """Whether anything is left to do with `known` tokens, of which `done` were read."""
-    return tf.logical_and(done < known, known < plan.maximum)
+def _goes_on(plan: LoopPlan, length: tf.Tensor, num_read: tf.Tensor) -> tf.Tensor:
+    """Whether there is anything left to do."""
+    return tf.logical_and(num_read < length, length < plan.max_length)
 
 
-def _fill_recent(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor) -> list[tf.Tensor]:
-    """A round of the outer loop: reads part of the prompt, or guesses, or says as many tokens as `recent` has room for.
+def _outer_round(
+    plan: LoopPlan, length: tf.Tensor, num_read: tf.Tensor, ids: tf.Tensor, *past: tf.Tensor
+) -> list[tf.Tensor]:
+    """Reads a chunk of the prompt, or drafts, or decodes as many tokens as `recent` has slots; then extends `past`.
 
-    Only guesses can be wrong: what was read beyond the ones that held is cut off `recent` before it joins `past`.
+    Only drafts can be wrong. Slots behind the accepted ones are cut off `recent` before it joins `past`.
     """
-    shape, start = plan.shape, done
-    ids, rows = _guessed(plan, known, done, ids)
-    width = tf.minimum(known - done, plan.lengths.chunk)
-    width = width if rows is None else tf.maximum(width, rows)
-    room = tf.where(width > 1, width, _room(plan, done))
+    config, start = plan.config, num_read
+    ids, logit_rows = _with_drafts(plan, length, num_read, ids)
+    width = tf.minimum(length - num_read, plan.lengths.prefill_chunk)
+    width = width if logit_rows is None else tf.maximum(width, logit_rows)
+    slots = tf.where(width > 1, width, _decode_slots(plan, num_read))
 
-    def within(known: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
-        return tf.logical_and(_more(plan, known, done), done + width <= start + room)
+    def fits(length: tf.Tensor, num_read: tf.Tensor, *_: Any) -> tf.Tensor:
+        return tf.logical_and(_goes_on(plan, length, num_read), num_read + width <= start + slots)
 
-    def step(known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
-        inputs = _inputs(ids, (done, width), (start, room), tf.shape(cache[-1])[2], windowed=shape.windowed)
-        inputs["last"] = tf.reshape(width - 1, [1]) if rows is None else tf.range(width - rows, width)
-        logits, recent = core_calls.call_step(shape, inputs, cache)
-        return [*_said(plan, logits, known, done + width, ids), *recent, *cache[len(recent) :]]
+    def step(length: tf.Tensor, num_read: tf.Tensor, ids: tf.Tensor, *cache: tf.Tensor) -> list[tf.Tensor]:
+        inputs = _step_inputs(config, ids, (num_read, width), (start, slots), tf.shape(cache[-1])[2])
+        inputs["last"] = tf.reshape(width - 1, [1]) if logit_rows is None else tf.range(width - logit_rows, width)
+        logits, recent = core_calls.call_step(config, inputs, cache)
+        return [*_after_step(plan, logits, length, num_read + width, ids), *recent, *cache[len(recent) :]]
 
-    state = [known, done, ids, *attention.empty(shape, room), *past]
-    known, done, ids, *cache = tf.while_loop(within, step, state, shape_invariants=_invariants(state[:3], 2, shape))
-    # The loop's own `past`, not what it hands back: results that nobody reads are not copied in each round.
-    kept = None if rows is None else tf.minimum(done - start, room)
-    return [known, done, ids, *_joined(past, cache[: len(past)], kept)]
+    state = [length, num_read, ids, *attention.empty_cache(config, slots), *past]
+    length, num_read, ids, *cache = tf.while_loop(
+        fits, step, state, shape_invariants=_shape_invariants(state[:3], 2, config)
+    )
+    # It extends its own `past`, not the inner loop's result: results that nobody reads are not copied in each step.
+    num_kept = None if logit_rows is None else tf.minimum(num_read - start, slots)
+    return [length, num_read, ids, *_extended(past, cache[: len(past)], num_kept)]
 
 
-def _guessed(plan: Plan, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """`ids` with guesses behind the known ones, and how many rows of logits a round needs; None: always one."""
-    if not plan.guesses:
+def _with_drafts(
+    plan: LoopPlan, length: tf.Tensor, num_read: tf.Tensor, ids: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """The ids with draft tokens behind the text, and how many rows of logits a step needs; None for always one."""
+    if not plan.has_drafts:
         return ids, None
-    ids, found = prompt_lookup.guess(ids, known, plan.lengths.guessed - 1)
-    fits = known + plan.lengths.guessed <= plan.maximum
-    wanted = functools.reduce(tf.logical_and, [plan.guessing, tf.equal(done, known - 1), fits, found])
-    return ids, tf.where(wanted, plan.lengths.guessed, 1)
+    ids, has_draft = prompt_lookup.draft(ids, length, plan.lengths.draft_tokens - 1)
+    fits = length + plan.lengths.draft_tokens <= plan.max_length
+    is_used = functools.reduce(tf.logical_and, [plan.may_draft, tf.equal(num_read, length - 1), fits, has_draft])
+    return ids, tf.where(is_used, plan.lengths.draft_tokens, 1)
 
 
-def _room(plan: Plan, done: tf.Tensor) -> tf.Tensor | int:
-    """Room in `recent` for tokens that are said one by one.
+def _decode_slots(plan: LoopPlan, num_read: tf.Tensor) -> tf.Tensor | int:
+    """Slots of `recent` for tokens that are decoded one by one.
 
-    Guesses are sought once in a round: rounds are short as long as joining `past`, which is copied, costs little.
+    Drafts are sought once in a round. Rounds are short as long as extending `past`, a copy, costs little.
     """
-    most = plan.lengths.recent
-    return tf.where(plan.guessing, tf.clip_by_value(done // most, min(4, most), most), most) if plan.guesses else most
+    most = plan.lengths.recent_slots
+    if not plan.has_drafts:
+        return most
+    return tf.where(plan.may_draft, tf.clip_by_value(num_read // most, min(4, most), most), most)
 
 
-def _said(plan: Plan, logits: tf.Tensor, known: tf.Tensor, done: tf.Tensor, ids: tf.Tensor) -> list[tf.Tensor]:
-    """`known`, `done` and `ids` after a step that read all tokens before `done` and gave `logits` `[1, rows, vocab]`.
+def _after_step(
+    plan: LoopPlan, logits: tf.Tensor, length: tf.Tensor, num_read: tf.Tensor, ids: tf.Tensor
+) -> list[tf.Tensor]:
+    """`length`, `num_read` and `ids` after a step that read all tokens before `num_read`.
 
-    If these are all that are known, something is said: a token, or as many as guesses held, and one more.
+    If these are the whole text, the logits `[1, L, V]` add a token, or the accepted drafts and one more.
     """
-    whole = done >= known
-    logits = tf.reshape(logits, [-1 if plan.guesses else 1, plan.shape.vocabulary])
-    if not plan.guesses:
-        token = plan.choose(logits, known)
-        ids = tf.where(tf.equal(tf.range(plan.lengths.sequence), known), token, ids)
-        known = known + tf.cast(whole, tf.int32)
+    is_whole = num_read >= length
+    logits = tf.reshape(logits, [-1 if plan.has_drafts else 1, plan.config.vocab_size])
+    if not plan.has_drafts:
+        token = plan.choose(logits, length)
+        ids = tf.where(tf.equal(tf.range(plan.lengths.sequence_length), length), token, ids)
+        length = length + tf.cast(is_whole, tf.int32)
     else:
-        ids, after = prompt_lookup.held(plan.choose(logits, known), ids, known, plan.ends)
-        token = tf.gather(ids, after - 1)
-        done = tf.minimum(done, after - 1)  # guesses that failed are not read
-        known = tf.where(whole, after, known)
-    # an end token is counted and never read: nothing is left to do then
-    ended = tf.logical_and(whole, sampler.any_of(tf.reshape(token, []), plan.ends))
-    return [known, tf.where(ended, known, done), ids]
+        ids, extended = prompt_lookup.accept(plan.choose(logits, length), ids, length, plan.end_token_ids)
+        token = tf.gather(ids, extended - 1)
+        num_read = tf.minimum(num_read, extended - 1)  # rejected drafts do not count as read
+        length = tf.where(is_whole, extended, length)
+    # An end token counts, and is never read: nothing is left to do then.
+    has_ended = tf.logical_and(is_whole, sampler.is_any_of(tf.reshape(token, []), plan.end_token_ids))
+    return [length, tf.where(has_ended, length, num_read), ids]
 
 
-def _joined(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], kept: tf.Tensor | None) -> list[tf.Tensor]:
-    """Past keys and values, and behind them the first `kept` of the recent ones, or all."""
+def _extended(past: Sequence[tf.Tensor], recent: Sequence[tf.Tensor], num_kept: tf.Tensor | None) -> list[tf.Tensor]:
+    """Past keys and values, and behind them the first `num_kept` of the recent ones, or all."""
     axes = attention.SLOT_AXES * (len(past) // 2)
-    if kept is not None:
-        sizes = {axis: tf.where(tf.equal(tf.range(4), axis), kept, -1) for axis in set(axes)}
+    if num_kept is not None:
+        sizes = {axis: tf.where(tf.equal(tf.range(4), axis), num_kept, -1) for axis in set(axes)}
         recent = [tf.slice(new, [0] * 4, sizes[axis]) for new, axis in zip(recent, axes, strict=True)]
     return [tf.concat(pair, axis) for *pair, axis in zip(past, recent, axes, strict=True)]
 
 
-def _invariants(others: Sequence[tf.Tensor], caches: int, shape: Shape) -> list[tf.TensorShape]:
-    """Shapes of a loop's state: some tensors that keep theirs, then so many caches, which grow."""
-    cache = [tf.TensorShape(size) for size in attention.sizes(shape, None)]
-    return [t.shape for t in others] + cache * caches
+def _shape_invariants(others: Sequence[tf.Tensor], num_caches: int, config: DecoderConfig) -> list[tf.TensorShape]:
+    """Shapes of a loop's state: tensors that keep theirs, then caches, which grow."""
+    cache = [tf.TensorShape(shape) for shape in attention.cache_shapes(config, None)]
+    return [t.shape for t in others] + cache * num_caches
 
 
-def _inputs(
+def _step_inputs(
+    config: DecoderConfig,
     ids: tf.Tensor,
     read: tuple[tf.Tensor, tf.Tensor],
     recent: tuple[tf.Tensor, tf.Tensor],
-    past: tf.Tensor,
-    *,
-    windowed: bool,
+    past_slots: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """The small inputs of `step`, less `last`: it reads (first, number of) tokens into `recent` (first token, room)."""
+    """The inputs of `step` without `last` and the cache.
+
+    Args:
+      config: the decoder's configuration.
+      ids: int32 `[N]`.
+      read: the first token that is read, and how many are.
+      recent: the token that the first slot of `recent` holds, and how many slots there are.
+      past_slots: slots of `past`, the first of which holds no token.
+    """
     first, width = read
-    start, room = recent
+    start, slots = recent
     positions = first + tf.range(width)
-    slots = tf.range(room)
-    visible = start + slots[tf.newaxis] <= positions[:, tf.newaxis]
-    written = tf.logical_or(width > 1, tf.equal(start + slots, first))
-    # the first slot of `past` is nobody's
-    places = {RECENT: start + slots, PAST: tf.range(past) - 1} if windowed else {}
-    return places | {
+    slot_numbers = tf.range(slots)
+    is_visible = start + slot_numbers[tf.newaxis] <= positions[:, tf.newaxis]
+    is_written = tf.logical_or(width > 1, tf.equal(start + slot_numbers, first))
+    slot_positions = {}
+    if config.has_sliding_window:
+        slot_positions = {RECENT_POS: start + slot_numbers, PAST_POS: tf.range(past_slots) - 1}
+    return slot_positions | {
         "tokens": tf.slice(ids, [first], [width])[tf.newaxis],
         "input_pos": positions,
-        "recent_mask": tf.where(visible, 0.0, MASKED)[tf.newaxis, tf.newaxis],
-        "past_mask": tf.where(tf.range(past) > 0, 0.0, MASKED)[tf.newaxis, tf.newaxis, tf.newaxis],
-        "slots": tf.cast(written, tf.float32)[tf.newaxis, tf.newaxis, :, tf.newaxis],
+        "recent_mask": tf.where(is_visible, 0.0, MASKED)[tf.newaxis, tf.newaxis],
+        "past_mask": tf.where(tf.range(past_slots) > 0, 0.0, MASKED)[tf.newaxis, tf.newaxis, tf.newaxis],
+        "slots": tf.cast(is_written, tf.float32)[tf.newaxis, tf.newaxis, :, tf.newaxis],
     }

@@ -1,4 +1,4 @@
-"""Constant tables of Unicode Normalization Form C (Unicode Standard Annex #15), for a graph of integer operations."""
+"""Constant tables of Unicode Normalization Form C (Unicode Standard Annex #15), for a graph of integer operators."""
 
 import functools
 import sys
@@ -9,48 +9,65 @@ import numpy as np
 from tokenizers import normalizers
 
 from autocomplete.common.arrays import Array
-from autocomplete.graph.bpe_tables import Column, column
+from autocomplete.graph.bpe_tables import CompactInts, compact_ints
 
 PAGE = 32
-# Conjoining jamo and syllables, of which no table is needed (The Unicode Standard, chapter 3.12).
+# Hangul jamo and syllables, which are computed (The Unicode Standard, chapter 3.12).
 L_BASE, V_BASE, T_BASE, S_BASE = 0x1100, 0x1161, 0x11A7, 0xAC00
 L_COUNT, V_COUNT, T_COUNT = 19, 21, 28
 S_COUNT = L_COUNT * V_COUNT * T_COUNT
 _SEPARATOR = ord("\n")  # a starter that neither decomposes nor composes
 _HIGHEST, _LOWEST = 0x0345, 0x0334  # marks of combining classes 240 and 1
-_OWN, _UNUSUAL = 1 << 16, 1 << 32  # in a number that tells the row of a code point
+_OWN, _UNUSUAL = 1 << 16, 1 << 32  # bits of the key that decides the row of a code point
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """What normalization needs to know of a code point, by its row: `pages[page_of[c // PAGE] * PAGE + c % PAGE]`.
+    """What normalization needs to know of a code point c, by its row: `pages[page_of[c // PAGE] * PAGE + c % PAGE]`.
 
-    Most code points have row 0, those from `last` on too: starters that neither decompose nor compose. Hangul is
-    computed, not looked up.
+    Most code points have row 0: starters that neither decompose nor compose.
+
+    Attributes:
+      page_of: by code point // PAGE, the page.
+      pages: the rows of code points, page by page.
+      last: code points from this one on have row 0.
+      first_unusual_row: rows from this one on are of code points whose NFC_Quick_Check is not Yes.
+      min_byte: a text of bytes below this one has no such code point, and no mark that may need another order.
+      combining: by row, the rank of the canonical combining class; 0 for starters.
+      starts: by row r, the full canonical decomposition is `parts[starts[r]:starts[r + 1]]`; empty for none.
+      parts: the code points of the decompositions.
+      growth: (a, b), no text of n bytes decomposes to more than n · a // b code points.
+      left: by row.
+      right: by row; the pair of rows (a, b) has the place left[a] + right[b].
+      owner: by place, the row a of the pair that composes there; -1 for none.
+      composed: by place, the code point that the pair composes to.
     """
 
-    page_of: Column
-    pages: Column
+    page_of: CompactInts
+    pages: CompactInts
     last: int
-    unusual: int  # the first row of code points whose NFC_Quick_Check is not Yes
-    least: int  # a text of bytes below this one holds no such code point, and no mark that others would move
-    combining: Column  # by row, the rank of the canonical combining class: 0 for starters
-    starts: Column  # by row r, the full canonical decomposition `parts[starts[r]:starts[r + 1]]`; empty: itself
-    parts: Column
-    growth: tuple[int, int]  # no text of n bytes decomposes to more than n · a // b code points
-    left: Column  # by row
-    right: Column  # by row; a pair of rows a, b has its place at left[a] + right[b]
-    owner: Column  # by place, the row a of the pair that composes there
-    composed: Column  # by place, the code point that it composes to
+    first_unusual_row: int
+    min_byte: int
+    combining: CompactInts
+    starts: CompactInts
+    parts: CompactInts
+    growth: tuple[int, int]
+    left: CompactInts
+    right: CompactInts
+    owner: CompactInts
+    composed: CompactInts
 
 
 @dataclass(frozen=True)
-class _Data:
-    """Unicode's data as `tokenizers` has them, less Hangul syllables.
+class _UnicodeData:
+    """The Unicode data of `tokenizers`, without Hangul syllables.
 
-    Combining classes stand for themselves by their rank: only their order counts.
+    Attributes:
+      combining: code point → the rank of its combining class; only the order of classes matters.
+      decompositions: code point → its full canonical decomposition.
+      pairs: two code points → their primary composite.
     """
 
     combining: Mapping[int, int]
@@ -60,45 +77,45 @@ class _Data:
 
 @functools.cache
 def normalization() -> Normalization:
-    """The tables, by the Unicode of `tokenizers`, whose NFC is what a tokenizer.json means.
+    """The tables, by the Unicode data of `tokenizers`, whose NFC is what a tokenizer.json means.
 
-    In version 0.23 this Unicode is older than that of Python's unicodedata: it lacks a hundred marks. So every code
-    point is normalized to find the data, which takes a second.
+    In version 0.23 these data are older than those of Python's unicodedata, and lack a hundred marks. So the function
+    normalizes every code point to find them, which takes a second.
 
     Raises:
-      ValueError: where that Unicode has a composition that the graph's order of work does not allow.
+      ValueError: if a composition does not allow the order in which the graph composes.
     """
     data = _read()
     _check(data)
     keys = _keys(data)
-    some = np.flatnonzero(keys)
-    last = (int(some[-1]) // PAGE + 1) * PAGE
-    distinct, first, rows_of = np.unique(np.concatenate([[0], keys[some]]), return_index=True, return_inverse=True)
-    points = np.concatenate([[0], some])[first].tolist()  # one of each row
+    special = np.flatnonzero(keys)
+    last = (int(special[-1]) // PAGE + 1) * PAGE
+    distinct, first, rows_of = np.unique(np.concatenate([[0], keys[special]]), return_index=True, return_inverse=True)
+    points = np.concatenate([[0], special])[first].tolist()  # one of each row
     rows = np.zeros(last + PAGE, np.int32)
-    rows[some] = rows_of.reshape(-1)[1:]
+    rows[special] = rows_of.reshape(-1)[1:]
     pages, page_of = np.unique(rows.reshape(-1, PAGE), axis=0, return_inverse=True)
     parts = [data.decompositions.get(p, ()) for p in points]
     left, right, owner, composed = _displaced({(rows[a], rows[b]): c for (a, b), c in data.pairs.items()}, len(points))
     return Normalization(
-        page_of=column(page_of.reshape(-1)),
-        pages=column(pages.reshape(-1)),
+        page_of=compact_ints(page_of.reshape(-1)),
+        pages=compact_ints(pages.reshape(-1)),
         last=last,
-        unusual=int(np.searchsorted(distinct, _UNUSUAL)),
-        least=chr(min(*np.flatnonzero(keys >= _UNUSUAL).tolist(), *data.combining)).encode()[0],
-        combining=column(np.array([data.combining.get(p, 0) for p in points])),
-        starts=column(np.cumsum([0, *map(len, parts)])),
-        parts=column(np.array([part for whole in parts for part in whole])),
+        first_unusual_row=int(np.searchsorted(distinct, _UNUSUAL)),
+        min_byte=chr(min(*np.flatnonzero(keys >= _UNUSUAL).tolist(), *data.combining)).encode()[0],
+        combining=compact_ints(np.array([data.combining.get(p, 0) for p in points])),
+        starts=compact_ints(np.cumsum([0, *map(len, parts)])),
+        parts=compact_ints(np.array([part for decomposition in parts for part in decomposition])),
         growth=max(((len(w), len(chr(c).encode())) for c, w in data.decompositions.items()), key=lambda g: g[0] / g[1]),
-        left=column(left),
-        right=column(right),
-        owner=column(owner),
-        composed=column(composed),
+        left=compact_ints(left),
+        right=compact_ints(right),
+        owner=compact_ints(owner),
+        composed=compact_ints(composed),
     )
 
 
-def _keys(data: _Data) -> Array:
-    """A number for each code point, int64; those of one number share a row, and rows are in order of the numbers."""
+def _keys(data: _UnicodeData) -> Array:
+    """The key of each code point, int64: code points of one key share a row, and rows are sorted by key."""
     keys = np.zeros(sys.maxunicode + 1, np.int64)
     keys[list(data.combining)] = list(data.combining.values())
     own = [*data.decompositions, *(point for pair in data.pairs for point in pair)]
@@ -111,22 +128,22 @@ def _keys(data: _Data) -> Array:
     return keys
 
 
-def _read() -> _Data:
+def _read() -> _UnicodeData:
     nfd, nfc = normalizers.NFD(), normalizers.NFC()
     points = np.arange(sys.maxunicode + 1, dtype=np.uint32)
-    points = points[((points < 0xD800) | (points >= 0xE000)) & (points != _SEPARATOR)]  # less the surrogates
+    points = points[((points < 0xD800) | (points >= 0xE000)) & (points != _SEPARATOR)]  # no surrogate
     flat, begins, sizes = _normalized(nfd, np.expand_dims(points, 1))
-    same = (sizes == 1) & (flat[begins] == points)
-    changed = ~same & ((points < S_BASE) | (points >= S_BASE + S_COUNT))
+    is_same = (sizes == 1) & (flat[begins] == points)
+    is_changed = ~is_same & ((points < S_BASE) | (points >= S_BASE + S_COUNT))
     decompositions = {
         int(p): tuple(flat[begin : begin + size].tolist())
-        for p, begin, size in zip(points[changed], begins[changed], sizes[changed], strict=True)
+        for p, begin, size in zip(points[is_changed], begins[is_changed], sizes[is_changed], strict=True)
     }
-    return _Data(_combining(nfd, points[same]), decompositions, _pairs(nfc, decompositions))
+    return _UnicodeData(_combining(nfd, points[is_same]), decompositions, _pairs(nfc, decompositions))
 
 
 def _normalized(normalizer: normalizers.Normalizer, texts: Array) -> tuple[Array, Array, Array]:
-    """Texts `[n, k]` of code points one by one, on end, and where each begins `[n]`, and how long each is `[n]`."""
+    """Texts `[n, k]` of code points, normalized and concatenated; where each begins `[n]`, and its size `[n]`."""
     ended = np.concatenate([texts, np.full((len(texts), 1), _SEPARATOR)], axis=1)
     flat = _points(normalizer.normalize_str(_text(ended)))
     ends = np.flatnonzero(flat == _SEPARATOR)
@@ -143,10 +160,11 @@ def _points(text: str) -> Array:
 
 
 def _combining(nfd: normalizers.Normalizer, points: Array) -> dict[int, int]:
-    """Ranks of the combining classes, from 1 on, of those points, which do not decompose, that have one.
+    """The ranks of the combining classes, from 1 on, of the marks among points that do not decompose.
 
-    A mark of class 1 moves to the front of one of class 240 unless a starter stands between the two. All marks in one
-    text are sorted by their classes, and those of one class keep their order: so it shows which share one.
+    A mark of class 1 moves before one of class 240 unless a starter stands between the two, which shows the marks. A
+    text of all marks is sorted by class, and marks of one class keep their order. So the marks, sorted once forwards
+    and once backwards, show which of them share a class.
     """
     around = np.stack([np.full_like(points, _HIGHEST), points, np.full_like(points, _LOWEST)], axis=1)
     flat, begins, _ = _normalized(nfd, around)
@@ -159,9 +177,9 @@ def _combining(nfd: normalizers.Normalizer, points: Array) -> dict[int, int]:
 
 
 def _pairs(nfc: normalizers.Normalizer, decompositions: Mapping[int, tuple[int, ...]]) -> dict[Pair, int]:
-    """Primary composites by what they are composed of: those that decompose, but not in this form."""
-    kept = dict(zip(decompositions, _each(nfc, map(chr, decompositions)), strict=True))
-    composites = [c for c, form in kept.items() if form == chr(c)]
+    """The primary composites: characters that decompose, and are themselves in Form C."""
+    forms = dict(zip(decompositions, _each(nfc, map(chr, decompositions)), strict=True))
+    composites = [c for c, form in forms.items() if form == chr(c)]
     lefts = _each(nfc, ("".join(map(chr, decompositions[c][:-1])) for c in composites))
     rights = [chr(decompositions[c][-1]) for c in composites]
     if _each(nfc, (a + b for a, b in zip(lefts, rights, strict=True))) != [chr(c) for c in composites]:
@@ -174,14 +192,15 @@ def _each(normalizer: normalizers.Normalizer, texts: Iterable[str]) -> list[str]
     return list(normalizer.normalize_str(separator.join(texts)).split(separator))
 
 
-def _check(data: _Data) -> None:
-    """Raises ValueError unless compositions can be made in any order, as the graph makes those of all starters at once.
+def _check(data: _UnicodeData) -> None:
+    """Raises ValueError unless compositions can be made in any order: the graph composes all starters at once.
 
-    No right half is a left one too; a mark that composes with a composite comes no earlier than the composite's own.
+    No right half may be a left half too. A mark that composes with a composite must not have a lower class than the
+    mark that is part of the composite.
     """
     lefts, rights = {a for a, _ in data.pairs}, {b for _, b in data.pairs}
-    own = {c: data.combining.get(b, 0) for (_, b), c in data.pairs.items()}
-    early = [c for (a, b), c in data.pairs.items() if 0 < data.combining.get(b, 0) < own.get(a, 0)]
+    class_of_part = {c: data.combining.get(b, 0) for (_, b), c in data.pairs.items()}
+    early = [c for (a, b), c in data.pairs.items() if 0 < data.combining.get(b, 0) < class_of_part.get(a, 0)]
     if wrong := [*(lefts & rights), *(lefts & set(data.combining)), *early]:
         raise ValueError(
             f"U+{wrong[0]:04X} of Unicode as `tokenizers` has it composes in an order that is not foreseen"
@@ -189,10 +208,11 @@ def _check(data: _Data) -> None:
 
 
 def _displaced(pairs: Mapping[Pair, int], rows: int) -> tuple[Array, Array, Array, Array]:
-    """Pairs of rows as a sparse matrix whose rows overlap in one array (Tarjan and Yao 1979, "Storing a sparse table").
+    """Pairs of rows as a sparse matrix whose rows overlap in one array (Tarjan and Yao 1979, Storing a sparse table).
 
     Returns:
-      Displacement of each left row, column of each right row (0: none), owner and value of each place.
+      The displacement of each left row, the column of each right row (0 for none), the owner and the value of each
+      place.
     """
     rights = [b for _, b in pairs]
     number = {b: i + 1 for i, b in enumerate(sorted(set(rights), key=lambda b: (-rights.count(b), b)))}

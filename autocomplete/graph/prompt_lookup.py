@@ -1,6 +1,8 @@
-"""Guesses of the next tokens from the text itself: what stood behind the last two tokens when they stood there before.
+"""Draft tokens from the text itself: the tokens that followed the last two when these occurred before.
 
-Prompt lookup decoding (Saxena 2023). Documents about code repeat names and phrases, and so do small models.
+Prompt lookup decoding (Saxena 2023). Text about code repeats names and phrases, and so do small models.
+
+Shapes: n ids, L rows of logits.
 """
 
 from collections.abc import Sequence
@@ -10,48 +12,48 @@ import tensorflow as tf
 from autocomplete.graph import sampler
 
 
-def guess(ids: tf.Tensor, known: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Guesses the tokens behind the known ones.
+def draft(ids: tf.Tensor, length: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Drafts the tokens behind a text.
 
     Args:
       ids: int32 `[n]`.
-      known: int32 `[]`, how many of the ids count, from 1 to n.
-      count: how many to guess.
+      length: int32 `[]`, tokens of the text, from 1 to n.
+      count: how many tokens to draft.
 
     Returns:
-      int32 `[n]`, `ids` with up to `count` guesses from `known` on (if there are none, with whatever is there); bool
-      `[]`, whether the last two tokens stood there before. Where what followed them then reaches the text's end, it
-      begins again: a text that goes round in a circle.
+      The ids `[n]` with up to `count` draft tokens from `length` on, and whether the last two tokens occurred before,
+      bool `[]`; if not, the ids are unchanged. A draft that reaches the end of the text goes round from its start.
     """
     places = tf.range(ids.shape[0])
-    ends = tf.gather(ids, tf.maximum(known - tf.constant([2, 1]), 0))
-    pairs = tf.logical_and(tf.equal(ids[:-1], ends[0]), tf.equal(ids[1:], ends[1]))
-    # the last place before the end where the pair stands; what followed it begins two later
-    start = tf.reduce_max(tf.where(tf.logical_and(pairs, places[:-1] + 2 < known), places[:-1] + 2, 0))
-    found = start > 0
-    period = tf.maximum(known - start, 1)
-    beyond = places - known
-    guesses = tf.gather(ids, tf.where(beyond >= 0, start + tf.math.floormod(beyond, period), places))
-    return tf.where(tf.logical_and(found, beyond < count), guesses, ids), found
+    last_two = tf.gather(ids, tf.maximum(length - tf.constant([2, 1]), 0))
+    is_pair = tf.logical_and(tf.equal(ids[:-1], last_two[0]), tf.equal(ids[1:], last_two[1]))
+    # the place behind the last earlier occurrence of the pair
+    start = tf.reduce_max(tf.where(tf.logical_and(is_pair, places[:-1] + 2 < length), places[:-1] + 2, 0))
+    has_draft = start > 0
+    period = tf.maximum(length - start, 1)
+    offsets = places - length
+    drafts = tf.gather(ids, tf.where(offsets >= 0, start + tf.math.floormod(offsets, period), places))
+    return tf.where(tf.logical_and(has_draft, offsets < count), drafts, ids), has_draft
 
 
-def held(tokens: tf.Tensor, ids: tf.Tensor, known: tf.Tensor, ends: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Keeps what the model says of guesses that it read.
+def accept(
+    predicted: tf.Tensor, ids: tf.Tensor, length: tf.Tensor, end_token_ids: Sequence[int]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Accepts draft tokens up to the first that the model did not predict.
 
     Args:
-      tokens: int32 `[rows]`, what it says behind the last known token and behind each guess that was read.
-      ids: int32 `[n]`, with rows - 1 guesses from `known` on.
-      known: int32 `[]`, how many of the ids count.
-      ends: the ids that end a text.
+      predicted: int32 `[L]`, the model's tokens behind the text and behind each of the L − 1 drafts that it read.
+      ids: int32 `[n]`, the text and the drafts.
+      length: int32 `[]`, tokens of the text.
+      end_token_ids: the ids that end a text.
 
     Returns:
-      int32 `[n]`, `ids` with what is said: tokens, up to the first that is not the guess in its place, as those behind
-      it were said of another text, or the first of `ends`; int32 `[]`, how many ids count now. Whatever stands
-      behind these counts for nothing.
+      The ids `[n]` with the predicted tokens behind the text, up to the first that differs from its draft or ends the
+      text, and int32 `[]`, the length of the text now. Ids behind it mean nothing.
     """
-    places, last = tf.range(ids.shape[0]), known + tf.shape(tokens)[0] - 1
-    said = tf.gather(tokens, tf.clip_by_value(places - known, 0, last - known))
-    stops = tf.logical_or(tf.not_equal(said, ids), sampler.any_of(said, ends))
-    stop = tf.reduce_min(tf.where(tf.logical_and(places >= known, stops), places, last))
-    after = tf.minimum(stop, last) + 1
-    return tf.where(tf.logical_and(places >= known, places < after), said, ids), after
+    places, last = tf.range(ids.shape[0]), length + tf.shape(predicted)[0] - 1
+    prediction = tf.gather(predicted, tf.clip_by_value(places - length, 0, last - length))
+    is_stop = tf.logical_or(tf.not_equal(prediction, ids), sampler.is_any_of(prediction, end_token_ids))
+    stop = tf.reduce_min(tf.where(tf.logical_and(places >= length, is_stop), places, last))
+    extended = tf.minimum(stop, last) + 1
+    return tf.where(tf.logical_and(places >= length, places < extended), prediction, ids), extended

@@ -1,4 +1,7 @@
-"""What tokens say, as bytes: one table of all tokens in order of their bytes, and the texts that ids make."""
+"""The bytes of tokens: one table of all tokens, sorted by their bytes, and the texts that ids make.
+
+Shapes: n ids, N bytes.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,22 +11,25 @@ import tensorflow as tf
 
 from autocomplete.common.arrays import Array
 from autocomplete.graph.bpe import lookup
-from autocomplete.graph.bpe_tables import Column, column
-from autocomplete.graph.utf8 import characters, moved, places_of
+from autocomplete.graph.bpe_tables import CompactInts, compact_ints
+from autocomplete.graph.utf8 import characters, compacted_places, scatter
 
 
 @dataclass(frozen=True)
 class TokenBytes:
-    """The bytes of each token: those of id i are `text[starts[p]:starts[p + 1]]` with p = `places[i]`.
+    """The bytes of each token: those of id i are `text[starts[p]:starts[p + 1]]`, where p is `places[i]`.
 
-    Places rise with the bytes, but for the first `hidden` ones, which are of tokens that are never said or say nothing.
-    So tokens that begin alike have places in a row.
+    Attributes:
+      places: by id, the place of the token in the order of bytes. Tokens with the same beginning are neighbours.
+      starts: by place, where the token's bytes begin.
+      text: the bytes of all tokens.
+      num_hidden: the first so many places are those of tokens that have no bytes or are never chosen, in no order.
     """
 
-    places: Column
-    starts: Column
+    places: CompactInts
+    starts: CompactInts
     text: Array
-    hidden: int
+    num_hidden: int
 
     @property
     def count(self) -> int:
@@ -32,49 +38,55 @@ class TokenBytes:
 
 
 def table(pieces: Sequence[bytes], size: int, suppressed: Collection[int] = ()) -> TokenBytes:
-    """The table of tokens by id; `size` is the model's vocabulary, which may have room for more than there are."""
-    said = [*pieces, *[b""] * (size - len(pieces))]
-    never = {i for i, piece in enumerate(said) if not piece} | set(suppressed)
-    order = sorted(range(len(said)), key=lambda i: (i not in never, said[i], i))
-    places = np.empty(len(said), np.int64)
-    places[order] = np.arange(len(said))
-    starts = np.cumsum([0, *(len(said[i]) for i in order)])
-    text = np.frombuffer(b"".join(said[i] for i in order), np.uint8)
-    return TokenBytes(column(places), column(starts), text, len(never))
+    """The table of tokens.
+
+    Args:
+      pieces: the bytes of each token, by id.
+      size: rows of the model's vocabulary, which may be more than there are tokens.
+      suppressed: ids that are never chosen.
+    """
+    padded = [*pieces, *[b""] * (size - len(pieces))]
+    hidden = {i for i, piece in enumerate(padded) if not piece} | set(suppressed)
+    order = sorted(range(len(padded)), key=lambda i: (i not in hidden, padded[i], i))
+    places = np.empty(len(padded), np.int64)
+    places[order] = np.arange(len(padded))
+    starts = np.cumsum([0, *(len(padded[i]) for i in order)])
+    text = np.frombuffer(b"".join(padded[i] for i in order), np.uint8)
+    return TokenBytes(compact_ints(places), compact_ints(starts), text, len(hidden))
 
 
 def text_of(
-    ids: tf.Tensor, first: tf.Tensor, count: tf.Tensor, tokens: TokenBytes, room: int
+    ids: tf.Tensor, first: tf.Tensor, count: tf.Tensor, tokens: TokenBytes, max_bytes: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The bytes that the ids from `first` on to the `count`-th make, of int32 `[n]`.
+    """The bytes of ids, int32 `[n]`, from index `first` up to, and without, index `count`.
 
     Returns:
-      int32 `[room]`, the bytes, then zeros; int32 `[]`, how many they are; what there is no room for is left out.
+      int32 `[max_bytes]`, the bytes, then zeros; int32 `[]`, how many they are. Bytes behind `max_bytes` are left out.
     """
-    inside = tf.logical_and(tf.range(ids.shape[0]) >= first, tf.range(ids.shape[0]) < count)
+    is_used = tf.logical_and(tf.range(ids.shape[0]) >= first, tf.range(ids.shape[0]) < count)
     place = lookup(tokens.places, ids)
-    begins = lookup(tokens.starts, place)
-    sizes = tf.where(inside, lookup(tokens.starts, place + 1) - begins, 0)
+    starts = lookup(tokens.starts, place)
+    sizes = tf.where(is_used, lookup(tokens.starts, place + 1) - starts, 0)
     ends = tf.cumsum(sizes)
-    # at each byte how many tokens end before it: that is the token that it belongs to
-    ended = moved(tf.ones_like(ends), tf.expand_dims(tf.minimum(ends, room), 1), room)
-    token = tf.minimum(tf.cumsum(ended), ids.shape[0] - 1)
-    byte = tf.range(room)
-    length = tf.minimum(ends[-1], room)
-    places = tf.gather(begins - ends + sizes, token) + byte
-    found = tf.gather(tokens.text, tf.where(byte < length, places, 0))
-    return tf.where(byte < length, tf.cast(found, tf.int32), 0), length
+    # The tokens that end at or before a byte number the token that it belongs to.
+    num_ended = scatter(tf.ones_like(ends), tf.expand_dims(tf.minimum(ends, max_bytes), 1), max_bytes)
+    token = tf.minimum(tf.cumsum(num_ended), ids.shape[0] - 1)
+    byte = tf.range(max_bytes)
+    length = tf.minimum(ends[-1], max_bytes)
+    source = tf.gather(starts - ends + sizes, token) + byte
+    text = tf.gather(tokens.text, tf.where(byte < length, source, 0))
+    return tf.where(byte < length, tf.cast(text, tf.int32), 0), length
 
 
 def without_invalid(text: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """UTF-8 from byte `first` on to the `length`-th, of int32 `[N]`, without the bytes that are part of no character.
+    """UTF-8, int32 `[N]`, from index `first` up to `length`, without bytes that are part of no character.
 
-    A character that is cut at the end is left out likewise.
+    A character that is cut at the end is left out too.
 
     Returns:
       int32 `[N]`, the bytes, then zeros; int32 `[]`, how many they are.
     """
     size = text.shape[0]
-    inside = tf.logical_and(tf.range(size) >= first, tf.range(size) < length)
-    kept = tf.logical_and(inside, characters(tf.where(inside, text, 0)).valid)
-    return moved(text, places_of(kept)), tf.reduce_sum(tf.cast(kept, tf.int32))
+    is_used = tf.logical_and(tf.range(size) >= first, tf.range(size) < length)
+    is_kept = tf.logical_and(is_used, characters(tf.where(is_used, text, 0)).valid)
+    return scatter(text, compacted_places(is_kept)), tf.reduce_sum(tf.cast(is_kept, tf.int32))

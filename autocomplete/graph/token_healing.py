@@ -1,8 +1,10 @@
-"""Completing a word: the prompt's last tokens are taken back, and the first new token must begin with their bytes.
+"""Token healing: takes the prompt's last tokens back, and makes the first new token begin with their bytes.
 
-A tokenizer cuts "retur" into other tokens than "returns", so a model that has read the former's seldom says the rest of
-the latter: it learnt that another token would have stood there. As many tokens are taken back as are the beginning of a
-single one; that token, or another with the same beginning, is then said.
+A tokenizer cuts "retur" into other tokens than "returns". A model that has read the tokens of "retur" seldom continues
+with the rest of "returns", as in its training another token stood there. So as many tokens are taken back as together
+are the beginning of a single token. The model then chooses that token, or another with the same beginning.
+
+Shapes: n ids, L rows of logits, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -15,109 +17,123 @@ from autocomplete.graph.bpe import lookup
 from autocomplete.graph.token_bytes import TokenBytes, text_of
 from autocomplete.graph.utf8 import shift
 
-Narrow = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-_MOST = 8  # tokens that are taken back
-_LONGEST = 30  # bytes of them: as many powers of 2 add up within int32
+# (logits [L, V], position of the token that the first row predicts) → logits
+ConstrainLogits = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+_MAX_TOKENS = 8  # that are taken back
+_MAX_BYTES = 30  # of these tokens: as many powers of 2 add up within int32
 _BLANK = 0x20
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """How a first new token must begin: `count` int32 `[]` of the prompt's tokens are left, `size` bytes taken back.
+class HealedPrompt:
+    """A prompt whose last tokens were taken back; all int32 `[]`.
 
-    The tokens that begin with these have places from `first` to before `last` (token_bytes.py), int32 `[]`. Where
-    nothing is taken back, size is 0 and every token is among them.
+    Attributes:
+      length: how many of its tokens are left.
+      removed_bytes: how many bytes were taken back.
+      first_place: the tokens that begin with these bytes have places (token_bytes.py) from here on; all tokens have
+        places if nothing was taken back.
+      end_place: the place behind the last of them.
     """
 
-    count: tf.Tensor
-    size: tf.Tensor
-    first: tf.Tensor
-    last: tf.Tensor
+    length: tf.Tensor
+    removed_bytes: tf.Tensor
+    first_place: tf.Tensor
+    end_place: tf.Tensor
 
 
-def take_back(ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor, tokens: TokenBytes) -> Beginning:
-    """Takes back the end of a prompt, int32 `[n]` ids of which `count` count, if bool `[]` `wanted` says so.
+def take_back(ids: tf.Tensor, count: tf.Tensor, enabled: tf.Tensor, tokens: TokenBytes) -> HealedPrompt:
+    """Takes back the last tokens of a prompt.
 
-    A token that begins with a blank begins a word: none before it is taken back. Nor are tokens that say nothing. Where
-    no token that may be said begins so, fewer are taken back, or none.
+    A token that begins with a blank begins a word, so none before it is taken back. Nor are tokens without text. If no
+    token that may be chosen has the beginning, fewer tokens are taken back, or none.
+
+    Args:
+      ids: int32 `[n]`.
+      count: int32 `[]`, how many of the ids are the prompt.
+      enabled: bool `[]`; False takes nothing back.
+      tokens: the bytes of all tokens.
     """
-    words, sizes = _last_tokens(ids, count, tokens)
-    first, last = _ranges(words, sizes, wanted, tokens)
-    taken = tf.reduce_max(tf.where(first < last, tf.range(1, _MOST + 1), 0))
-    some, row = taken > 0, tf.maximum(taken - 1, 0)
-    return Beginning(
-        count - taken,
-        tf.where(some, tf.gather(sizes, row), 0),
-        tf.where(some, tf.gather(first, row), 0),
-        tf.where(some, tf.gather(last, row), tokens.count),
+    beginnings, sizes = _last_tokens(ids, count, tokens)
+    first, end = _ranges(beginnings, sizes, enabled, tokens)
+    num_taken = tf.reduce_max(tf.where(first < end, tf.range(1, _MAX_TOKENS + 1), 0))
+    is_any, row = num_taken > 0, tf.maximum(num_taken - 1, 0)
+    return HealedPrompt(
+        count - num_taken,
+        tf.where(is_any, tf.gather(sizes, row), 0),
+        tf.where(is_any, tf.gather(first, row), 0),
+        tf.where(is_any, tf.gather(end, row), tokens.count),
     )
 
 
-def narrowing(begun: Beginning, first: tf.Tensor, tokens: TokenBytes) -> Narrow:
-    """What keeps tokens that begin otherwise from being said as the one behind `first` others, int32 `[]`.
-
-    A function of logits `[rows, vocabulary]` and of how many tokens stand before the first row's.
-    """
+def prefix_constraint(healed: HealedPrompt, position: tf.Tensor, tokens: TokenBytes) -> ConstrainLogits:
+    """What suppresses tokens without the prefix where the token at `position`, int32 `[]`, is chosen."""
     places = lookup(tokens.places, tf.range(tokens.count))
-    added = tf.where(tf.logical_and(places >= begun.first, places < begun.last), 0.0, sampler.NEVER)
+    is_allowed = tf.logical_and(places >= healed.first_place, places < healed.end_place)
+    mask = tf.where(is_allowed, 0.0, sampler.SUPPRESSED_LOGIT)
 
-    def narrow(logits: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        rows = known + tf.range(logits.shape[0] or tf.shape(logits)[0])
-        return logits + tf.expand_dims(tf.cast(tf.equal(rows, first), tf.float32), 1) * added
+    def constrain(logits: tf.Tensor, first_position: tf.Tensor) -> tf.Tensor:
+        positions = first_position + tf.range(logits.shape[0] or tf.shape(logits)[0])
+        return logits + tf.expand_dims(tf.cast(tf.equal(positions, position), tf.float32), 1) * mask
 
-    return narrow
+    return constrain
 
 
 def _last_tokens(ids: tf.Tensor, count: tf.Tensor, tokens: TokenBytes) -> tuple[tf.Tensor, tf.Tensor]:
-    """What the last 1, 2, … tokens say together, int32 `[_MOST, _LONGEST]`, then -1; int32 `[_MOST]`, their bytes.
+    """The bytes of the last 1, 2, … tokens together.
 
-    No bytes stand for tokens that are not taken back together.
+    Returns:
+      int32 `[_MAX_TOKENS, _MAX_BYTES]`, the bytes, then -1; int32 `[_MAX_TOKENS]`, how many bytes, 0 for tokens that
+      are not taken back together.
     """
-    back = tf.range(_MOST)
-    last = tf.gather(ids, tf.maximum(count - 1 - back, 0))
+    from_end = tf.range(_MAX_TOKENS)
+    last = tf.gather(ids, tf.maximum(count - 1 - from_end, 0))
     place = lookup(tokens.places, last)
-    begins = lookup(tokens.starts, place)
-    sizes = lookup(tokens.starts, place + 1) - begins
-    opens = tf.equal(tf.cast(tf.gather(tokens.text, begins), tf.int32), _BLANK)
-    wrong = tf.logical_or(back >= count, tf.equal(sizes, 0))
-    behind = shift(tf.cast(opens, tf.int32), 1, 0)  # of the tokens nearer to the end
-    together = tf.cumsum(tf.minimum(sizes, _LONGEST + 1))
-    fits = tf.logical_and(tf.equal(tf.cumsum(tf.cast(wrong, tf.int32) + behind), 0), together <= _LONGEST)
-    sizes = tf.where(fits, together, 0)
-    whole = tf.reduce_max(sizes)
-    kept = tf.reduce_sum(tf.cast(fits, tf.int32))
-    text, _ = text_of(tf.reverse(last, [0]), _MOST - kept, tf.constant(_MOST), tokens, _LONGEST)
-    byte = tf.range(_LONGEST)
-    from_end = tf.minimum(tf.expand_dims(whole - sizes, 1) + byte, _LONGEST - 1)
-    return tf.where(byte < tf.expand_dims(sizes, 1), tf.gather(text, from_end), -1), sizes
+    starts = lookup(tokens.starts, place)
+    sizes = lookup(tokens.starts, place + 1) - starts
+    begins_word = tf.equal(tf.cast(tf.gather(tokens.text, starts), tf.int32), _BLANK)
+    is_excluded = tf.logical_or(from_end >= count, tf.equal(sizes, 0))
+    is_before_word = shift(tf.cast(begins_word, tf.int32), 1, 0)
+    total_sizes = tf.cumsum(tf.minimum(sizes, _MAX_BYTES + 1))
+    is_reachable = tf.equal(tf.cumsum(tf.cast(is_excluded, tf.int32) + is_before_word), 0)
+    fits = tf.logical_and(is_reachable, total_sizes <= _MAX_BYTES)
+    sizes = tf.where(fits, total_sizes, 0)
+    longest = tf.reduce_max(sizes)
+    num_fitting = tf.reduce_sum(tf.cast(fits, tf.int32))
+    text, _ = text_of(tf.reverse(last, [0]), _MAX_TOKENS - num_fitting, tf.constant(_MAX_TOKENS), tokens, _MAX_BYTES)
+    byte = tf.range(_MAX_BYTES)
+    source = tf.minimum(tf.expand_dims(longest - sizes, 1) + byte, _MAX_BYTES - 1)
+    return tf.where(byte < tf.expand_dims(sizes, 1), tf.gather(text, source), -1), sizes
 
 
-def _ranges(words: tf.Tensor, sizes: tf.Tensor, wanted: tf.Tensor, tokens: TokenBytes) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of each word the first place whose token begins with it, and the first behind these, int32 `[_MOST]` each.
+def _ranges(
+    beginnings: tf.Tensor, sizes: tf.Tensor, enabled: tf.Tensor, tokens: TokenBytes
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The places of the tokens that start with each beginning: the first place, and the one behind the last.
 
-    A binary search, which halves what is left for all words at once.
+    A binary search of both bounds of all beginnings at once. The result is int32 `[_MAX_TOKENS]` each.
     """
-    asked = tf.concat([words, words], 0)
-    upper = tf.concat([tf.zeros([_MOST], tf.int32), tf.ones([_MOST], tf.int32)], 0)
-    weights = tf.constant([2 ** (_LONGEST - 1 - i) for i in range(_LONGEST)])
-    byte = tf.range(_LONGEST)
-    searched = tf.logical_and(wanted, tf.concat([sizes, sizes], 0) > 0)
+    wanted = tf.concat([beginnings, beginnings], 0)
+    is_upper = tf.concat([tf.zeros([_MAX_TOKENS], tf.int32), tf.ones([_MAX_TOKENS], tf.int32)], 0)
+    weights = tf.constant([2 ** (_MAX_BYTES - 1 - i) for i in range(_MAX_BYTES)])
+    byte = tf.range(_MAX_BYTES)
+    is_searched = tf.logical_and(enabled, tf.concat([sizes, sizes], 0) > 0)
 
     def halve(low: tf.Tensor, high: tf.Tensor) -> list[tf.Tensor]:
         middle = (low + high) // 2
-        begins = lookup(tokens.starts, middle)
+        starts = lookup(tokens.starts, middle)
         ends = lookup(tokens.starts, tf.minimum(middle + 1, tokens.count))
-        places = tf.expand_dims(begins, 1) + byte
-        inside = places < tf.expand_dims(ends, 1)
-        there = tf.where(inside, tf.cast(tf.gather(tokens.text, tf.where(inside, places, 0)), tf.int32), -1)
-        differs = tf.cast(there > asked, tf.int32) - tf.cast(there < asked, tf.int32)
-        # the first byte that differs outweighs all behind it; bytes behind the word do not count
-        order = tf.reduce_sum(tf.where(asked >= 0, differs, 0) * weights, 1)
-        right = tf.logical_and(order < upper, low < high)
-        return [tf.where(right, middle + 1, low), tf.where(right, high, middle)]
+        places = tf.expand_dims(starts, 1) + byte
+        is_inside = places < tf.expand_dims(ends, 1)
+        token = tf.where(is_inside, tf.cast(tf.gather(tokens.text, tf.where(is_inside, places, 0)), tf.int32), -1)
+        difference = tf.cast(token > wanted, tf.int32) - tf.cast(token < wanted, tf.int32)
+        # The first byte that differs outweighs all behind it. Bytes behind the beginning do not count.
+        order = tf.reduce_sum(tf.where(wanted >= 0, difference, 0) * weights, 1)
+        goes_right = tf.logical_and(order < is_upper, low < high)
+        return [tf.where(goes_right, middle + 1, low), tf.where(goes_right, high, middle)]
 
-    low = tf.fill([2 * _MOST], tokens.hidden)
-    high = tf.where(searched, tokens.count, tokens.hidden)
-    found, _ = tf.while_loop(lambda low, high: tf.reduce_any(low < high), halve, [low, high])
-    first, last = tf.split(found, 2)
-    return first, last
+    low = tf.fill([2 * _MAX_TOKENS], tokens.num_hidden)
+    high = tf.where(is_searched, tokens.count, tokens.num_hidden)
+    bounds, _ = tf.while_loop(lambda low, high: tf.reduce_any(low < high), halve, [low, high])
+    first, end = tf.split(bounds, 2)
+    return first, end

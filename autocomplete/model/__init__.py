@@ -1,1 +1,4 @@
-"""The decoder as numbers and weights: its configuration, layers and families. May import tokenizer and below."""
+"""The decoder: its configuration, forward pass and weights, and the model families that it covers.
+
+May import tokenizer and below.
+"""

@@ -1,82 +1,105 @@
-"""A KerasHub preset's weights, read variable by variable from its HDF5 files, without building the Keras model."""
+"""Reads a KerasHub preset: the backbone's configuration, and its weights, one variable at a time, from HDF5 files.
+
+The Keras model is not built.
+"""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json
 
 Layers = Mapping[str, h5py.Group]
+ReadWeight = Callable[[str], Array]  # the name of a weight → the weight
 
 
-def inputs_first(kernel: Array) -> Array:
-    """The matrix `[out, in]` of a kernel `[in, …]`; a vector of a bias."""
+def backbone_config(preset: Path) -> dict[str, Any]:
+    """The configuration of a preset's backbone, by KerasHub's names."""
+    return dict(read_json(preset / "config.json")["config"])
+
+
+def from_inputs_first(kernel: Array) -> Array:
+    """The matrix `[out, in]` of a kernel `[in, …]`; of a bias, a vector."""
     return kernel.reshape(kernel.shape[0], -1).T
 
 
-def outputs_last(kernel: Array) -> Array:
+def from_outputs_last(kernel: Array) -> Array:
     """The matrix `[out, in]` of a kernel `[…, out]`."""
     return kernel.reshape(-1, kernel.shape[-1]).T
 
 
-def inputs_between(kernel: Array) -> Array:
+def from_heads_first(kernel: Array) -> Array:
     """The matrix `[out, in]` of a kernel `[heads, in, head_dim]`."""
     return kernel.transpose(0, 2, 1).reshape(-1, kernel.shape[1])
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a weight is: the path inside its layer, and the number of its variable; its bias is the next variable.
+class WeightSource:
+    """Where a weight is in the files.
 
-    `matrix` lays a kernel out as `[out, in]` (None: it is laid out as it should be); `pick` takes a part of kernel and
-    bias beforehand.
+    Attributes:
+      path: the path of the Keras object that holds it; for a weight of a layer, the path inside the layer.
+      to_matrix: lays a kernel out as `[out, in]`; None where it needs no change.
+      variable: the index of the variable in that object; the bias is the next variable.
+      select: takes a part of the kernel and of the bias, before `to_matrix`.
     """
 
     path: str = ""
-    matrix: Callable[[Array], Array] | None = None
-    number: int = 0
-    pick: Callable[[Array], Array] | None = None
+    to_matrix: Callable[[Array], Array] | None = None
+    variable: int = 0
+    select: Callable[[Array], Array] | None = None
 
 
-Places = Mapping[str, Place]
+@dataclass(frozen=True)
+class WeightSources:
+    """Where the weights of a family are, by the names that folding.py lists.
 
-
-def source(preset: Path, outer: Places, inner: Places, layer: str = "transformer_layer") -> Callable[[str], Array]:
-    """A preset's weights by the names that autocomplete/model/folding.py lists.
-
-    Args:
-      preset: a KerasHub preset.
-      outer: places of what is outside the layers, whose paths begin with the name of a Keras layer.
-      inner: places of what is in each layer.
-      layer: what Keras's names of layers begin with.
+    Attributes:
+      outside_layers: their paths begin with the name of a Keras layer.
+      in_layer: the same in every layer.
+      layer_prefix: Keras's name of a layer, without its number.
     """
+
+    outside_layers: Mapping[str, WeightSource]
+    in_layer: Mapping[str, WeightSource]
+    layer_prefix: str = "transformer_layer"
+
+
+def weight_reader(preset: Path, sources: WeightSources) -> ReadWeight:
+    """A function that reads one weight of a preset: a matrix `[out, in]` or a vector, float32."""
     layers = open_layers(preset)
 
     def read(name: str) -> Array:
-        plain = name.removesuffix("_bias")
-        inside = re.fullmatch(r"layer_(\d+)/(.*)", plain)
-        place = inner[inside[2]] if inside else outer[plain]
-        path = f"{layer}_{inside[1]}/{place.path}" if inside else place.path
-        owner, _, part = path.partition("/")
-        value = variable(layers, owner, place.number + (plain != name), part)
-        value = value if place.pick is None else place.pick(value)
-        if plain != name:
+        matrix_name = name.removesuffix("_bias")
+        is_bias = matrix_name != name
+        in_layer = re.fullmatch(r"layer_(\d+)/(.*)", matrix_name)
+        if in_layer:
+            source = sources.in_layer[in_layer[2]]
+            layer, path = f"{sources.layer_prefix}_{in_layer[1]}", source.path
+        else:
+            source = sources.outside_layers[matrix_name]
+            layer, _, path = source.path.partition("/")
+        value = variable(layers, layer, source.variable + is_bias, path)
+        value = value if source.select is None else source.select(value)
+        if is_bias:
             return value.reshape(-1)
-        return value if place.matrix is None else place.matrix(value)
+        return value if source.to_matrix is None else source.to_matrix(value)
 
     return read
 
 
 def open_layers(preset: Path) -> Layers:
-    """The layers of a preset's backbone by their Keras names; one file, or several where Keras made shards.
+    """The layers of a preset's backbone by their Keras names, from one file or from shards.
 
     Raises:
-      UserError: where there is no such file, or it is damaged.
+      UserError: if there is no such file, or it is damaged.
     """
     paths = sorted(preset.glob("model*.weights.h5"))
     if not paths:
@@ -91,6 +114,6 @@ def open_layers(preset: Path) -> Layers:
     return layers
 
 
-def variable(layers: Layers, layer: str, place: int, part: str = "") -> Array:
-    """The variable number `place` of a layer, or of a layer inside it (`part`, a path), float32."""
-    return np.asarray(layers[layer][f"{part}/vars/{place}".lstrip("/")], np.float32)
+def variable(layers: Layers, layer: str, index: int, path: str = "") -> Array:
+    """One variable of a layer, or of the object at `path` inside it, float32."""
+    return np.asarray(layers[layer][f"{path}/vars/{index}".lstrip("/")], np.float32)

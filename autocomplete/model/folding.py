@@ -1,116 +1,128 @@
-"""From the weights that a family has to those that the decoder takes: norms, means and scales go into the matrices."""
+"""Turns a family's weights into the decoder's: norms, means and scales are folded into the matrices.
+
+The decoder then norms without gamma and beta, and needs no scale of the attention scores.
+"""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from autocomplete.common.arrays import Array
-from autocomplete.model.decoder import EMBEDDING, HEAD, POSITIONS, Shape, Weights
+from autocomplete.model.checkpoint import ReadWeight
+from autocomplete.model.config import DecoderConfig
+from autocomplete.model.decoder import EMBEDDING, HEAD, POSITIONS, Weights
 
-# The name of a weight as a family has it → the weight, a matrix `[out, in]` or a vector; `<name>_bias` is what is added
-# behind it. Outside the layers: embedding, positions, norm, logits. In `layer_<i>/`: attention_norm, query, key, value,
-# query_norm, key_norm, attention_output, attention_post_norm, feedforward_norm, feedforward_gate, feedforward_up,
-# feedforward_down, feedforward_post_norm.
-Source = Callable[[str], Array]
+# A family's weights have these names; `<name>_bias` is added behind the matrix. Outside the layers: embedding,
+# positions, norm, logits. In `layer_<i>/`: attention_norm, query, key, value, query_norm, key_norm, attention_output,
+# attention_post_norm, feedforward_norm, feedforward_gate, feedforward_up, feedforward_down, feedforward_post_norm.
 
-# The norm in front of a matrix, folded into it.
+# The norm in front of a matrix, which is folded into it.
 _NORMS = {"qkv": "attention_norm", "feedforward_up": "feedforward_norm"}
 _POST_NORMS = {"attention_norm": "attention_post_norm", "feedforward_norm": "feedforward_post_norm"}
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What a family has that its shape does not tell: rows of a table of positions, and weights that others lack."""
+class OptionalWeights:
+    """Which weights a family has that others lack.
 
-    positions: int = 0
+    Attributes:
+      num_positions: rows of a learned position table; 0 for no table.
+      qkv_bias: biases of query, key and value.
+      untied_head: an output head other than the embedding table.
+      qk_norm: norms of each head's query and key.
+      post_norms: norms behind attention and the feed-forward block.
+    """
+
+    num_positions: int = 0
     qkv_bias: bool = False
-    head: bool = False
-    head_norm: bool = False
+    untied_head: bool = False
+    qk_norm: bool = False
     post_norms: bool = False
 
 
-def weights(shape: Shape, extras: Extras, source: Source) -> Weights:
-    """The decoder's weights, each made of the source's when it is read."""
-    return Weights(shape, sizes(shape, extras), functools.partial(_read, source, shape, extras))
+def decoder_weights(config: DecoderConfig, optional: OptionalWeights, read: ReadWeight) -> Weights:
+    """The decoder's weights; each is computed from the family's when it is read."""
+    return Weights(config, weight_shapes(config, optional), functools.partial(_fold, read, config, optional))
 
 
-def sizes(shape: Shape, extras: Extras) -> dict[str, tuple[int, ...]]:
-    """The shape of each of the decoder's weights."""
-    hidden, wide = shape.hidden, shape.heads * shape.head_dim
-    found: dict[str, tuple[int, ...]] = {EMBEDDING: (shape.vocabulary, hidden)}
-    if extras.positions:
-        found[POSITIONS] = (extras.positions, hidden)
-    for i in range(shape.layers):
-        found |= {
-            f"layer_{i}/qkv": (wide + 2 * shape.kv_heads * shape.head_dim, hidden),
-            f"layer_{i}/attention_output": (hidden, wide),
-            f"layer_{i}/feedforward_up": ((1 + shape.gated) * shape.inner, hidden),
-            f"layer_{i}/feedforward_down": (hidden, shape.inner),
+def weight_shapes(config: DecoderConfig, optional: OptionalWeights) -> dict[str, tuple[int, ...]]:
+    """The shape of each of the decoder's weights, by name."""
+    hidden, attended = config.hidden_size, config.num_heads * config.head_dim
+    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (config.vocab_size, hidden)}
+    if optional.num_positions:
+        shapes[POSITIONS] = (optional.num_positions, hidden)
+    for i in range(config.num_layers):
+        shapes |= {
+            f"layer_{i}/qkv": (attended + 2 * config.num_kv_heads * config.head_dim, hidden),
+            f"layer_{i}/attention_output": (hidden, attended),
+            f"layer_{i}/feedforward_up": ((1 + config.gated) * config.intermediate_size, hidden),
+            f"layer_{i}/feedforward_down": (hidden, config.intermediate_size),
         }
-    # where a norm has an offset, every matrix behind one gets a bias
-    biased = [n for n in found if "/" in n and (shape.centred or (extras.qkv_bias and n.endswith("qkv")))]
-    found |= {f"{name}_bias": found[name][:1] for name in biased}
-    for i in range(shape.layers):
-        if extras.head_norm:
-            found[f"layer_{i}/head_norm"] = (shape.heads + shape.kv_heads, 1, shape.head_dim)
-        if extras.post_norms:
-            found |= {f"layer_{i}/{name}": (hidden,) for name in _POST_NORMS}
-    if extras.head:
-        found[HEAD] = (shape.vocabulary, hidden)
-    found["norm_gamma"] = (hidden,)
-    return found | ({"head_bias": (shape.vocabulary,)} if shape.centred else {})
+    # a LayerNorm's beta becomes a bias of every matrix behind it
+    biased = [n for n in shapes if "/" in n and (config.layer_norm or (optional.qkv_bias and n.endswith("qkv")))]
+    shapes |= {f"{name}_bias": shapes[name][:1] for name in biased}
+    for i in range(config.num_layers):
+        if optional.qk_norm:
+            shapes[f"layer_{i}/head_norm"] = (config.num_heads + config.num_kv_heads, 1, config.head_dim)
+        if optional.post_norms:
+            shapes |= {f"layer_{i}/{name}": (hidden,) for name in _POST_NORMS}
+    if optional.untied_head:
+        shapes[HEAD] = (config.vocab_size, hidden)
+    shapes["norm_gamma"] = (hidden,)
+    return shapes | ({"head_bias": (config.vocab_size,)} if config.layer_norm else {})
 
 
-def _read(source: Source, shape: Shape, extras: Extras, name: str) -> Array:
-    """One weight in the decoder's layout."""
+def _fold(read: ReadWeight, config: DecoderConfig, optional: OptionalWeights, name: str) -> Array:
+    """One weight of the decoder."""
     if name in (EMBEDDING, HEAD):
-        return source(name)
+        return read(name)
     if name == POSITIONS:
-        return source(POSITIONS)[: extras.positions]
+        return read(POSITIONS)[: optional.num_positions]
     if name == "norm_gamma":
-        return source("norm") if shape.logit_cap is None else source("norm") / np.float32(shape.logit_cap)
-    if name == "head_bias":  # the last norm's offset, seen through the head
-        return source(HEAD if extras.head else EMBEDDING) @ source("norm_bias")
+        return read("norm") if config.logit_soft_cap is None else read("norm") / np.float32(config.logit_soft_cap)
+    if name == "head_bias":  # the last norm's beta, multiplied by the head
+        return read(HEAD if optional.untied_head else EMBEDDING) @ read("norm_bias")
     layer, _, part = name.partition("/")
-    return _read_part(lambda own: source(f"{layer}/{own}"), shape, extras, part)
+    return _fold_in_layer(lambda own_name: read(f"{layer}/{own_name}"), config, optional, part)
 
 
-def _read_part(source: Source, shape: Shape, extras: Extras, part: str) -> Array:
-    """One weight of a layer in the decoder's layout."""
+def _fold_in_layer(read: ReadWeight, config: DecoderConfig, optional: OptionalWeights, part: str) -> Array:
+    """One weight of a layer."""
     if part == "head_norm":
-        query, key = source("query_norm") * _query_scale(shape), source("key_norm")
-        return np.concatenate([np.tile(query, (shape.heads, 1, 1)), np.tile(key, (shape.kv_heads, 1, 1))])
+        query, key = read("query_norm") * _query_scale(config), read("key_norm")
+        heads = np.tile(query, (config.num_heads, 1, 1)), np.tile(key, (config.num_kv_heads, 1, 1))
+        return np.concatenate(heads)
     if part in _POST_NORMS:
-        return source(_POST_NORMS[part])
+        return read(_POST_NORMS[part])
     matrix, is_bias = part.removesuffix("_bias"), part.endswith("_bias")
-    value = _joined(source, shape, extras, part)
-    if matrix not in _NORMS:  # it is added to the residual stream, whose mean stays 0 if no summand has one
-        return np.subtract(value, value.mean(axis=0)) if shape.centred else value
+    value = _concatenated(read, config, optional, part)
+    if matrix not in _NORMS:
+        # The result is added to the residual stream, whose mean stays 0 if no summand has a mean.
+        return np.subtract(value, value.mean(axis=0)) if config.layer_norm else value
     norm = _NORMS[matrix]
     if not is_bias:
-        return value * source(norm)
-    # the norm folded into what follows it: W(γn + β) + b = (Wγ)n + (Wβ + b)
-    return value + _joined(source, shape, extras, matrix) @ source(f"{norm}_bias") if shape.centred else value
+        return value * read(norm)
+    # W(γn + β) + b = (Wγ)n + (Wβ + b)
+    return value + _concatenated(read, config, optional, matrix) @ read(f"{norm}_bias") if config.layer_norm else value
 
 
-def _joined(source: Source, shape: Shape, extras: Extras, part: str) -> Array:
-    """A matrix of a layer, or its bias, before its norm is folded in: of several with the same input, one."""
+def _concatenated(read: ReadWeight, config: DecoderConfig, optional: OptionalWeights, part: str) -> Array:
+    """A matrix of a layer or its bias, before its norm is folded in; matrices with the same input become one."""
     matrix, suffix = part.removesuffix("_bias"), "_bias" if part.endswith("_bias") else ""
     if matrix == "qkv":
-        parts = [source(name + suffix) for name in ("query", "key", "value")]
-        if not extras.head_norm:
-            parts[0] = parts[0] * _query_scale(shape)
-        return np.concatenate(parts)
-    if matrix == "feedforward_up" and shape.gated:
-        return np.concatenate([source("feedforward_gate" + suffix), source(part)])
-    return source(part)
+        query, key, value = (read(name + suffix) for name in ("query", "key", "value"))
+        if not optional.qk_norm:  # else the scale is in the norm of the query
+            query = query * _query_scale(config)
+        return np.concatenate([query, key, value])
+    if matrix == "feedforward_up" and config.gated:
+        return np.concatenate([read("feedforward_gate" + suffix), read(part)])
+    return read(part)
 
 
-def _query_scale(shape: Shape) -> np.float32:
-    """What attention scores are multiplied by, which the query absorbs.
+def _query_scale(config: DecoderConfig) -> np.float32:
+    """The factor of the attention scores, folded into the query.
 
-    1/sqrt(head_dim) (Vaswani et al. 2017, eq. 1), and less by the cap, whose tanh takes scores in units of it.
+    It is 1/sqrt(head_dim) (Vaswani et al. 2017, eq. 1), divided by the soft cap, whose tanh takes scores in its units.
     """
-    return np.float32(1 / np.sqrt(shape.head_dim) / (shape.score_cap or 1.0))
+    return np.float32(1 / np.sqrt(config.head_dim) / (config.attention_soft_cap or 1.0))

@@ -12,7 +12,7 @@ import numpy as np
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
 from autocomplete.common.progress import progress_bar
-from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
+from autocomplete.model.families.llama import QWEN3_QK_NORM_EPSILON
 from autocomplete.presets.checkpoint import Checkpoint, Tensors
 from autocomplete.presets.model_types import MODEL_TYPES
 from autocomplete.tokenizer import tokenizer_json
@@ -110,7 +110,7 @@ def _weight_factors(config: Mapping[str, Any]) -> dict[str, float]:
     """
     if config["model_type"] != "qwen3":
         return {}
-    factor = math.sqrt(QWEN3_HEAD_EPSILON / config["rms_norm_eps"])
+    factor = math.sqrt(QWEN3_QK_NORM_EPSILON / config["rms_norm_eps"])
     return {"q_proj.weight": factor, "k_proj.weight": factor}
 
 

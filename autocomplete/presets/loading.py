@@ -122,7 +122,7 @@ def _load_authored(folder: Path, description: Mapping[str, Any]) -> LoadedModel:
 def _load_keras_preset(folder: Path) -> LoadedModel:
     """Loads a KerasHub preset with KerasHub's own tokenizer, whose class tells the pattern."""
     model = keras_preset.load_task(folder)
-    families.check(str(folder), type(model.backbone).__name__)
+    families.check_convertible(str(folder), type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {str(folder)!r} has no tokenizer; {ALTERNATIVES}")
     return from_keras_model(model)
@@ -163,7 +163,7 @@ def is_hugging_face_folder(folder: Path) -> bool:
             f"{path} is not the configuration of a KerasHub preset (class_name), nor of a Hugging Face folder "
             f"(model_type); {ALTERNATIVES}"
         )
-    families.check(str(folder), config["class_name"])
+    families.check_convertible(str(folder), config["class_name"])
     return False
 
 

@@ -1,1 +1,4 @@
-"""Recipes of modes, their calibration, and what each part of a model loses. May import runtime and below."""
+"""Quantizes a core by a recipe: calibration, the quantizer, and the choice of what bears more.
+
+May import runtime and below.
+"""

@@ -1,4 +1,4 @@
-"""Statistics of a core's activations, for recipes whose scales are fixed before the model runs."""
+"""Statistics of a core's activations, for recipes that fix scales, or fit weights, before the model runs."""
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -8,59 +8,59 @@ import numpy as np
 from ai_edge_quantizer import calibrator
 from ai_edge_quantizer.utils import qsv_utils
 
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import sessions
 from autocomplete.tflite import flatbuffer
-from autocomplete.tflite.matmul_names import Product, products, restricted
+from autocomplete.tflite.matmul_names import MatMul, matmuls, restrict_recipe
 
 Recipe = list[dict[str, Any]]
 Statistics = dict[str, dict[str, Any]]  # by tensor, in ai-edge-quantizer's form
 _MODE = calibrator.CalibrationMode.CALIBRATION_PRESERVE_ALL_TENSORS
-FITTED = ("GPTQ", "OSCAR")  # algorithms that fit weights to what they are multiplied by
-_DECODED = 4  # tokens at the end of each sequence that are read one by one
+WEIGHT_FITTING = ("GPTQ", "OSCAR")  # algorithms that fit weights to their inputs
+_NUM_DECODED = 4  # tokens at the end of each sequence that are read one by one
 
 
 def calibrate(core: Path, recipe: Recipe, sequences: Iterable[Sequence[int]]) -> Statistics:
-    """Statistics of the activations of every signature, from token sequences read by the float32 core.
+    """Statistics of the activations of every signature, while the float32 core reads token sequences.
 
-    Each sequence, at most as long as the KV cache, goes through prefill in whole chunks (padding is not text) and its
-    last tokens once more through decode, with the cache as it is then. decode tells only what prefill, which has no
-    logits, leaves out.
+    Each sequence, at most as long as the KV cache, goes through prefill in whole chunks, as padding is no text. Its
+    last tokens go through decode again, with the cache as it is then. Of decode only the products are observed that
+    prefill, which has no logits, lacks.
     """
     observed = calibrator.Calibrator(str(core), num_threads=2, mode=_MODE, qsv_update_func=_merged)
-    found = list(products(flatbuffer.read(core)))
-    roles = {name: {p.role for p in found if p.signature == name} for name in observed.get_signature_list()}
+    products = list(matmuls(flatbuffer.read(core)))
+    roles = {name: {p.role for p in products if p.signature == name} for name in observed.get_signature_list()}
     longest = max((n for n in roles if n.startswith("prefill_")), key=lambda n: int(n.removeprefix("prefill_")))
-    session = interpreters.Session(_Observed(observed, recipe, roles["decode"] - roles[longest]))
+    session = sessions.InterpreterSession(_ObservedInterpreter(observed, recipe, roles["decode"] - roles[longest]))
     for sequence in sequences:
         session.reset()
-        whole = len(sequence) // session.chunks[-1] * session.chunks[-1]
-        session.prefill(np.array(sequence[:whole], np.int32), session.chunks[-1])
-        session.position = whole - _DECODED
-        for token in sequence[session.position : whole]:
+        length = len(sequence) // session.chunks[-1] * session.chunks[-1]
+        session.prefill(np.array(sequence[:length], np.int32), session.chunks[-1])
+        session.position = length - _NUM_DECODED
+        for token in sequence[session.position : length]:
             session.decode(int(token))
-    return pooled(found, observed.get_model_qsvs(), [longest, "decode"])
+    return shared_statistics(products, observed.get_model_qsvs(), [longest, "decode"])
 
 
-class _Observed:
-    """The calibrator's signatures, in the form of an interpreter; of decode, only some products are observed."""
+class _ObservedInterpreter:
+    """The calibrator's signatures with an interpreter's methods; of decode, only some products are observed."""
 
-    def __init__(self, observed: calibrator.Calibrator, recipe: Recipe, decoded: Collection[str]) -> None:
+    def __init__(self, observed: calibrator.Calibrator, recipe: Recipe, decode_roles: Collection[str]) -> None:
         self._observed = observed
         self._recipe = recipe
-        self._of_decode = restricted(recipe, decoded)
+        self._decode_recipe = restrict_recipe(recipe, decode_roles)
 
     def get_signature_list(self) -> list[str]:
         return list(self._observed.get_signature_list())
 
     def get_signature_runner(self, name: str) -> calibrator.CalibrationSignatureRunner:
-        recipe = self._of_decode if name == "decode" else self._recipe
+        recipe = self._decode_recipe if name == "decode" else self._recipe
         return calibrator.CalibrationSignatureRunner(self._observed, name, _MODE, recipe)
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of two calls: the range of both, and averages over samples (what OSCAR and GPTQ add).
+    """Statistics of two calls: the range of both, and averages over samples, which OSCAR and GPTQ add.
 
-    Averages are made in place: GPTQ's has as many numbers as its matrix has columns, squared.
+    It averages in place: GPTQ's average has as many numbers as its matrix has columns, squared.
     """
     merged: dict[str, Any] = qsv_utils.min_max_update(old, new)
     if "num_samples" in new:
@@ -74,22 +74,23 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def pooled(found: Sequence[Product], statistics: Statistics, sources: Sequence[str]) -> Statistics:
-    """Statistics for the products of all signatures, from those of the sources, earlier ones first.
+def shared_statistics(products: Sequence[MatMul], statistics: Statistics, sources: Sequence[str]) -> Statistics:
+    """Statistics for the products of all signatures, from those of the sources, in order of preference.
 
-    All signatures compute the same. So flavours agree, and a weight that an algorithm fits to its inputs is the same
-    in every signature. Attention's weights are probabilities: their range is 0 to 1, whatever was seen.
+    All signatures compute the same. Shared statistics make the models agree, and a weight that is fitted to its inputs
+    is the same in every signature. Attention weights are probabilities: their range is 0 to 1, whatever was observed.
     """
-    known: dict[tuple[str, int], dict[str, Any]] = {}
-    for product in sorted((p for p in found if p.signature in sources), key=lambda p: sources.index(p.signature)):
-        for place, name in enumerate(product.activations):
+    by_role: dict[tuple[str, int], dict[str, Any]] = {}
+    observed = (p for p in products if p.signature in sources)
+    for product in sorted(observed, key=lambda p: sources.index(p.signature)):
+        for index, name in enumerate(product.activations):
             if name in statistics:
-                known.setdefault((product.role, place), statistics[name])
-    for role, place in known:
-        if role.endswith("_mix") and place == 0:
-            known[role, place] = known[role, place] | {"min": np.zeros((1, 1)), "max": np.ones((1, 1))}
-    everywhere: Statistics = {}
-    for product in found:
-        pairs = [(name, (product.whole, place)) for place, name in enumerate(product.activations)]
-        everywhere |= {name: known[key] for name, key in pairs if key in known}
-    return everywhere
+                by_role.setdefault((product.role, index), statistics[name])
+    for role, index in by_role:
+        if role.endswith("_mix") and index == 0:
+            by_role[role, index] = by_role[role, index] | {"min": np.zeros((1, 1)), "max": np.ones((1, 1))}
+    shared: Statistics = {}
+    for product in products:
+        keys = {name: (product.unnumbered_role, index) for index, name in enumerate(product.activations)}
+        shared |= {name: by_role[key] for name, key in keys.items() if key in by_role}
+    return shared

@@ -1,1 +1,1 @@
-"""Models of every flavour as Python calls, in the interpreters that ship. May import presets and below."""
+"""Runs .tflite files as Python calls, in the runtimes that the project ships for. May import presets and below."""

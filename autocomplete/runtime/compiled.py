@@ -1,4 +1,4 @@
-"""Models in LiteRT's CompiledModel, whose inputs and outputs lie in buffers that are not copied from call to call."""
+"""Models in LiteRT's CompiledModel, whose inputs and outputs lie in buffers that are not copied in each call."""
 
 import functools
 from pathlib import Path
@@ -8,17 +8,18 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.native_log import quiet, quiet_exit
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions
 
 
 def load(path: Path, threads: int, weight_cache: Path | None = None) -> Any:
-    """A CompiledModel, which can keep weights as XNNPACK packs them in a file.
+    """A CompiledModel.
 
-    Where that file is there already, the model's own weights are not read: memory holds them once, and the file's
-    pages are shared with other processes. It belongs to one model and one version of the runtime: name it after both.
+    With a `weight_cache`, XNNPACK keeps the weights in that file as it packs them. If the file exists already, the
+    model's own weights are not read: memory holds them once, and other processes share the file's pages. The file
+    belongs to one model and one version of the runtime; name it after both.
 
     Raises:
-      UserError: where the file is missing, damaged or refused.
+      UserError: if the model is missing, damaged or refused.
     """
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.cpu_options import CpuOptions
@@ -26,7 +27,7 @@ def load(path: Path, threads: int, weight_cache: Path | None = None) -> Any:
     from ai_edge_litert.options import Options
 
     options = CpuOptions(num_threads=threads, xnnpack_weight_cache_path=str(weight_cache or ""))
-    with interpreters.refusals(path), quiet():
+    with interpreters.load_errors(path), quiet():
         return CompiledModel.from_file(
             str(path),
             environment=_environment(),
@@ -36,18 +37,18 @@ def load(path: Path, threads: int, weight_cache: Path | None = None) -> Any:
 
 @functools.cache
 def _environment() -> Any:
-    """One for all models, as each reports what it registers and, at its end, takes down."""
+    """One environment for all models, as each prints what it registers and, at its end, takes down."""
     from ai_edge_litert.environment import Environment
 
     quiet_exit()
     return Environment.create()
 
 
-class Session:
-    """One sequence through a core's signatures, as runner.Session, without copies of the KV cache.
+class CompiledSession:
+    """A `sessions.DecodeSession` over a CompiledModel, without copies of the KV cache.
 
-    A call writes the cache into a second set of buffers, and the two change places: at GPT-2 base's size copying takes
-    longer than the model.
+    A call writes the cache into a second set of buffers, and the two sets are swapped. At GPT-2 base's size a copy
+    takes longer than the model.
     """
 
     def __init__(self, model: Any) -> None:
@@ -55,46 +56,46 @@ class Session:
         self._signatures = list(model.get_signature_list())
         details = model.get_input_tensor_details("decode")
         self._cache = {n: model.create_input_buffer_by_name("decode", n) for n in details if "kv_cache" in n}
-        self._next = {n: model.create_output_buffer_by_name("decode", n) for n in self._cache}
+        self._next_cache = {n: model.create_output_buffer_by_name("decode", n) for n in self._cache}
         with quiet():  # the first write of all starts another runtime, which reports itself
-            for name, buffer in self._cache.items():  # masked, but what is not a number would show all the same
+            for name, buffer in self._cache.items():  # slots are masked, but a NaN would pass through a mask
                 buffer.write(np.zeros(details[name]["shape"], np.float32))
-        self._numbers = {n: self._buffers(n) for n in self._signatures if n.startswith(("decode", "prefill"))}
+        self._inputs = {n: self._input_buffers(n) for n in self._signatures if n.startswith(("decode", "prefill"))}
         self._logits = model.create_output_buffer_by_name("decode", "logits")
-        self._vocabulary = int(model.get_output_tensor_details("decode")["logits"]["shape"][-1])
+        self._vocab_size = int(model.get_output_tensor_details("decode")["logits"]["shape"][-1])
         self.slots = int(details["mask"]["shape"][-1])
         self.position = 0
 
     @property
     def chunks(self) -> list[int]:
-        """The lengths of the prefill signatures, rising."""
-        return interpreters.chunks(self._signatures)
+        """The lengths of the prefill signatures, in ascending order."""
+        return sessions.prefill_lengths(self._signatures)
 
     def reset(self) -> None:
-        """Begins a new sequence; old slots are masked until they are written again."""
+        """Begins a new sequence; old slots stay masked until they are written again."""
         self.position = 0
 
     def prefill(self, tokens: Array, chunk: int) -> None:
         """Reads tokens `[n]` in chunks of one signature, the last one padded."""
-        for part, padded in interpreters.padded(tokens, chunk):
-            self._call(f"prefill_{chunk}", padded, {})
-            self.position += part
+        for count, values in sessions.padded_chunks(tokens, chunk):
+            self._call(f"prefill_{chunk}", values, {})
+            self.position += count
 
     def decode(self, token: int) -> Array:
-        """Reads one token; returns the next one's logits, `[vocab]`."""
+        """Reads one token; returns the logits of the next one, `[V]`."""
         self._call("decode", np.array([token], np.int32), {"logits": self._logits})
         self.position += 1
-        logits: Array = self._logits.read(self._vocabulary, np.float32)
+        logits: Array = self._logits.read(self._vocab_size, np.float32)
         return logits
 
-    def _buffers(self, signature: str) -> dict[str, Any]:
-        """Buffers for a signature's inputs but the cache."""
+    def _input_buffers(self, signature: str) -> dict[str, Any]:
+        """Buffers for a signature's inputs without the cache."""
         names = ("tokens", "input_pos", "mask")
         return {n: self._model.create_input_buffer_by_name(signature, n) for n in names}
 
-    def _call(self, signature: str, tokens: Array, made: dict[str, Any]) -> None:
-        given = self._numbers[signature]
-        for name, value in interpreters.numbers(tokens, self.position, self.slots).items():
-            given[name].write(value)
-        self._model.run_by_name(signature, given | self._cache, made | self._next)
-        self._cache, self._next = self._next, self._cache
+    def _call(self, signature: str, tokens: Array, outputs: dict[str, Any]) -> None:
+        buffers = self._inputs[signature]
+        for name, value in sessions.position_inputs(tokens, self.position, self.slots).items():
+            buffers[name].write(value)
+        self._model.run_by_name(signature, buffers | self._cache, outputs | self._next_cache)
+        self._cache, self._next_cache = self._next_cache, self._cache

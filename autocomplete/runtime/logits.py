@@ -3,11 +3,11 @@
 import numpy as np
 
 from autocomplete.common.arrays import Array
-from autocomplete.runtime import compiled
+from autocomplete.runtime.sessions import DecodeSession
 
 
-def logits(session: compiled.Session, tokens: Array) -> Array:
-    """Logits `[n, vocab]` after each of the tokens `[n]`, decoded one by one."""
+def logits(session: DecodeSession, tokens: Array) -> Array:
+    """Logits `[n, V]` behind each of the tokens `[n]`, decoded one by one."""
     session.reset()
     return np.stack([session.decode(int(t)) for t in tokens])
 

@@ -1,1 +1,1 @@
-"""Files of LiteRT: read, edited, linked, described. May import common."""
+""".tflite files: reading, writing, editing, linking, and the conversion of traced functions. May import common."""

@@ -1,4 +1,4 @@
-"""Looking up and changing parts of a model, as objects of the official schema."""
+"""Reads and changes parts of a model, as objects of the official schema."""
 
 import copy
 import hashlib
@@ -27,12 +27,12 @@ def type_name(tensor: schema.TensorT) -> str:
 
 
 def text(value: bytes | str | None) -> str:
-    """A name of the object API, which hands out bytes, as text."""
+    """A name as text; the object API hands out bytes."""
     return value.decode() if isinstance(value, bytes) else (value or "")
 
 
 def metadata(model: schema.ModelT, name: str) -> bytes | None:
-    """The content of a metadata entry, None where the model has no such entry."""
+    """The content of a metadata entry; None if there is no such entry."""
     for entry in model.metadata or []:
         if text(entry.name) == name:
             return bytes(model.buffers[entry.buffer].data)
@@ -40,7 +40,7 @@ def metadata(model: schema.ModelT, name: str) -> bytes | None:
 
 
 def with_metadata(model: schema.ModelT, name: str, content: bytes | None) -> schema.ModelT:
-    """Sets a metadata entry, or removes it where the content is None; changes the model in place and returns it."""
+    """Sets a metadata entry, or removes it if the content is None; changes the model in place and returns it."""
     model.metadata = [e for e in model.metadata or [] if text(e.name) != name]
     if content is not None:
         buffer, entry = schema.BufferT(), schema.MetadataT()
@@ -52,7 +52,7 @@ def with_metadata(model: schema.ModelT, name: str, content: bytes | None) -> sch
 
 
 def signature(model: schema.ModelT, key: str) -> schema.SignatureDefT:
-    """The signature of that name; raises UserError with the names there are."""
+    """The signature of that name; raises UserError, with the names of the others, if there is none."""
     for candidate in model.signatureDefs or []:
         if text(candidate.signatureKey) == key:
             return candidate
@@ -61,7 +61,7 @@ def signature(model: schema.ModelT, key: str) -> schema.SignatureDefT:
 
 
 def without_signatures(model: schema.ModelT, keys: Collection[str]) -> schema.ModelT:
-    """The model less some signatures, their subgraphs and what only they needed; the argument is not changed."""
+    """The model without some signatures, their subgraphs and what only they need; the argument is not changed."""
     kept = copy.copy(model)
     signatures = [s for s in model.signatureDefs if text(s.signatureKey) not in keys]
     kept.signatureDefs = [copy.copy(s) for s in signatures]
@@ -74,25 +74,25 @@ def without_signatures(model: schema.ModelT, keys: Collection[str]) -> schema.Mo
 
 
 def without_dead_operators(model: schema.ModelT) -> schema.ModelT:
-    """Drops operators whose results nobody reads, and what only they read, in place."""
+    """Drops operators whose results are not read, and what only they read; changes the model in place."""
     for subgraph in model.subgraphs:
         read = {int(i) for i in subgraph.outputs}
-        alive = []
+        needed = []
         for operator in reversed(subgraph.operators):
             if any(int(o) in read for o in operator.outputs):
-                alive.append(operator)
+                needed.append(operator)
                 read |= {int(i) for i in operator.inputs}
-        subgraph.operators = alive[::-1]
+        subgraph.operators = needed[::-1]
     return without_unused_codes(model)
 
 
 def without_unused_codes(model: schema.ModelT) -> schema.ModelT:
-    """Drops the operator codes that no operator names, in place: a runtime would look for kernels of them."""
+    """Drops operator codes without an operator, in place: a runtime would look for their kernels."""
     used = sorted({o.opcodeIndex for s in model.subgraphs for o in s.operators})
-    place = {old: new for new, old in enumerate(used)}
+    new_index = {old: new for new, old in enumerate(used)}
     model.operatorCodes = [model.operatorCodes[i] for i in used]
     for subgraph in model.subgraphs:
-        subgraph.operators = [_with_code(o, place[o.opcodeIndex]) for o in subgraph.operators]
+        subgraph.operators = [_with_code(o, new_index[o.opcodeIndex]) for o in subgraph.operators]
     return model
 
 
@@ -108,14 +108,14 @@ BUILT_IN, SELECT_TF, CUSTOM = "built-in", "Select TF", "custom"
 
 
 def operator_kind(name: str) -> str:
-    """Who has an operator of that name: every runtime, Select TF, or an app alone."""
+    """Where an operator of that name comes from: every runtime, Select TF, or the app itself."""
     if name in _BUILT_IN_NAMES:
         return BUILT_IN
     return SELECT_TF if name.startswith("Flex") else CUSTOM
 
 
 def operator_names(model: schema.ModelT) -> list[str]:
-    """The name of each operator code: the built-in's, or the custom op's own."""
+    """The name of each operator code, a built-in's or a custom op's."""
     return [
         text(code.customCode) if _builtin(code) == schema.BuiltinOperator.CUSTOM else _BUILT_IN[_builtin(code)]
         for code in model.operatorCodes
@@ -123,19 +123,19 @@ def operator_names(model: schema.ModelT) -> list[str]:
 
 
 def _builtin(code: schema.OperatorCodeT) -> int:
-    """Files made before the enumeration outgrew a byte carry the code in the deprecated field."""
+    """The code of a built-in; files older than codes above 127 have it in the deprecated field."""
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
 def move_to_front(model: schema.ModelT, name: str) -> None:
-    """Puts operators of that name, which must read constants alone, first in the main subgraph; changes the model."""
+    """Moves operators of that name to the front of the main subgraph, in place; they must read constants only."""
     names, subgraph = operator_names(model), model.subgraphs[0]
     first = [o for o in subgraph.operators if names[o.opcodeIndex] == name]
     subgraph.operators = first + [o for o in subgraph.operators if names[o.opcodeIndex] != name]
 
 
 def operator_code(model: schema.ModelT, builtin: int, version: int) -> int:
-    """The index of a built-in operator's code, added where the model lacks it."""
+    """The index of a built-in operator's code, which is added if the model lacks it."""
     for index, code in enumerate(model.operatorCodes):
         if _builtin(code) == builtin and code.version == version:
             return index
@@ -146,47 +146,47 @@ def operator_code(model: schema.ModelT, builtin: int, version: int) -> int:
 
 
 def share_buffers(model: schema.ModelT) -> schema.ModelT:
-    """Stores equal bytes once and drops buffers that nothing names; changes the model in place and returns it.
+    """Stores equal contents once and drops unused buffers; changes the model in place and returns it.
 
-    The converter and the quantizer both repeat a weight in each signature.
+    The converter and the quantizer repeat a weight in each signature.
     """
-    kept: list[schema.BufferT] = [schema.BufferT()]  # buffer 0 is empty by the schema's rule
-    place_of: dict[object, int] = {}
-    moved = {0: 0}
+    buffers: list[schema.BufferT] = [schema.BufferT()]  # the schema wants buffer 0 to be empty
+    index_of_content: dict[object, int] = {}
+    new_indices = {0: 0}
 
-    def place(old: int) -> int:
-        if old not in moved:
+    def new_index(old: int) -> int:
+        if old not in new_indices:
             content = model.buffers[old].data
             if content is None or len(content) == 0:
-                moved[old] = 0
+                new_indices[old] = 0
             else:
-                moved[old] = place_of.setdefault(_identity(content), len(kept))
-                if moved[old] == len(kept):
-                    kept.append(model.buffers[old])
-        return moved[old]
+                new_indices[old] = index_of_content.setdefault(_content_key(content), len(buffers))
+                if new_indices[old] == len(buffers):
+                    buffers.append(model.buffers[old])
+        return new_indices[old]
 
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
-            tensor.buffer = place(tensor.buffer)
+            tensor.buffer = new_index(tensor.buffer)
     for entry in model.metadata or []:
-        entry.buffer = place(entry.buffer)
-    model.buffers = kept
+        entry.buffer = new_index(entry.buffer)
+    model.buffers = buffers
     return model
 
 
-def untied(model: schema.ModelT) -> schema.ModelT:
-    """Gives each operator that reads a constant of another one a copy, in place; returns the model.
+def with_unshared_constants(model: schema.ModelT) -> schema.ModelT:
+    """Gives each operator its own copy of a constant that another one reads; changes the model in place and returns it.
 
-    ai-edge-quantizer 0.10 fails where only one of them is to be quantized in blocks.
+    ai-edge-quantizer 0.10 fails if only one of the two operators is to be quantized in blocks.
     """
     for subgraph in model.subgraphs:
         read: set[int] = set()
         for operator in subgraph.operators:
             operator.inputs = list(operator.inputs)
-            for place, index in enumerate(operator.inputs):
+            for position, index in enumerate(operator.inputs):
                 content = model.buffers[subgraph.tensors[index].buffer].data if index >= 0 else None
                 if index in read and content is not None:
-                    operator.inputs[place] = len(subgraph.tensors)
+                    operator.inputs[position] = len(subgraph.tensors)
                     subgraph.tensors.append(_copied(model, subgraph.tensors[index], len(subgraph.tensors)))
                 read.add(index)
     return model
@@ -199,6 +199,6 @@ def _copied(model: schema.ModelT, tensor: schema.TensorT, number: int) -> schema
     return new
 
 
-def _identity(content: Array | Deferred) -> object:
-    """What two buffers of equal content share; one that is not made yet equals itself alone."""
+def _content_key(content: Array | Deferred) -> object:
+    """A key that buffers of equal content share; content that is not made yet equals itself only."""
     return id(content) if isinstance(content, Deferred) else hashlib.sha256(content.data).digest()

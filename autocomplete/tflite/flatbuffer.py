@@ -1,4 +1,4 @@
-"""Reading and writing .tflite files as objects of the official schema, every buffer followed to its bytes."""
+"""Reads and writes .tflite files as objects of the official schema, wherever their buffers are stored."""
 
 import copy
 import functools
@@ -19,7 +19,7 @@ from autocomplete.common.files import replacing_file
 
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # of a buffer's bytes, by the schema (force_align)
-# What a 32-bit offset of the flatbuffer format reaches, less the model's own tables.
+# The reach of a 32-bit offset of the format, with some room for the model's own tables.
 _INLINE_LIMIT = 2**31 - 2**24
 # A buffer's fields in its table, by the schema.
 _DATA, _OFFSET, _SIZE = 4, 6, 8
@@ -27,7 +27,12 @@ _DATA, _OFFSET, _SIZE = 4, 6, 8
 
 @dataclass(frozen=True)
 class Deferred:
-    """A buffer's content, `size` bytes, made when the file is written: weights never meet in memory."""
+    """A buffer whose content is made when the file is written, so that memory never holds all weights.
+
+    Attributes:
+      size: bytes of the content.
+      make: makes the content.
+    """
 
     size: int
     make: Callable[[], Array]
@@ -37,7 +42,11 @@ class Deferred:
 
 
 def read(path: Path) -> schema.ModelT:
-    """Maps a model file into memory; raises UserError where it is missing, truncated or no TensorFlow Lite file."""
+    """Maps a model file into memory.
+
+    Raises:
+      UserError: if the file is missing, truncated or no TensorFlow Lite file.
+    """
     try:
         data = _mapped(path)
     except FileNotFoundError:
@@ -47,20 +56,20 @@ def read(path: Path) -> schema.ModelT:
     try:
         return parse(data)
     except (ValueError, IndexError, TypeError, AttributeError, OverflowError, struct.error) as error:
-        # The generated reader meets damage as any of these, wherever an offset points to nothing.
+        # The generated reader raises any of these where an offset points outside the file.
         raise UserError(
             f"{path} is not a whole TensorFlow Lite file ({len(data)} bytes: {error}); delete it and run `dvc repro`"
         ) from None
 
 
-def check(path: Path) -> None:
-    """Raises UserError as `read` does; of a file that was whole nothing is read again until it changes."""
+def check_readable(path: Path) -> None:
+    """Raises UserError as `read` does; a file that was read without an error is not read again until it changes."""
     state = path.stat() if path.exists() else None
-    _check(path, state and (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
+    _read_once(path, state and (state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size))
 
 
 @functools.lru_cache
-def _check(path: Path, _: tuple[int, ...] | None) -> None:
+def _read_once(path: Path, _: tuple[int, ...] | None) -> None:
     read(path)
 
 
@@ -70,7 +79,7 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def parse(data: bytes | mmap.mmap) -> schema.ModelT:
-    """The model in `data`, with buffers stored by offset (ai-edge-quantizer's form) brought inside."""
+    """The model in `data`; buffers stored by offset, as ai-edge-quantizer stores them, become inline ones."""
     if data[4:8] != _IDENTIFIER:
         raise ValueError("the identifier TFL3 is missing")
     model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -85,13 +94,13 @@ def parse(data: bytes | mmap.mmap) -> schema.ModelT:
 
 
 def buffers_inline(path: Path) -> bool:
-    """Whether a file holds every buffer inside the flatbuffer, the only form that TFLite before 2.13 reads."""
+    """Whether every buffer is inside the flatbuffer, the only form that TFLite before 2.13 reads."""
     packed = schema.Model.GetRootAs(_mapped(path), 0)
     return all(packed.Buffers(i).Offset() <= 1 for i in range(packed.BuffersLength()))
 
 
 def write(model: schema.ModelT, path: Path) -> None:
-    """Writes a model file, whole or not at all, one buffer after the other."""
+    """Writes a model file buffer by buffer, whole or not at all."""
     with replacing_file(path) as file:
         for piece in pieces(model):
             file.write(piece)
@@ -103,10 +112,10 @@ def serialize(model: schema.ModelT) -> bytes:
 
 
 def pieces(model: schema.ModelT) -> Iterator[bytes | memoryview]:
-    """A model's bytes in order.
+    """The bytes of a model file, in order.
 
-    Buffers are inside the flatbuffer, the only form that TFLite before 2.13 reads, as long as it can hold them (2 GB);
-    beyond that they lie behind it, by offset.
+    Buffers are inside the flatbuffer, the only form that TFLite before 2.13 reads, while it can hold them (2 GB). The
+    buffers of a larger model follow it, and are named by offset.
     """
     sizes = [0 if b.data is None else len(b.data) for b in model.buffers]
     tables = _pack_without_contents(model, sizes)
@@ -125,18 +134,18 @@ def pieces(model: schema.ModelT) -> Iterator[bytes | memoryview]:
 
 
 def _content_start(end: int) -> int:
-    """Where the next content begins: aligned, with room for a vector's length before it."""
+    """Where the next content begins: aligned, with 4 bytes before it for the length of a vector."""
     return -(-(end + 4) // _ALIGNMENT) * _ALIGNMENT
 
 
 def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
-    """The flatbuffer less the buffers' contents, with their places behind it noted."""
+    """The flatbuffer without the contents of buffers, which it expects behind it."""
     inline = sum(sizes) + _ALIGNMENT * len(sizes) < _INLINE_LIMIT
-    hollow = copy.copy(model)
-    hollow.buffers = [_hollow(size, inline) for size in sizes]
-    hollow.subgraphs = _with_shared_scales(model.subgraphs)
+    empty = copy.copy(model)
+    empty.buffers = [_buffer_without_content(size, inline) for size in sizes]
+    empty.subgraphs = _with_shared_scales(model.subgraphs)
     builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(hollow.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(empty.Pack(builder), file_identifier=_IDENTIFIER)
     packed = bytearray(builder.Output())
     root, end = schema.Model.GetRootAs(packed, 0), len(packed)
     for index, size in enumerate(sizes):
@@ -144,9 +153,9 @@ def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
             continue
         start = _content_start(end)
         table = root.Buffers(index)._tab
-        if inline:  # a vector begins with its length; an offset counts from its own place
-            place = table.Pos + table.Offset(_DATA)
-            struct.pack_into("<I", packed, place, start - 4 - place)
+        if inline:  # a vector begins with its length; an offset is relative to its own position
+            position = table.Pos + table.Offset(_DATA)
+            struct.pack_into("<I", packed, position, start - 4 - position)
         else:
             struct.pack_into("<Q", packed, table.Pos + table.Offset(_OFFSET), start)
             struct.pack_into("<Q", packed, table.Pos + table.Offset(_SIZE), size)
@@ -154,21 +163,21 @@ def _pack_without_contents(model: schema.ModelT, sizes: list[int]) -> bytearray:
     return packed
 
 
-class _Once:
-    """An object of the schema that is written once, however many others name it."""
+class _PackedOnce:
+    """An object of the schema that is written once, however many others refer to it."""
 
     def __init__(self, content: Any) -> None:
-        self._content, self._place = content, 0
+        self._content, self._offset = content, 0
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the schema's name)
-        if not self._place:
-            self._place = self._content.Pack(builder)
-        return self._place
+        if not self._offset:
+            self._offset = self._content.Pack(builder)
+        return self._offset
 
 
 def _with_shared_scales(subgraphs: list[schema.SubGraphT]) -> list[schema.SubGraphT]:
-    """Subgraphs whose tensors share equal quantizations: each signature repeats 12 bytes for every row of a weight."""
-    shared: dict[object, _Once] = {}
+    """Subgraphs whose tensors share equal quantizations; else each signature repeats 12 bytes for a row of a weight."""
+    shared: dict[object, _PackedOnce] = {}
     copies = [copy.copy(s) for s in subgraphs]
     for subgraph in copies:
         subgraph.tensors = [copy.copy(t) for t in subgraph.tensors]
@@ -177,12 +186,12 @@ def _with_shared_scales(subgraphs: list[schema.SubGraphT]) -> list[schema.SubGra
             if scales is not None and scales.scale is not None and scales.details is None:
                 arrays = (scales.scale, scales.zeroPoint, scales.min, scales.max)
                 key = (*(None if a is None else bytes(np.asarray(a)) for a in arrays), scales.quantizedDimension)
-                tensor.quantization = shared.setdefault(key, _Once(scales))
+                tensor.quantization = shared.setdefault(key, _PackedOnce(scales))
     return copies
 
 
-def _hollow(size: int, inline: bool) -> schema.BufferT:
-    """A buffer whose table has the fields to be filled in: a field that holds its default is not stored."""
+def _buffer_without_content(size: int, inline: bool) -> schema.BufferT:
+    """A buffer whose table has the fields that are filled in later; a field with its default value is not stored."""
     buffer = schema.BufferT()
     if size and inline:
         buffer.data = np.zeros(1, np.uint8)

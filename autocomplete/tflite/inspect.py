@@ -1,4 +1,4 @@
-"""What a .tflite file takes, gives and needs, as plain data."""
+"""Describes a .tflite file as plain data: its inputs, outputs, operators and the runtime that it needs."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from autocomplete.tflite import edit, flatbuffer
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Signatures (name, shape and type of each input and output) and operators by kind."""
+    """The signatures (shape and type of each input and output), the operators by kind, and the runtime."""
     model = flatbuffer.read(path)
     operators = sorted(set(edit.operator_names(model)))
     built_in, select_tf, custom = (
@@ -25,22 +25,20 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _runtime(model: schema.ModelT, select_tf: bool) -> str:
-    """What a file needs: XNNPACK of older versions computes wrongly, and silently, on shapes that change in a loop."""
+    """The runtime that a file needs: XNNPACK of older ones is silently wrong on shapes that change in a loop."""
     if select_tf:
         return "TensorFlow Lite with Select TF operators"
-    loops = "WHILE" in edit.operator_names(model)
+    has_loop = "WHILE" in edit.operator_names(model)
     shapes = [t.shapeSignature for s in model.subgraphs for t in s.tensors if t.shapeSignature is not None]
-    if loops and any(-1 in shape for shape in shapes):
+    if has_loop and any(-1 in shape for shape in shapes):
         return "LiteRT (tested in 2.3); older ones compute wrongly on tensors that grow"
     return "any TensorFlow Lite or LiteRT runtime"
 
 
 def _signature(model: schema.ModelT, signature: schema.SignatureDefT) -> dict[str, Any]:
     tensors = model.subgraphs[signature.subgraphIndex].tensors
-    ends = {"inputs": signature.inputs, "outputs": signature.outputs}
-    return {
-        kind: {edit.text(e.name): _tensor(tensors[e.tensorIndex]) for e in entries} for kind, entries in ends.items()
-    }
+    entries = {"inputs": signature.inputs, "outputs": signature.outputs}
+    return {kind: {edit.text(e.name): _tensor(tensors[e.tensorIndex]) for e in some} for kind, some in entries.items()}
 
 
 def _tensor(tensor: schema.TensorT) -> dict[str, Any]:

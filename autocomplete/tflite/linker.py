@@ -1,6 +1,7 @@
-"""Linking: each placeholder of a driver is replaced by the operators of the core's signature that it stands for.
+"""The linker replaces each placeholder of a driver by the operators of a signature of the core.
 
-A placeholder is a custom op. The driver's metadata names, for each, the signature, and its inputs and outputs in order.
+A placeholder is a custom op. The driver's metadata say which signature it stands for, and name the signature's inputs
+and outputs in the order of the op's.
 """
 
 import copy
@@ -15,15 +16,19 @@ from autocomplete.common.errors import UserError
 from autocomplete.tflite import edit
 
 CALLS = "core_calls"
-# Operators that name other subgraphs by index: a core that had them could not be copied operator by operator.
+# Operators that refer to other subgraphs by index: a core with them cannot be copied operator by operator.
 _CONTROL_FLOW = {"IF", "WHILE", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
 
 
 @dataclass(frozen=True)
-class Call:
-    """What a placeholder stands for: a signature of the core, and the names of its inputs and outputs in order.
+class SignatureCall:
+    """What a placeholder stands for. The names of the fields are part of a driver's metadata.
 
-    `free` names inputs that the placeholder lacks, and what they are called as inputs of the linked signature.
+    Attributes:
+      signature: of the core.
+      inputs: the signature's inputs, in the order of the placeholder's.
+      outputs: the signature's outputs, in the order of the placeholder's.
+      free: inputs of the signature that the placeholder lacks → their names as inputs of the linked signature.
     """
 
     signature: str
@@ -32,16 +37,16 @@ class Call:
     free: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_calls(driver: schema.ModelT, calls: Mapping[str, Call]) -> schema.ModelT:
-    """Notes in a driver what its placeholders (custom op name → call) stand for."""
+def with_calls(driver: schema.ModelT, calls: Mapping[str, SignatureCall]) -> schema.ModelT:
+    """Writes into a driver's metadata what its placeholders stand for, by the names of the custom ops."""
     return edit.with_metadata(driver, CALLS, json.dumps({k: vars(c) for k, c in calls.items()}).encode())
 
 
-def _calls(driver: schema.ModelT) -> dict[str, Call]:
-    noted = edit.metadata(driver, CALLS)
-    if noted is None:
+def _calls(driver: schema.ModelT) -> dict[str, SignatureCall]:
+    entry = edit.metadata(driver, CALLS)
+    if entry is None:
         raise UserError("the driver does not say what its placeholders stand for; run `dvc repro` to make it anew")
-    return {name: Call(**call) for name, call in json.loads(noted).items()}
+    return {name: SignatureCall(**call) for name, call in json.loads(entry).items()}
 
 
 def called_by(driver: schema.ModelT) -> set[str]:
@@ -51,7 +56,14 @@ def called_by(driver: schema.ModelT) -> set[str]:
 
 @dataclass(frozen=True)
 class _Core:
-    """The core, the names of its operator codes, and where these and its buffers went in the linked model."""
+    """The core inside the linked model.
+
+    Attributes:
+      model: the core.
+      names: of its operator codes.
+      buffers: index in the core → index in the linked model.
+      codes: index of an operator code in the core → index in the linked model.
+    """
 
     model: schema.ModelT
     names: list[str]
@@ -60,17 +72,17 @@ class _Core:
 
 
 def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
-    """The driver with any quantization of the core inside; neither argument is changed.
+    """The driver with the core inside, quantized or not; neither argument is changed.
 
     Raises:
-      UserError: where the two do not fit: a signature, a name, a shape or a type.
+      UserError: if a signature, a name, a shape or a type does not fit.
     """
     calls = _calls(driver)
     linked = copy.copy(driver)
     linked.buffers, linked.operatorCodes = list(driver.buffers), list(driver.operatorCodes)
     linked.metadata = [copy.copy(m) for m in driver.metadata or []]
     names = edit.operator_names(driver)
-    inner = _adopt(linked, core)
+    inner = _append(linked, core)
     linked.subgraphs = []
     linked.signatureDefs = [copy.copy(s) for s in driver.signatureDefs]
     for index, subgraph in enumerate(driver.subgraphs):
@@ -82,12 +94,13 @@ def link(driver: schema.ModelT, core: schema.ModelT) -> schema.ModelT:
             host.operators += [operator] if call is None else _inline(host, operator, inner, call, free)
         linked.subgraphs.append(host)
         _add_inputs(linked, index, free)
-    # A result that the driver does not read (logits behind a part of the prompt) costs time, and on the operators that
-    # make it XNNPACK of LiteRT 1.1 to 2.0 aborts.
+    # A result that the driver does not read (logits of a chunk of the prompt) costs time, and XNNPACK of LiteRT 1.1 to
+    # 2.0 aborts on the operators that make it.
     return edit.share_buffers(edit.with_metadata(edit.without_dead_operators(linked), CALLS, None))
 
 
-def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
+def _append(linked: schema.ModelT, core: schema.ModelT) -> _Core:
+    """Appends the core's buffers and operator codes to the linked model."""
     buffers = list(range(len(linked.buffers), len(linked.buffers) + len(core.buffers)))
     linked.buffers += core.buffers
     codes = list(range(len(linked.operatorCodes), len(linked.operatorCodes) + len(core.operatorCodes)))
@@ -96,7 +109,7 @@ def _adopt(linked: schema.ModelT, core: schema.ModelT) -> _Core:
 
 
 def _add_inputs(linked: schema.ModelT, index: int, free: Mapping[str, int]) -> None:
-    """Makes tensors of a subgraph inputs of it and of its signature, by name."""
+    """Makes tensors of a subgraph inputs of the subgraph and its signature, by name."""
     host = linked.subgraphs[index]
     host.inputs = [*host.inputs, *free.values()]
     for signature in linked.signatureDefs:
@@ -111,12 +124,15 @@ def _entry(name: str, tensor: int) -> schema.TensorMapT:
 
 
 def _inline(
-    host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: Call, free: dict[str, int]
+    host: schema.SubGraphT, operator: schema.OperatorT, core: _Core, call: SignatureCall, free: dict[str, int]
 ) -> list[schema.OperatorT]:
-    """The operators of a signature, on the host's tensors; appends the tensors that they need, and notes free ones."""
+    """The operators of a signature, for the tensors of the host.
+
+    It appends the tensors that the operators need to the host, and adds the free inputs to `free`.
+    """
     signature = edit.signature(core.model, call.signature)
     subgraph = core.model.subgraphs[signature.subgraphIndex]
-    tensors: dict[int, int] = {-1: -1}  # -1 stands for an optional operand left out
+    tensors: dict[int, int] = {-1: -1}  # -1 is an optional operand that is absent
     for names, entries, outer in (
         (call.inputs, signature.inputs, operator.inputs),
         (call.outputs, signature.outputs, operator.outputs),
@@ -128,18 +144,18 @@ def _inline(
             _check_fit(name, host.tensors[int(index)], subgraph.tensors[inner[name]])
             tensors[inner[name]] = int(index)
     added = [i for i in range(len(subgraph.tensors)) if i not in tensors]
-    tensors |= {old: len(host.tensors) + place for place, old in enumerate(added)}
-    prefix = f"{call.signature}/{len(host.tensors)}/"  # ai-edge-quantizer wants the names of tensors to be unique
+    tensors |= {old: len(host.tensors) + new for new, old in enumerate(added)}
+    prefix = f"{call.signature}/{len(host.tensors)}/"  # ai-edge-quantizer needs unique names of tensors
     host.tensors += [_moved_tensor(subgraph.tensors[old], core, tensors, prefix) for old in added]
-    ends = {edit.text(e.name): int(e.tensorIndex) for e in signature.inputs}
-    free |= {outer: tensors[ends[name]] for name, outer in call.free.items()}
+    inputs = {edit.text(e.name): int(e.tensorIndex) for e in signature.inputs}
+    free |= {outer: tensors[inputs[name]] for name, outer in call.free.items()}
     return [_moved_operator(o, core, tensors) for o in subgraph.operators]
 
 
 def _moved_operator(operator: schema.OperatorT, core: _Core, tensors: Mapping[int, int]) -> schema.OperatorT:
     name = core.names[operator.opcodeIndex]
     if name in _CONTROL_FLOW:
-        raise UserError(f"a core with the operator {name} cannot be linked: it names other subgraphs")
+        raise UserError(f"a core with the operator {name} cannot be linked: it refers to other subgraphs")
     new = copy.copy(operator)
     new.opcodeIndex = core.codes[operator.opcodeIndex]
     new.inputs = [tensors[int(i)] for i in operator.inputs]
@@ -163,7 +179,7 @@ def _moved_tensor(tensor: schema.TensorT, core: _Core, tensors: Mapping[int, int
     new.buffer = core.buffers[tensor.buffer]
     details = tensor.quantization.details if tensor.quantization else None
     if isinstance(details, schema.BlockwiseQuantizationT):
-        # scales and zero points are tensors of the subgraph, named by index
+        # scales and zero points are tensors of the subgraph, by index
         new.quantization = copy.copy(tensor.quantization)
         new.quantization.details = copy.copy(details)
         new.quantization.details.scales = tensors[details.scales]

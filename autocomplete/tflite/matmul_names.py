@@ -1,6 +1,6 @@
-"""The matrix products of a core, by names that say of which weight and layer they are: `decode/layer_0_qkv`.
+"""Names the matrix products of a core by the weight and the layer that they belong to: `decode/layer_0_qkv`.
 
-The quantizer's recipes choose operators by the names of their results, and calibration and reports speak of them too.
+The quantizer's recipes select operators by the names of their results. Calibration and reports use the names too.
 """
 
 import re
@@ -12,18 +12,21 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autocomplete.tflite import edit
 
-WEIGHT = "weight_"  # what the names of a core's weights begin with, behind their signature's
+WEIGHT = "weight_"  # prefix of the names of weights, behind the signature's
 LOGITS = "logits"
-_ATTENDED = "attention_output"
-_WEIGHTED = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
+_ATTENTION_OUTPUT = "attention_output"
+_WITH_WEIGHT = ("FULLY_CONNECTED", "EMBEDDING_LOOKUP")
 
 
 @dataclass(frozen=True)
-class Product:
-    """A product in a signature: its role, the same in every signature, and the names of its activations in order.
+class MatMul:
+    """A matrix product of a signature.
 
-    Roles: the weight's name, `logits` of the head; `layer_<i>_scores` and `layer_<i>_mix` of attention, numbered where
-    a signature has several.
+    Attributes:
+      signature: its name.
+      role: the same in every signature: the name of the weight; `logits` for the head; `layer_<i>_scores` and
+        `layer_<i>_mix` for attention, numbered if a signature has several.
+      activations: the names of its activations: inputs that are no weight, then the result.
     """
 
     signature: str
@@ -31,70 +34,71 @@ class Product:
     activations: tuple[str, ...]
 
     @property
-    def whole(self) -> str:
-        """The role of the product that this one is a part of."""
+    def unnumbered_role(self) -> str:
+        """The role without the number of a part of attention."""
         return re.sub(r"(scores|mix)_\d+$", r"\1", self.role)
 
 
 def name_results(model: schema.ModelT) -> None:
     """Names the result of each product `<signature>/<role>`, in place."""
-    for subgraph, operator, name in _found(model):
+    for subgraph, operator, name in _named_operators(model):
         subgraph.tensors[int(operator.outputs[0])].name = name
 
 
-def products(model: schema.ModelT) -> Iterator[Product]:
-    """The products of a model whose results are named, embedding lookups left out."""
+def matmuls(model: schema.ModelT) -> Iterator[MatMul]:
+    """The products of a model whose results are named, without embedding lookups."""
     kinds = edit.operator_names(model)
-    for subgraph, operator, name in _found(model):
+    for subgraph, operator, name in _named_operators(model):
         kind = kinds[operator.opcodeIndex]
         if kind == "EMBEDDING_LOOKUP":
             continue
-        read = operator.inputs[:1] if kind == "FULLY_CONNECTED" else operator.inputs[:2]
-        names = (edit.text(subgraph.tensors[int(i)].name) for i in (*read, operator.outputs[0]))
+        inputs = operator.inputs[:1] if kind == "FULLY_CONNECTED" else operator.inputs[:2]
+        names = (edit.text(subgraph.tensors[int(i)].name) for i in (*inputs, operator.outputs[0]))
         signature, _, role = name.partition("/")
-        yield Product(signature, role, tuple(names))
+        yield MatMul(signature, role, tuple(names))
 
 
 def roles(model: schema.ModelT, signature: str) -> list[str]:
-    """The roles of a signature's products in the order of its graph, the embedding's lookup too."""
-    names = (name.partition("/") for _, _, name in _found(model))
+    """The roles of a signature's products in the order of its graph, with the embedding lookups."""
+    names = (name.partition("/") for _, _, name in _named_operators(model))
     return [role for key, _, role in names if key == signature]
 
 
-def weights(model: schema.ModelT, signature: str) -> list[str]:
-    """Of a signature's roles those with a weight of their own; the embedding is the head's as well."""
-    without = re.compile(rf"{LOGITS}|embedding|.*_(scores|mix)(_\d+)?")
-    return [role for role in roles(model, signature) if not without.fullmatch(role)]
+def weight_roles(model: schema.ModelT, signature: str) -> list[str]:
+    """The roles of a signature that have a weight of their own; the embedding table may also be the head."""
+    without_weight = re.compile(rf"{LOGITS}|embedding|.*_(scores|mix)(_\d+)?")
+    return [role for role in roles(model, signature) if not without_weight.fullmatch(role)]
 
 
-def restricted(recipe: Sequence[Mapping[str, Any]], roles: Collection[str]) -> list[dict[str, Any]]:
-    """The recipe for some roles' products alone: the quantizer matches results' names, a semicolon behind each."""
+def restrict_recipe(recipe: Sequence[Mapping[str, Any]], roles: Collection[str]) -> list[dict[str, Any]]:
+    """The recipe for some roles only: the quantizer matches the names of results, with a semicolon behind each."""
     only = rf"^(?=.*/({'|'.join(sorted(roles))});)"
     return [{**entry, "regex": f"{only}.*(?:{entry['regex']})"} for entry in recipe]
 
 
-def _found(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT, str]]:
+def _named_operators(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT, str]]:
     """Each product with its subgraph and name."""
     kinds = edit.operator_names(model)
     for subgraph in model.subgraphs:
-        waiting: list[schema.OperatorT] = []  # attention's products, until the weight is met that multiplies its result
+        # attention's products so far; the weight that multiplies their result will name them
+        unnamed: list[schema.OperatorT] = []
         for operator in subgraph.operators:
             kind = kinds[operator.opcodeIndex]
             if kind == "BATCH_MATMUL":
-                waiting.append(operator)
-            if kind not in _WEIGHTED:
+                unnamed.append(operator)
+            if kind not in _WITH_WEIGHT:
                 continue
             weight = edit.text(subgraph.tensors[int(operator.inputs[1])].name)
             name = weight.replace(f"/{WEIGHT}", "/")
-            if name.endswith(_ATTENDED):
-                layer = name.removesuffix(_ATTENDED)
-                yield from ((subgraph, o, layer + role) for o, role in zip(waiting, _roles(len(waiting)), strict=True))
-                waiting = []
-            head = kind == "FULLY_CONNECTED" and name.endswith("/embedding")
-            yield subgraph, operator, name.replace("/embedding", f"/{LOGITS}") if head else name
+            if name.endswith(_ATTENTION_OUTPUT):
+                layer, roles = name.removesuffix(_ATTENTION_OUTPUT), _attention_roles(len(unnamed))
+                yield from ((subgraph, o, layer + role) for o, role in zip(unnamed, roles, strict=True))
+                unnamed = []
+            is_head = kind == "FULLY_CONNECTED" and name.endswith("/embedding")
+            yield subgraph, operator, name.replace("/embedding", f"/{LOGITS}") if is_head else name
 
 
-def _roles(count: int) -> list[str]:
-    """Scores come before mixes, as many of the one as of the other: one for each part of the cache."""
-    parts = [""] if count == 2 else [f"_{i}" for i in range(count // 2)]
-    return [f"{role}{part}" for role in ("scores", "mix") for part in parts]
+def _attention_roles(count: int) -> list[str]:
+    """The roles of attention's products in order: one of scores for each part of the cache, then as many mixes."""
+    suffixes = [""] if count == 2 else [f"_{i}" for i in range(count // 2)]
+    return [f"{role}{suffix}" for role in ("scores", "mix") for suffix in suffixes]

@@ -1,6 +1,6 @@
-"""Conversion without weights, and their injection afterwards.
+"""Converts functions without their weights, and injects the weights afterwards.
 
-The big matrices are inputs of the traced functions, so neither time nor memory of a conversion grows with the model.
+The weights are inputs of the traced functions, so neither the time nor the memory of a conversion grows with the model.
 Afterwards each such input becomes a constant.
 """
 
@@ -28,30 +28,30 @@ def convert(signatures: Signatures, *, select_tf: bool = False, custom_ops: bool
         if select_tf:
             converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
         converter.allow_custom_ops = custom_ops
-        converter.exclude_conversion_metadata = True  # written in Python, it takes as long as the conversion
+        converter.exclude_conversion_metadata = True  # Python code that takes as long as the conversion
         return _with_sorted_attributes(flatbuffer.parse(converter.convert()))
 
 
 def _with_sorted_attributes(model: schema.ModelT) -> schema.ModelT:
-    """Orders the attributes of Select TF operators: a protobuf map, which the converter writes in random order.
+    """Sorts the attributes of Select TF operators, a protobuf map that the converter writes in random order.
 
-    The options are a flexbuffer of the operator's name and a serialized NodeDef; sorting keeps its length.
+    An operator's options are a flexbuffer of its name and a serialized NodeDef, whose length sorting does not change.
     """
     names = edit.operator_names(model)
-    every = (o for s in model.subgraphs for o in s.operators)
-    for operator in (o for o in every if edit.operator_kind(names[o.opcodeIndex]) == edit.SELECT_TF):
+    operators = (o for s in model.subgraphs for o in s.operators)
+    for operator in (o for o in operators if edit.operator_kind(names[o.opcodeIndex]) == edit.SELECT_TF):
         options = bytes(operator.customOptions)
-        found = flexbuffers.GetRoot(bytearray(options)).AsVector[1].AsStringBytes
-        node = tf.compat.v1.NodeDef.FromString(bytes(found))
-        ordered = options.replace(bytes(found), node.SerializeToString(deterministic=True))
+        node_bytes = bytes(flexbuffers.GetRoot(bytearray(options)).AsVector[1].AsStringBytes)
+        node = tf.compat.v1.NodeDef.FromString(node_bytes)
+        ordered = options.replace(node_bytes, node.SerializeToString(deterministic=True))
         operator.customOptions = np.frombuffer(ordered, np.uint8)
     return model
 
 
 def inject(model: schema.ModelT, inputs: Mapping[str, Deferred]) -> schema.ModelT:
-    """Turns the named signature inputs into constants, one buffer each; changes the model in place.
+    """Turns inputs of signatures into constants, by name, one buffer each; changes the model in place and returns it.
 
-    Contents are made no earlier than the file is written.
+    The contents are made when the file is written.
     """
     buffers: dict[str, int] = {}
     for name, value in inputs.items():
@@ -61,36 +61,36 @@ def inject(model: schema.ModelT, inputs: Mapping[str, Deferred]) -> schema.Model
         model.buffers.append(buffer)
     for signature in model.signatureDefs:
         subgraph = model.subgraphs[signature.subgraphIndex]
-        bound = {e.tensorIndex: edit.text(e.name) for e in signature.inputs}
-        for index, name in bound.items():
+        input_names = {e.tensorIndex: edit.text(e.name) for e in signature.inputs}
+        for index, name in input_names.items():
             if name in buffers:
                 subgraph.tensors[index].buffer = buffers[name]
-                # ai-edge-quantizer wants every tensor's name to be unique in the model
+                # ai-edge-quantizer needs unique names of tensors
                 subgraph.tensors[index].name = f"{edit.text(signature.signatureKey)}/{name}"
                 subgraph.tensors[index].shapeSignature = None
         signature.inputs = [e for e in signature.inputs if edit.text(e.name) not in buffers]
-        subgraph.inputs = [i for i in subgraph.inputs if bound.get(int(i)) not in buffers]
-        _lookups(model, subgraph)
+        subgraph.inputs = [i for i in subgraph.inputs if input_names.get(int(i)) not in buffers]
+        _use_embedding_lookups(model, subgraph)
         _fold_biases(model, subgraph)
         _keep_dimensions(model, subgraph)
         _drop_unused_tensors(subgraph, signature)
     return edit.share_buffers(model)
 
 
-def _constant(model: schema.ModelT, subgraph: schema.SubGraphT, tensor: int) -> bool:
+def _is_constant(model: schema.ModelT, subgraph: schema.SubGraphT, tensor: int) -> bool:
     data = model.buffers[subgraph.tensors[tensor].buffer].data
     return data is not None and len(data) > 0
 
 
-def _lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
-    """Turns GATHER of rows of a constant matrix into EMBEDDING_LOOKUP, which is quantized row by row."""
+def _use_embedding_lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
+    """Replaces GATHER of rows of a constant matrix by EMBEDDING_LOOKUP, which is quantized row by row."""
     names = edit.operator_names(model)
     for operator in subgraph.operators:
         if names[operator.opcodeIndex] != "GATHER":
             continue
         table, ids = operator.inputs
         by_rows = operator.builtinOptions.axis == 0 and len(subgraph.tensors[ids].shape) == 1
-        if not by_rows or not _constant(model, subgraph, table) or len(subgraph.tensors[table].shape) != 2:
+        if not by_rows or not _is_constant(model, subgraph, table) or len(subgraph.tensors[table].shape) != 2:
             continue
         operator.opcodeIndex = edit.operator_code(model, schema.BuiltinOperator.EMBEDDING_LOOKUP, 1)
         operator.inputs = [ids, table]
@@ -98,10 +98,7 @@ def _lookups(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
 
 
 def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
-    """Merges ADD of a constant vector into the FULLY_CONNECTED before it.
-
-    The converter does this itself for constant weights only.
-    """
+    """Folds ADD of a constant vector into the FULLY_CONNECTED before it; the converter does so for constants only."""
     names = edit.operator_names(model)
     readers: dict[int, list[Any]] = {}
     for operator in subgraph.operators:
@@ -119,7 +116,7 @@ def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
         add = following[0]
         other = int(add.inputs[0]) if int(add.inputs[1]) == result else int(add.inputs[1])
         width = list(subgraph.tensors[int(operator.inputs[1])].shape)[:1]
-        if not _constant(model, subgraph, other) or list(subgraph.tensors[other].shape) != width:
+        if not _is_constant(model, subgraph, other) or list(subgraph.tensors[other].shape) != width:
             continue
         operator.inputs = [*operator.inputs[:2], other]
         operator.outputs = list(add.outputs)
@@ -129,7 +126,7 @@ def _fold_biases(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
 
 
 def _keep_dimensions(model: schema.ModelT, subgraph: schema.SubGraphT) -> None:
-    """Says that a FULLY_CONNECTED of a matrix gives a matrix, which XNNPACK else makes sure of by a copy."""
+    """Marks a FULLY_CONNECTED of a matrix as giving a matrix; else XNNPACK copies it to make sure."""
     names = edit.operator_names(model)
     for operator in subgraph.operators:
         if (
@@ -144,16 +141,16 @@ def _has_bias(inputs: Sequence[int]) -> bool:
 
 
 def _drop_unused_tensors(subgraph: schema.SubGraphT, signature: schema.SignatureDefT) -> None:
-    """Removes tensors that no operator touches: a prefill without logits leaves out the last layer's second half."""
+    """Removes tensors without an operator: a prefill without logits has no second half of the last layer."""
     used = {int(i) for o in subgraph.operators for i in [*o.inputs, *o.outputs]}
     used |= {int(i) for i in [*subgraph.inputs, *subgraph.outputs]}
     kept = [i for i in range(len(subgraph.tensors)) if i in used]
-    place = {old: new for new, old in enumerate(kept)} | {-1: -1}
+    new_index = {old: new for new, old in enumerate(kept)} | {-1: -1}
     subgraph.tensors = [subgraph.tensors[i] for i in kept]
-    subgraph.inputs = [place[int(i)] for i in subgraph.inputs]
-    subgraph.outputs = [place[int(i)] for i in subgraph.outputs]
+    subgraph.inputs = [new_index[int(i)] for i in subgraph.inputs]
+    subgraph.outputs = [new_index[int(i)] for i in subgraph.outputs]
     for operator in subgraph.operators:
-        operator.inputs = [place[int(i)] for i in operator.inputs]
-        operator.outputs = [place[int(i)] for i in operator.outputs]
+        operator.inputs = [new_index[int(i)] for i in operator.inputs]
+        operator.outputs = [new_index[int(i)] for i in operator.outputs]
     for entry in [*signature.inputs, *signature.outputs]:
-        entry.tensorIndex = place[int(entry.tensorIndex)]
+        entry.tensorIndex = new_index[int(entry.tensorIndex)]

@@ -17,7 +17,7 @@ import yaml
 from autocomplete.common.files import read_json, write_json
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import benchmark
-from autocomplete.graph import drivers, growing_loop
+from autocomplete.graph import loop_plan, tokens_driver
 from autocomplete.model import families
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters, tokens_model
@@ -38,9 +38,7 @@ def make(work: Path) -> dict[int, Path]:
     paths = {}
     for room in ROOMS:
         with quiet():
-            driver = drivers.convert_tokens_driver(
-                families.read_shape(author), (end,), growing_loop.Lengths(room, PROMPT)
-            )
+            driver = tokens_driver.convert(families.read_config(author), (end,), loop_plan.LoopLengths(room, PROMPT))
         paths[room] = work / f"tokens_{room}.tflite"
         flatbuffer.write(linker.link(driver, core), paths[room])
     return paths

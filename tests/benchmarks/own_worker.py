@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.native_log import quiet
-from autocomplete.runtime import compiled, interpreters, tokens_model
+from autocomplete.runtime import compiled, interpreters, text_model, tokens_model
 
 from .protocol import LENGTH, PROMPT, prompt_ids, serve
 
@@ -45,7 +45,7 @@ def measure_text(complete: Any) -> dict[str, float]:
 def load(interface: str, path: Path, threads: int) -> Any:
     with quiet():
         if interface == "text":
-            return interpreters.complete(interpreters.tensorflow(path, threads))
+            return text_model.interpreted(interpreters.tensorflow(path, threads))
         if interface == "compiled":
             return tokens_model.compiled(compiled.load(path, threads, Path(":memory")))
         return tokens_model.interpreted(getattr(interpreters, interface)(path, threads))

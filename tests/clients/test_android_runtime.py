@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autocomplete.evaluate import contracts
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions, text_model
 from autocomplete.tflite import flatbuffer, linker
 from helpers.environments import isolated
 from helpers.modes import MODES, settings
@@ -70,7 +70,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
         assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
         # integers are rounded otherwise in each version
         if mode in ("float32", "float16", "weight_only_int8", "suppressed"):
-            complete = interpreters.complete(interpreters.tensorflow(model, 1))
+            complete = text_model.interpreted(interpreters.tensorflow(model, 1))
             assert said == [complete(p) for p in prompts], mode
     exact = last_logits(core_path)
     assert answers["texts"][str(models["suppressed"])] != answers["texts"][str(models["float32"])]
@@ -82,7 +82,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
 
 
 def last_logits(core: Path) -> np.ndarray:
-    session = interpreters.Session(interpreters.litert(core, 1))
+    session = sessions.InterpreterSession(interpreters.litert(core, 1))
     return [session.decode(t) for t in TOKENS][-1]
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from autocomplete.quantize import recipes
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import edit, flatbuffer
 from helpers.greedy import keras_greedy
 from helpers.litert_lm_engine import answer, bundle, engine, ids, prefilled, spelled
@@ -39,7 +39,7 @@ def prompts(toy: Toy) -> list[str]:
 
 def loop(core: Path, prompt: Sequence[int], stop: Collection[int], room: int = SLOTS) -> list[int]:
     """Our own greedy loop: the likeliest tokens to a stop token (left out) or to `room` tokens in all."""
-    session = interpreters.Session(interpreters.litert(core, 1))
+    session = sessions.InterpreterSession(interpreters.litert(core, 1))
     session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
     tokens = list(prompt)
     while len(tokens) < room:
@@ -51,7 +51,7 @@ def loop(core: Path, prompt: Sequence[int], stop: Collection[int], room: int = S
 
 def log_likelihoods(core: Path, prompt: Sequence[int], target: Sequence[int]) -> np.ndarray:
     """Of each token of a target after a prompt, by our runner."""
-    session = interpreters.Session(interpreters.litert(core, 1))
+    session = sessions.InterpreterSession(interpreters.litert(core, 1))
     session.prefill(np.array(prompt[:-1], np.int32), CHUNK)
     logits = np.stack([session.decode(t) for t in (prompt[-1], *target[:-1])]).astype(np.float64)
     return np.take_along_axis(logits, np.array(target)[:, None], 1)[:, 0] - np.logaddexp.reduce(logits, axis=1)

@@ -11,7 +11,7 @@ import pytest
 import tokenizers
 
 from autocomplete.common.native_log import quiet
-from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.runtime import bytes_model, compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
 from helpers import texts
@@ -117,7 +117,7 @@ def test_invalid_utf8_is_read_as_documented(
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Text, greedy, and portable models of the shipped preset in float32, as convert and quantize make them."""
     with quiet():
-        from autocomplete.graph import bytes_driver, core, drivers, fixed_loop
+        from autocomplete.graph import bytes_driver, core, fixed_loop, text_driver
         from autocomplete.graph.sampler import Sampler
         from autocomplete.model import families
         from autocomplete.tflite import linker
@@ -139,10 +139,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "suppress_tokens": [],
         }
         folder = tmp_path_factory.mktemp("shipped")
-        steps = fixed_loop.rooms(drivers.text_lengths(settings))
-        flatbuffer.write(core.build(families.weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
+        steps = fixed_loop.step_shapes(fixed_loop.lengths_for(settings))
+        flatbuffer.write(core.build(families.read_weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
         made = {
-            "text": drivers.text_driver_for(authored(PRESET), model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
+            "text": text_driver.convert_for(authored(PRESET), model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
             "portable": bytes_driver.convert_for(authored(PRESET), model, settings),
         }
         for name, driver in made.items():
@@ -162,7 +162,7 @@ def prompts(count: int, longest: int) -> Sequence[bytes]:
 
 def test_greedy_text_of_200_prompts_is_the_text_models(shipped: Path) -> None:
     """The answer of the text model has at most 788 bytes, the prompt's included."""
-    complete = interpreters.complete(interpreters.tensorflow(shipped / "text.tflite", 1))
+    complete = text_model.interpreted(interpreters.tensorflow(shipped / "text.tflite", 1))
     proceed = bytes_model.interpreted(interpreters.litert(shipped / "portable.tflite", 1))
     given = prompts(200, 300)
     said = [proceed(p, 100, tokens_model.Sampling(), False) for p in given]

@@ -137,12 +137,12 @@ def text_model(
     with quiet():
         import tensorflow as tf
 
-        from autocomplete.graph import drivers
+        from autocomplete.graph import text_driver
         from autocomplete.tflite import skeleton
 
     @tf.function(input_signature=[tf.TensorSpec(None, tf.string, name="prompt")], autograph=False)
     def read(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids, count, _ = drivers.read_prompt(tf.reshape(prompt, []), LIMIT, vocabulary)
+        ids, count, _ = text_driver.read_prompt(tf.reshape(prompt, []), LIMIT, vocabulary)
         return {"count_and_ids": tf.concat([[count], ids], 0)}
 
     path = tmp_path_factory.mktemp("reader") / "reader.tflite"

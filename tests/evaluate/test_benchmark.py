@@ -26,7 +26,7 @@ def test_too_few_full_answers_are_no_figure() -> None:
 
 
 def test_a_core_has_every_speed(core_path: Path) -> None:
-    session = compiled.Session(compiled.load(core_path, 1))
+    session = compiled.CompiledSession(compiled.load(core_path, 1))
     speed = benchmark.core_speed(session, np.arange(2, 12, dtype=np.int32), 5)
     assert all(v > 0 for v in speed.values())
     assert speed["decode_tokens_per_s_p90"] <= speed["decode_tokens_per_s"]

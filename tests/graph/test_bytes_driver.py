@@ -11,8 +11,8 @@ import pytest
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts, targets
 from autocomplete.evaluate import portable as rules
-from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
-from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
+from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop, loop_plan, tokens_driver
+from autocomplete.runtime import bytes_model, compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker, signatures
 from helpers.toy_models import bytes_driver_of
 from helpers.toys import PROMPT_BYTES, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
@@ -39,7 +39,7 @@ def proceed(path: Path) -> bytes_model.Continue:
 def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], bytes]:
     made = tmp_path_factory.mktemp("text") / "text.tflite"
     flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), made)
-    return interpreters.complete(interpreters.tensorflow(made, 1))
+    return text_model.interpreted(interpreters.tensorflow(made, 1))
 
 
 def cut_texts(count: int, seed: int) -> list[bytes]:
@@ -77,14 +77,14 @@ def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, le
     The tokens model, whose loop is the other one, says the same.
     """
     sequence, window = lengths[0], lengths[0] - 3
-    loop, paths = growing_loop.Lengths(*lengths), {n: tmp_path / n for n in ("core", "portable", "tokens")}
+    loop, paths = loop_plan.LoopLengths(*lengths), {n: tmp_path / n for n in ("core", "portable", "tokens")}
     with quiet():
-        steps = fixed_loop.rooms(loop) | growing_loop.rooms(loop)
+        steps = fixed_loop.step_shapes(loop) | growing_loop.step_shapes(loop)
         flatbuffer.write(core.build(toy.weights, SLOTS, [8], steps), paths["core"])
-        limits = bytes_driver.Limits(loop, window, PROMPT_BYTES)
+        limits = bytes_driver.BytesLimits(loop, window, PROMPT_BYTES)
         made = {
-            "portable": bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits),
-            "tokens": drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, loop),
+            "portable": bytes_driver.convert(toy.vocabulary, toy.weights.config, limits),
+            "tokens": tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, loop),
         }
     for name, driver in made.items():
         flatbuffer.write(linker.link(driver, flatbuffer.read(paths["core"])), paths[name])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import drivers, growing_loop
+from autocomplete.graph import loop_plan, tokens_driver
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, linker
 from helpers.greedy import keras_greedy
@@ -80,13 +80,13 @@ def test_no_more_than_max_length(toy: Toy, generate: Generate, maximum: int) -> 
 
 def test_stops_at_the_end_token(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     with quiet():
-        never = drivers.convert_tokens_driver(toy.weights.shape, (-1,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
+        never = tokens_driver.convert(toy.weights.config, (-1,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
     flatbuffer.write(linker.link(never, flatbuffer.read(core_path)), tmp_path / "never.tflite")
     unstopped, _ = generator(interpreters.litert(tmp_path / "never.tflite", 1))(prompt(5))
     for stop in (6, 7, 12):  # the third, … token said ends the text
         end = unstopped[stop]
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, (end,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
+            driver = tokens_driver.convert(toy.weights.config, (end,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "stops.tflite")
         ids, count = generator(interpreters.litert(tmp_path / "stops.tflite", 1))(prompt(5))
         first = unstopped.index(end, 5)
@@ -111,8 +111,8 @@ def test_top_k_1_and_a_small_nucleus_are_greedy(generate: Generate) -> None:
 def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, chunk: int, recent: int) -> None:
     """The speed-ups on and off: the prompt at once or bit by bit, `past` joined often or never."""
     with quiet():
-        driver = drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.end_token_ids, growing_loop.Lengths(SEQUENCE, chunk, recent)
+        driver = tokens_driver.convert(
+            toy.weights.config, toy.vocabulary.end_token_ids, loop_plan.LoopLengths(SEQUENCE, chunk, recent)
         )
     flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / "tokens.tflite")
     generate = generator(interpreters.litert(tmp_path / "tokens.tflite", 1))
@@ -121,14 +121,14 @@ def test_chunks_and_room_change_nothing(toy: Toy, core_path: Path, tmp_path: Pat
         assert ids[:count] == [*prompt(length), *keras_greedy(toy, prompt(length), SEQUENCE)]
 
 
-@pytest.mark.parametrize("guessed", [2, 5, 8])
-def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, guessed: int) -> None:
+@pytest.mark.parametrize("draft_tokens", [2, 5, 8])
+def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, draft_tokens: int) -> None:
     """On against off, on prompts that repeat themselves: guesses that hold, that fail, and those that meet the end."""
     models = {}
-    for name, count in {"on": guessed, "off": 1}.items():
-        lengths = growing_loop.Lengths(SEQUENCE, CHUNK, 4, count)
+    for name, count in {"on": draft_tokens, "off": 1}.items():
+        lengths = loop_plan.LoopLengths(SEQUENCE, CHUNK, 4, count)
         with quiet():
-            driver = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths)
+            driver = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, lengths)
         flatbuffer.write(linker.link(driver, flatbuffer.read(core_path)), tmp_path / name)
         models[name] = generator(interpreters.litert(tmp_path / name, 1))
     for period in (1, 2, 3, 5):

@@ -24,7 +24,7 @@ REST = [9, 9, 9, 9, 9, 9]
     ],
 )
 def test_guesses(known: list[int], guesses: list[int] | None) -> None:
-    ids, found = prompt_lookup.guess(tf.constant(known + REST), tf.constant(len(known)), 4)
+    ids, found = prompt_lookup.draft(tf.constant(known + REST), tf.constant(len(known)), 4)
     assert bool(found) == (guesses is not None)
     assert ids.numpy().tolist() == [*known, *(guesses or REST[:4]), *REST[4:]]
 
@@ -33,7 +33,7 @@ def test_random_texts_as_python_would() -> None:
     random = np.random.default_rng(1)
     for _ in range(300):
         known = random.integers(0, 4, random.integers(1, 12)).tolist()
-        ids, found = prompt_lookup.guess(tf.constant(known + REST), tf.constant(len(known)), 4)
+        ids, found = prompt_lookup.draft(tf.constant(known + REST), tf.constant(len(known)), 4)
         starts = [i + 2 for i in range(len(known) - 2) if known[i : i + 2] == known[-2:]]
         assert bool(found) == bool(starts)
         expected = [known[starts[-1] + i % (len(known) - starts[-1])] for i in range(4)] if starts else REST[:4]
@@ -55,5 +55,5 @@ def test_random_texts_as_python_would() -> None:
 )
 def test_guesses_count_as_far_as_they_held(guesses: list[int], tokens: list[int], kept: list[int]) -> None:
     known = [1, 2]
-    ids, after = prompt_lookup.held(tf.constant(tokens), tf.constant(known + guesses + REST), tf.constant(2), (0,))
+    ids, after = prompt_lookup.accept(tf.constant(tokens), tf.constant(known + guesses + REST), tf.constant(2), (0,))
     assert ids.numpy().tolist()[: int(after)] == known + kept

@@ -68,14 +68,14 @@ def test_no_draw_is_a_suppressed_token(draw: float, temperature: float) -> None:
     row = tf.constant(LOGITS[np.newaxis])
     for suppressed in ([0, 1], [2], [3, 4], [0, 4]):
         rule = Sampler("temperature", 1, 1.0, temperature, None, suppressed)
-        inputs = sampler.Inputs(tf.constant(temperature), tf.constant(0), tf.constant(1.0), suppressed)
+        inputs = sampler.SamplerInputs(tf.constant(temperature), tf.constant(0), tf.constant(1.0), suppressed)
         assert chosen(LOGITS, rule, tf.constant(draw)) not in suppressed
         assert int(sampler.choose_by_inputs(row, inputs, tf.constant([draw]))[0]) not in suppressed
 
 
 def test_where_nothing_is_suppressed_nothing_is_added() -> None:
     logits = tf.constant(LOGITS)
-    assert sampler.without(logits, []) is logits
+    assert sampler.suppress(logits, []) is logits
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.4999, 0.5001, 1.0 - 2**-24, 1.0])
@@ -96,13 +96,13 @@ def test_the_largest_of_each_row_are_those_of_a_whole_sort(size: int) -> None:
 def test_the_first_of_equals_is_the_greedy_token() -> None:
     logits = np.zeros(5000, np.float32)
     logits[[70, 71, 4000]] = 1.0
-    rule = sampler.Inputs(*(tf.constant(v) for v in (0.0, 0, 1.0)))
+    rule = sampler.SamplerInputs(*(tf.constant(v) for v in (0.0, 0, 1.0)))
     assert int(sampler.choose_by_inputs(tf.constant([logits]), rule, tf.constant([0.99]))[0]) == 70 == logits.argmax()
 
 
 def test_each_row_is_chosen_from_by_its_own_draw() -> None:
     logits = tf.constant(np.random.default_rng(3).normal(size=(4, 5000)), tf.float32)
-    rule = sampler.Inputs(*(tf.constant(v) for v in (0.7, 5, 0.9)))
+    rule = sampler.SamplerInputs(*(tf.constant(v) for v in (0.7, 5, 0.9)))
     uniform = tf.constant([0.1, 0.9, 0.5, 0.0])
     rows = [sampler.choose_by_inputs(logits[i : i + 1], rule, uniform[i : i + 1])[0] for i in range(4)]
     assert sampler.choose_by_inputs(logits, rule, uniform).numpy().tolist() == [int(r) for r in rows]
@@ -119,7 +119,7 @@ def test_each_row_is_chosen_from_by_its_own_draw() -> None:
     ],
 )
 def test_frequencies_by_inputs(settings: tuple[float, int, float], expected: list[float]) -> None:
-    rule = sampler.Inputs(*(tf.constant(v) for v in settings))
+    rule = sampler.SamplerInputs(*(tf.constant(v) for v in settings))
 
     @tf.function(autograph=False)
     def once(draw: tf.Tensor) -> tf.Tensor:

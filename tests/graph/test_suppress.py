@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import drivers, growing_loop
-from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.graph import loop_plan, tokens_driver
+from autocomplete.runtime import interpreters, text_model, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
 from helpers.greedy import keras_greedy
@@ -18,7 +18,7 @@ from helpers.toys import CHUNK, PROMPTS, SEQUENCE, WINDOW, Toy
 pytestmark = pytest.mark.slow
 
 LETTERS = b"eEtT"
-LENGTHS = growing_loop.Lengths(SEQUENCE, CHUNK, 4)
+LENGTHS = loop_plan.LoopLengths(SEQUENCE, CHUNK, 4)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,7 @@ def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: p
     folder, core = tmp_path_factory.mktemp("suppressed"), flatbuffer.read(core_path)
     made = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
     with quiet():
-        made["tokens"] = drivers.convert_tokens_driver(
-            toy.weights.shape, toy.vocabulary.end_token_ids, LENGTHS, suppressed
-        )
+        made["tokens"] = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, LENGTHS, suppressed)
     for name, loop_around in made.items():
         flatbuffer.write(linker.link(loop_around, core), folder / f"{name}.tflite")
     return folder
@@ -51,7 +49,7 @@ def generate(models: Path) -> tokens_model.Generate:
 
 
 def completer(models: Path, name: str) -> Callable[[bytes], bytes]:
-    return interpreters.complete(interpreters.tensorflow(models / f"{name}.tflite", 1))
+    return text_model.interpreted(interpreters.tensorflow(models / f"{name}.tflite", 1))
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:

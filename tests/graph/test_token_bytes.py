@@ -119,6 +119,6 @@ def test_columns_are_as_narrow_as_their_numbers_allow(least: int, most: int, kin
     from autocomplete.graph.bpe import lookup
 
     numbers = np.array([least, most, 0, 7], np.int64)
-    column = bpe_tables.column(numbers)
+    column = bpe_tables.compact_ints(numbers)
     assert column.values.dtype == kind
     assert lookup(column, tf.range(4)).numpy().tolist() == numbers.tolist()

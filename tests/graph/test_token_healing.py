@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import drivers, growing_loop, token_bytes, token_healing
-from autocomplete.runtime import bytes_model, interpreters, tokens_model
+from autocomplete.graph import loop_plan, text_driver, token_bytes, token_healing, tokens_driver
+from autocomplete.runtime import bytes_model, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from helpers.toy_models import bytes_driver_of, driver
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, TEXT, Toy
@@ -25,7 +25,7 @@ ROOM = 50
 
 
 def taker(pieces: list[bytes], size: int, suppressed: Any = ()) -> Callable[..., Begun]:
-    """healing.take_back as a call: how many ids are left, bytes taken back, the ids that may be said."""
+    """token_healing.take_back as a call: how many ids are left, bytes taken back, the ids that may be said."""
     table = token_bytes.table(pieces, size, suppressed)
     places = np.array([int(p) + table.places.offset for p in table.places.values])
 
@@ -33,8 +33,8 @@ def taker(pieces: list[bytes], size: int, suppressed: Any = ()) -> Callable[...,
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([ROOM], tf.int32), number, tf.TensorSpec([], tf.bool)])
     def take_back(ids: tf.Tensor, count: tf.Tensor, wanted: tf.Tensor) -> list[tf.Tensor]:
-        begun = token_healing.take_back(ids, count, wanted, table)
-        return [begun.count, begun.size, begun.first, begun.last]
+        healed = token_healing.take_back(ids, count, wanted, table)
+        return [healed.length, healed.removed_bytes, healed.first_place, healed.end_place]
 
     def call(ids: list[int], wanted: bool = True) -> Begun:
         padded = tf.constant([*ids, *[7] * (ROOM - len(ids))], tf.int32)
@@ -155,15 +155,15 @@ def test_text_completes_words_where_convert_says_so(toy: Toy, core_path: Path, t
     """The text model's answer still begins with the prompt; greedily it is the portable model's."""
     from autocomplete.graph.sampler import Sampler
 
-    limits = drivers.Limits(growing_loop.Lengths(SEQUENCE, CHUNK, 4), 24, 788, complete_word=True)
+    limits = text_driver.TextLimits(loop_plan.LoopLengths(SEQUENCE, CHUNK, 4), 24, 788, complete_word=True)
     core = flatbuffer.read(core_path)
     with quiet():
-        made = drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, Sampler(name, 5, 0.9, 1.0, 3))
+        made = text_driver.convert(toy.vocabulary, toy.weights.config, limits, Sampler(name, 5, 0.9, 1.0, 3))
     flatbuffer.write(linker.link(made, core), tmp_path / "text.tflite")
     flatbuffer.write(linker.link(bytes_driver_of(toy), core), tmp_path / "portable.tflite")
     flatbuffer.write(linker.link(driver(toy, name, seed=3), core), tmp_path / "plain.tflite")
     complete, plain = (
-        interpreters.complete(interpreters.tensorflow(tmp_path / f"{n}.tflite", 1)) for n in ("text", "plain")
+        text_model.interpreted(interpreters.tensorflow(tmp_path / f"{n}.tflite", 1)) for n in ("text", "plain")
     )
     proceed = bytes_model.interpreted(interpreters.litert(tmp_path / "portable.tflite", 1))
     differs = 0
@@ -176,13 +176,15 @@ def test_text_completes_words_where_convert_says_so(toy: Toy, core_path: Path, t
     assert differs
 
 
-@pytest.mark.parametrize("guessed", [1, 8])
-def test_tokens_complete_words_where_an_input_says_so(toy: Toy, core_path: Path, tmp_path: Path, guessed: int) -> None:
-    pieces, lengths = toy.vocabulary.token_bytes, growing_loop.Lengths(SEQUENCE, CHUNK, 4, guessed)
-    table = token_bytes.table(pieces, toy.weights.shape.vocabulary)
+@pytest.mark.parametrize("draft_tokens", [1, 8])
+def test_tokens_complete_words_where_an_input_says_so(
+    toy: Toy, core_path: Path, tmp_path: Path, draft_tokens: int
+) -> None:
+    pieces, lengths = toy.vocabulary.token_bytes, loop_plan.LoopLengths(SEQUENCE, CHUNK, 4, draft_tokens)
+    table = token_bytes.table(pieces, toy.weights.config.vocab_size)
     with quiet():
-        made = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths, (), table)
-        plain = drivers.convert_tokens_driver(toy.weights.shape, toy.vocabulary.end_token_ids, lengths)
+        made = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, lengths, (), table)
+        plain = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, lengths)
     for name, loop_around in {"plain": plain, "word": made}.items():
         flatbuffer.write(linker.link(loop_around, flatbuffer.read(core_path)), tmp_path / name)
     generate = tokens_model.interpreted(interpreters.litert(tmp_path / "plain", 1))

@@ -101,7 +101,7 @@ def build(family: Family, folder: Path) -> Toy:
     found = loading.from_keras_model(model)
     presets.write_tokenizer(found.tokenizer, folder / "preset")
     vocabulary = tokenizer.parse_vocabulary(found.tokenizer, found.start_token_id, found.end_token_ids)
-    weights = families.weights(folder / "preset", SLOTS)
+    weights = families.read_weights(folder / "preset", SLOTS)
     return Toy(folder / "preset", model, weights, vocabulary, found.load_tokenizer(), found.end_token_ids[0])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from autocomplete.model.families.qwen3 import QWEN3_HEAD_EPSILON
+from autocomplete.model.families.llama import QWEN3_QK_NORM_EPSILON
 from autocomplete.tokenizer import tokenizer
 from helpers.toys import Toy
 
@@ -71,7 +71,7 @@ def llama_weights(backbone: Any) -> Arrays:
             found[f"{own}.self_attn.{short}_proj.weight"] = value(dense.kernel).reshape(width, -1).T
             if type(backbone).__name__ == "Qwen3Backbone" and short in "qk":
                 # KerasHub's heads are normed with an epsilon of 1e-5: what means the same with the model's
-                factor = np.sqrt(backbone.layer_norm_epsilon / QWEN3_HEAD_EPSILON)
+                factor = np.sqrt(backbone.layer_norm_epsilon / QWEN3_QK_NORM_EPSILON)
                 found[f"{own}.self_attn.{short}_proj.weight"] *= np.float32(factor)
             if dense.bias is not None:
                 found[f"{own}.self_attn.{short}_proj.bias"] = value(dense.bias).reshape(-1)

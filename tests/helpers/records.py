@@ -57,7 +57,7 @@ def conversion(**changes: Any) -> Conversion:
         "temperature": 1.0,
         "seed": None,
         "suppress_tokens": [],
-        "guessed_tokens": 1,
+        "draft_tokens": 1,
         "complete_word": False,
         "portable_prompt_bytes": 200,
         "layers": 2,

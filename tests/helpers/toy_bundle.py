@@ -15,7 +15,7 @@ import numpy as np
 from autocomplete.bundle import usage
 from autocomplete.bundle.contract import Manifest, TfliteModel
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop, token_bytes
+from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop, loop_plan, token_bytes, tokens_driver
 from autocomplete.runtime import bytes_model, interpreters, tokens_model
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
 from autocomplete.tokenizer import tokenizer, tokenizer_json
@@ -106,22 +106,24 @@ def described(toy: Toy, form: Form, folder: Path) -> Manifest:
 def write(toy: Toy, form: Form, folder: Path) -> None:
     """A bundle as package makes it, less what the clients do not read."""
     with quiet():
-        lengths = growing_loop.Lengths(form.sequence, CHUNK, 4, guessed=4)
-        steps = growing_loop.rooms(lengths) | fixed_loop.rooms(lengths)
+        lengths = loop_plan.LoopLengths(form.sequence, CHUNK, 4, draft_tokens=4)
+        steps = growing_loop.step_shapes(lengths) | fixed_loop.step_shapes(lengths)
         built = core.build(toy.weights, SLOTS, form.prefill, steps)
         if form.mode != "float32":
             flatbuffer.write(built, folder / "core.tflite")
             built = quantized(toy, folder / "core.tflite", form.mode)
-        shape, vocabulary = (
-            toy.weights.shape,
+        config, vocabulary = (
+            toy.weights.config,
             dataclasses.replace(toy.vocabulary, start_token_id=toy.end if form.start else None),
         )
         pieces = (
-            token_bytes.table(vocabulary.token_bytes, shape.vocabulary, form.suppressed) if form.complete_word else None
+            token_bytes.table(vocabulary.token_bytes, config.vocab_size, form.suppressed)
+            if form.complete_word
+            else None
         )
-        driver = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, lengths, form.suppressed, pieces)
-        limits = bytes_driver.Limits(lengths, form.window, PROMPT_BYTES)
-        bytes_model = bytes_driver.convert(vocabulary, shape, limits, form.suppressed)
+        driver = tokens_driver.convert(config, vocabulary.end_token_ids, lengths, form.suppressed, pieces)
+        limits = bytes_driver.BytesLimits(lengths, form.window, PROMPT_BYTES)
+        bytes_model = bytes_driver.convert(vocabulary, config, limits, form.suppressed)
     flatbuffer.write(linker.link(driver, built), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_model, built), folder / "portable.tflite")
     flatbuffer.write(edit.without_signatures(built, steps), folder / "core.tflite")

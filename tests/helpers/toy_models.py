@@ -12,10 +12,10 @@ from helpers.toys import CHUNK, PROMPT_BYTES, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 def steps(sequence: int = SEQUENCE) -> Any:
     """The forms of `step` that the drivers of the toy call."""
-    from autocomplete.graph import fixed_loop, growing_loop
+    from autocomplete.graph import fixed_loop, growing_loop, loop_plan
 
-    lengths = growing_loop.Lengths(sequence, CHUNK, 4, guessed=8)
-    return fixed_loop.rooms(lengths) | growing_loop.rooms(lengths)
+    lengths = loop_plan.LoopLengths(sequence, CHUNK, 4, draft_tokens=8)
+    return fixed_loop.step_shapes(lengths) | growing_loop.step_shapes(lengths)
 
 
 def driver(
@@ -27,22 +27,22 @@ def driver(
     suppressed: Sequence[int] = (),
 ) -> Any:
     """A text driver for the toy."""
-    from autocomplete.graph import drivers, growing_loop
+    from autocomplete.graph import loop_plan, text_driver
     from autocomplete.graph.sampler import Sampler
 
-    limits = drivers.Limits(growing_loop.Lengths(sequence, CHUNK, 4), window, 788)
+    limits = text_driver.TextLimits(loop_plan.LoopLengths(sequence, CHUNK, 4), window, 788)
     rule = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
     with quiet():
-        return drivers.convert_text_driver(toy.vocabulary, toy.weights.shape, limits, rule)
+        return text_driver.convert(toy.vocabulary, toy.weights.config, limits, rule)
 
 
 def bytes_driver_of(toy: Toy, suppressed: Sequence[int] = ()) -> Any:
     """A bytes driver for the toy."""
-    from autocomplete.graph import bytes_driver, growing_loop
+    from autocomplete.graph import bytes_driver, loop_plan
 
-    limits = bytes_driver.Limits(growing_loop.Lengths(SEQUENCE, CHUNK, 4), WINDOW, PROMPT_BYTES)
+    limits = bytes_driver.BytesLimits(loop_plan.LoopLengths(SEQUENCE, CHUNK, 4), WINDOW, PROMPT_BYTES)
     with quiet():
-        return bytes_driver.convert(toy.vocabulary, toy.weights.shape, limits, suppressed)
+        return bytes_driver.convert(toy.vocabulary, toy.weights.config, limits, suppressed)
 
 
 def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:

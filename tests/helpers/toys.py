@@ -51,7 +51,7 @@ def make_toy(folder: Path) -> Toy:
     model = _model(folder / "tokenizer", len(vocabulary.ids))
     presets.save(model, folder / "preset")
     presets.write_tokenizer(tokenizer.keras_tokenizer_json(folder / "tokenizer"), folder / "preset")
-    weights = families.weights(folder / "preset", SLOTS)
+    weights = families.read_weights(folder / "preset", SLOTS)
     return Toy(folder / "preset", model, weights, vocabulary, tokenizer.from_keras_folder(folder / "tokenizer"))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autocomplete.evaluate import checks, keras_reference
-from autocomplete.runtime import compiled, interpreters
+from autocomplete.runtime import compiled, interpreters, sessions
 from helpers.greedy import keras_greedy
 from helpers.toy_models import subject_of
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy
@@ -16,8 +16,8 @@ from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy
 @pytest.fixture(scope="module", params=["interpreter", "compiled"])
 def session(request: pytest.FixtureRequest, core_path: Path) -> Any:
     if request.param == "interpreter":
-        return interpreters.Session(interpreters.litert(core_path, 1))
-    return compiled.Session(compiled.load(core_path, 1))
+        return sessions.InterpreterSession(interpreters.litert(core_path, 1))
+    return compiled.CompiledSession(compiled.load(core_path, 1))
 
 
 def ids_of(toy: Toy, prompt: str) -> list[int]:
@@ -25,7 +25,7 @@ def ids_of(toy: Toy, prompt: str) -> list[int]:
 
 
 def random_ids(toy: Toy, count: int) -> np.ndarray:
-    return np.random.default_rng(3).integers(0, toy.weights.shape.vocabulary, count).astype(np.int32)
+    return np.random.default_rng(3).integers(0, toy.weights.config.vocab_size, count).astype(np.int32)
 
 
 @pytest.mark.parametrize("read_by_prefill", [0, 1, 5, CHUNK, CHUNK + 3, 32])

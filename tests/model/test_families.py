@@ -10,11 +10,11 @@ from sentencepiece import SentencePieceProcessor
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import keras_reference
-from autocomplete.graph import core, drivers, growing_loop
+from autocomplete.graph import core, loop_plan, tokens_driver
 from autocomplete.model import families
 from autocomplete.presets import loading, presets
 from autocomplete.quantize import recipes
-from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.runtime import interpreters, sessions, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import sentencepiece_model, tokenizer
 from helpers.families import FAMILIES, quietly
@@ -50,11 +50,11 @@ def generating(made: tuple[Toy, Path]) -> Any:
     """The family's tokens driver."""
     toy, _ = made
     with quiet():
-        return drivers.convert_tokens_driver(toy.weights.shape, (toy.end,), growing_loop.Lengths(SEQUENCE, CHUNK, 4))
+        return tokens_driver.convert(toy.weights.config, (toy.end,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
 
 
 def random_ids(toy: Toy, count: int, seed: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).integers(4, toy.weights.shape.vocabulary, count).astype(np.int32)
+    return np.random.default_rng(seed).integers(4, toy.weights.config.vocab_size, count).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_logits_equal_keras(made: tuple[Toy, Path], exact: np.ndarray, read_by_p
     toy, path = made
     given = random_ids(toy, 40)
     expected = keras_reference.logits(toy.model, given[None])[0]
-    session = interpreters.Session(interpreters.litert(path, 1))
+    session = sessions.InterpreterSession(interpreters.litert(path, 1))
     session.prefill(given[:read_by_prefill], CHUNK if read_by_prefill < 32 else 32)
     got = np.stack([session.decode(int(t)) for t in given[read_by_prefill:]])
     assert np.abs(got - expected[read_by_prefill:]).max() < 1e-4
@@ -100,7 +100,7 @@ def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
     toy, path = made
     given = random_ids(toy, 40)
     expected = keras_reference.logits(toy.model, given[None])[0]
-    session = interpreters.Steps(interpreters.tensorflow(path, 1))
+    session = sessions.StepSession(interpreters.tensorflow(path, 1))
     session.prefill(given[: CHUNK + 3], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK + 3 :]])
     assert np.abs(got - expected[CHUNK + 3 :]).max() < 1e-4
@@ -128,7 +128,7 @@ def test_dynamic_range_hardly_changes_the_logits_and_generates(
     flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
     given = random_ids(toy, 30)
     expected = keras_reference.logits(toy.model, given[None])[0]
-    session = interpreters.Session(interpreters.litert(tmp_path / "core.tflite", 1))
+    session = sessions.InterpreterSession(interpreters.litert(tmp_path / "core.tflite", 1))
     session.prefill(given[:CHUNK], CHUNK)
     got = np.stack([session.decode(int(t)) for t in given[CHUNK:]])
     assert 0.98 < np.corrcoef(got.ravel(), expected[CHUNK:].ravel())[0, 1] < 1 - 1e-7
@@ -143,8 +143,8 @@ def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path
     toy, path = made
     flatbuffer.write(linker.link(driver(toy), flatbuffer.read(path)), tmp_path / "text.tflite")
     answer, alone = (
-        interpreters.complete(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
-        interpreters.Steps(interpreters.tensorflow(path, 1)),
+        text_model.interpreted(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
+        sessions.StepSession(interpreters.tensorflow(path, 1)),
     )
     pieces, start = toy.vocabulary.token_bytes, toy.vocabulary.start_token_id
     for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
@@ -170,9 +170,9 @@ def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
         "step_8",
     }
     inputs: dict[str, Any] = interpreter.get_signature_runner("decode").get_input_details()
-    shape = toy.weights.shape
+    config = toy.weights.config
     caches = {n: list(d["shape"]) for n, d in inputs.items() if n.startswith("kv_cache")}
-    assert list(caches.values()) == [[1, shape.kv_heads, SLOTS, shape.head_dim]] * (2 * shape.layers)
+    assert list(caches.values()) == [[1, config.num_kv_heads, SLOTS, config.head_dim]] * (2 * config.num_layers)
     assert set(inputs) - set(caches) == {"tokens", "input_pos", "mask"}
 
 

@@ -56,7 +56,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     assert described["context_length"] == 96
     again = loading.load(tmp_path / "author").model
     assert loading.is_hugging_face_folder(tmp_path / "author") is False
-    given = np.random.default_rng(3).integers(4, made.weights.shape.vocabulary, 40).astype(np.int32)
+    given = np.random.default_rng(3).integers(4, made.weights.config.vocab_size, 40).astype(np.int32)
     expected = keras_reference.logits(made.model, given[None])[0]
     assert np.abs(keras_reference.logits(again, given[None])[0] - expected).max() < 1e-5
     assert expected.std() > 0.1
@@ -64,7 +64,7 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     bpe = tokenizer.from_preset(tmp_path / "author")
     assert [bpe.encode(p).ids for p in PROMPTS] == [made.bpe.encode(p).ids for p in PROMPTS]
     assert made.end in described["end_token_ids"]
-    families.weights(tmp_path / "author", 64)  # and convert can read it
+    families.read_weights(tmp_path / "author", 64)  # and convert can read it
 
 
 def changed(**changes: Any) -> Callable[[Path], object]:

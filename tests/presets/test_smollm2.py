@@ -56,9 +56,9 @@ def smollm2() -> Iterator[Model]:
         patch.setattr(author, "OUT", folder / "author")
         author.run(author.AuthorSettings(f"package://{NAME}", "Apache-2.0", True))
     with quiet():
-        weights = families.weights(folder / "author", SLOTS)
+        weights = families.read_weights(folder / "author", SLOTS)
         flatbuffer.write(
-            core.build(weights, SLOTS, [], {core_calls.STEP: core_calls.Growing(None)}), folder / "core.tflite"
+            core.build(weights, SLOTS, [], {core_calls.STEP: core_calls.GrowingStepShape(None)}), folder / "core.tflite"
         )
     ids = (
         tokenizer.from_preset(folder / "author")
@@ -71,7 +71,7 @@ def smollm2() -> Iterator[Model]:
 
 def test_logits_are_transformers(smollm2: Model, tmp_path: Path) -> None:
     """Token by token, as an app decodes."""
-    session = compiled.Session(compiled.load(smollm2.core, threads=1))
+    session = compiled.CompiledSession(compiled.load(smollm2.core, threads=1))
     given = smollm2.windows[:1, :TOKENS]
     np.save(tmp_path / "given.npy", given)
     python = references.transformers_python()

@@ -86,16 +86,16 @@ def encode(preset: Path, strings: list[str]) -> Ids:
 
 
 @pytest.fixture(scope="module")
-def session(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> compiled.Session:
+def session(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> compiled.CompiledSession:
     """The toy's float32 core."""
     path = tmp_path_factory.mktemp("core") / "core.tflite"
     with quiet():
-        flatbuffer.write(core.build(families.weights(toy.preset, SLOTS), SLOTS, [CHUNK], {}), path)
-    return compiled.Session(compiled.load(path, threads=1))
+        flatbuffer.write(core.build(families.read_weights(toy.preset, SLOTS), SLOTS, [CHUNK], {}), path)
+    return compiled.CompiledSession(compiled.load(path, threads=1))
 
 
 @pytest.mark.parametrize("read_by_prefill", [0, 2 * CHUNK + 3])
-def test_logits_are_transformers(toy: Toy, session: compiled.Session, read_by_prefill: int) -> None:
+def test_logits_are_transformers(toy: Toy, session: compiled.CompiledSession, read_by_prefill: int) -> None:
     session.reset()
     session.prefill(toy.ids[:read_by_prefill], CHUNK)
     got = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])

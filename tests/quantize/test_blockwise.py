@@ -30,7 +30,7 @@ def shrunk(toy: Toy, size: float) -> Weights:
             value[5] = value[5] / np.abs(value[5]).max() * size
         return value
 
-    return Weights(toy.weights.shape, toy.weights.sizes, read)
+    return Weights(toy.weights.config, toy.weights.shapes, read)
 
 
 @pytest.mark.parametrize("size", TINY.values(), ids=TINY)
@@ -39,8 +39,8 @@ def test_a_block_near_zero_loads_and_stays_near_zero(toy: Toy, size: float, tmp_
         flatbuffer.write(core.build(shrunk(toy, size), SLOTS, [8], steps()), tmp_path / "core.tflite")
     made = recipes.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
     flatbuffer.write(made, tmp_path / "int4.tflite")
-    session = compiled.Session(compiled.load(tmp_path / "int4.tflite", 1))
-    reference = compiled.Session(compiled.load(tmp_path / "core.tflite", 1))
+    session = compiled.CompiledSession(compiled.load(tmp_path / "int4.tflite", 1))
+    reference = compiled.CompiledSession(compiled.load(tmp_path / "core.tflite", 1))
     ids = [1, 40, 3, 5, 99]
     apart = [np.abs(session.decode(i) - reference.decode(i)).mean() for i in ids]
     assert np.isfinite(apart).all()

@@ -12,7 +12,7 @@ from ai_edge_quantizer import qtyping
 
 from autocomplete.data import evaluation_text
 from autocomplete.quantize import calibration, recipes
-from autocomplete.runtime import interpreters, tokens_model
+from autocomplete.runtime import interpreters, sessions, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker, matmul_names
 from helpers.modes import MODES, settings
 from helpers.toy_models import quantized, steps
@@ -88,7 +88,7 @@ def test_full_integer_has_no_float_product(cores: Any, mode: str) -> None:
     activation = INTEGER[mode]
     weights = {(activation, schema.TensorType.INT8, activation), (activation, activation, activation)}
     assert set(found) == weights
-    assert sum(found.values()) == len(list(matmul_names.products(cores[mode])))
+    assert sum(found.values()) == len(list(matmul_names.matmuls(cores[mode])))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -99,7 +99,7 @@ def test_core_and_tokens_model_say_the_same(
     generate = tokens_model.interpreted(
         interpreters.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
     )
-    session = interpreters.Session(interpreters.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
+    session = sessions.InterpreterSession(interpreters.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
         said = generate(ids, SEQUENCE, tokens_model.Sampling())
@@ -121,30 +121,30 @@ def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
 
 def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: Any, tmp_path: Path) -> None:
     pair = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
-    sessions = [interpreters.Session(interpreters.litert(p, 1)) for p in pair]
+    both = [sessions.InterpreterSession(interpreters.litert(p, 1)) for p in pair]
     ids = [toy.vocabulary.end_token_id, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
-    exact, integer = ([s.decode(t) for t in ids][-1] for s in sessions)
+    exact, integer = ([s.decode(t) for t in ids][-1] for s in both)
     assert np.abs(exact - integer).max() < 0.1 * exact.std()
 
 
 def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
-    found = list(matmul_names.products(flatbuffer.read(core_path)))
+    found = list(matmul_names.matmuls(flatbuffer.read(core_path)))
     assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", *steps()}
     seen = {
         name: {"min": np.full((1, 1), -float(i)), "max": np.full((1, 1), float(i))}
         for i, name in enumerate(n for p in found if p.signature in ("decode", "prefill_32") for n in p.activations)
     }
-    pooled = calibration.pooled(found, seen, ["prefill_32", "decode"])
+    pooled = calibration.shared_statistics(found, seen, ["prefill_32", "decode"])
     assert set(pooled) == {n for p in found for n in p.activations}
     by_role: dict[tuple[str, int], set[float]] = {}
     for product in found:
         for place, name in enumerate(product.activations):
-            by_role.setdefault((product.whole, place), set()).add(float(pooled[name]["max"][0, 0]))
+            by_role.setdefault((product.unnumbered_role, place), set()).add(float(pooled[name]["max"][0, 0]))
     assert all(len(values) == 1 for values in by_role.values())
     assert by_role["layer_0_mix", 0] == {1.0}  # probabilities
 
 
 def test_products_are_named_by_their_weights(core_path: Path) -> None:
-    roles = [p.role for p in matmul_names.products(flatbuffer.read(core_path)) if p.signature == "decode"]
+    roles = [p.role for p in matmul_names.matmuls(flatbuffer.read(core_path)) if p.signature == "decode"]
     layer = ["qkv", "scores", "mix", "attention_output", "feedforward_up", "feedforward_down"]
     assert roles == [f"layer_{i}_{part}" for i in range(2) for part in layer] + ["logits"]

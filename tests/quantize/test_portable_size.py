@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import bytes_driver, core, drivers, fixed_loop, growing_loop
+from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop, loop_plan, tokens_driver
 from autocomplete.model import folding
 from autocomplete.model.decoder import Weights
 from autocomplete.model.families import gpt2
@@ -31,16 +31,16 @@ def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
     """The width of the layers is no matter: each weight is in either file once."""
     vocabulary = gpt2_vocabulary()
     (tmp_path / "config.json").write_text(json.dumps({"config": CONFIG}))
-    shape = gpt2.read_shape(tmp_path)
-    sizes = folding.sizes(shape, folding.Extras(positions=128))
-    weights = Weights(shape, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
-    fixed, grown = growing_loop.Lengths(100, 16), growing_loop.Lengths(100, 64, guessed=8)
-    limits = bytes_driver.Limits(fixed, 50, 512)
+    config = gpt2.read_config(tmp_path)
+    sizes = folding.weight_shapes(config, folding.OptionalWeights(num_positions=128))
+    weights = Weights(config, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
+    fixed, grown = loop_plan.LoopLengths(100, 16), loop_plan.LoopLengths(100, 64, draft_tokens=8)
+    limits = bytes_driver.BytesLimits(fixed, 50, 512)
     with quiet():
-        made = core.build(weights, 128, [16], {**fixed_loop.rooms(fixed), **growing_loop.rooms(grown)})
+        made = core.build(weights, 128, [16], {**fixed_loop.step_shapes(fixed), **growing_loop.step_shapes(grown)})
         flatbuffer.write(made, tmp_path / "core")
-        tokens = drivers.convert_tokens_driver(shape, vocabulary.end_token_ids, grown)
-        portable = bytes_driver.convert(vocabulary, shape, limits)
+        tokens = tokens_driver.convert(config, vocabulary.end_token_ids, grown)
+        portable = bytes_driver.convert(vocabulary, config, limits)
     sizes_made = {}
     for name, driver in {"tokens": tokens, "portable": portable}.items():
         flatbuffer.write(linker.link(driver, flatbuffer.read(tmp_path / "core")), tmp_path / name)

@@ -13,7 +13,7 @@ from helpers.modes import settings
 
 pytestmark = pytest.mark.slow
 
-FURTHER = settings("int4_block32_rtn")["recipe"]
+EXTRA = settings("int4_block32_rtn")["recipe"]
 
 
 @pytest.fixture(scope="module")
@@ -22,40 +22,43 @@ def trial(core_path: Path) -> sensitivity.Trial:
 
 
 @pytest.fixture(scope="module")
-def parts(trial: sensitivity.Trial) -> list[sensitivity.Part]:
-    return sensitivity.matrices(trial, FURTHER)
+def parts(trial: sensitivity.Trial) -> list[sensitivity.MatrixSensitivity]:
+    return sensitivity.measure_matrices(trial, EXTRA)
 
 
-def test_every_matrix_but_the_vocabulary_s_is_tried_by_itself(parts: list[sensitivity.Part]) -> None:
+def test_every_matrix_but_the_vocabulary_s_is_tried_by_itself(parts: list[sensitivity.MatrixSensitivity]) -> None:
     matrices = ("qkv", "attention_output", "feedforward_up", "feedforward_down")
     assert [p.role for p in parts] == ["positions", *(f"layer_{i}_{m}" for i in range(2) for m in matrices)]
-    assert all(p.divergence > 0 and p.saved > 0 for p in parts)
+    assert all(p.divergence > 0 and p.saved_bytes > 0 for p in parts)
 
 
 def test_those_are_chosen_that_harm_least_together() -> None:
     random = np.random.default_rng(3)
     for _ in range(20):
-        parts = [sensitivity.Part(str(i), d, int(1e5 * s)) for i, (d, s) in enumerate(random.uniform(0.1, 1, (9, 2)))]
-        needed = int(random.uniform(0.1, 0.95) * sum(p.saved for p in parts))
+        parts = [
+            sensitivity.MatrixSensitivity(str(i), d, int(1e5 * s))
+            for i, (d, s) in enumerate(random.uniform(0.1, 1, (9, 2)))
+        ]
+        needed = int(random.uniform(0.1, 0.95) * sum(p.saved_bytes for p in parts))
         subsets = [c for n in range(10) for c in itertools.combinations(parts, n)]
-        least = min(harm(c) for c in subsets if sum(p.saved for p in c) >= needed)
+        least = min(harm(c) for c in subsets if sum(p.saved_bytes for p in c) >= needed)
         chosen = sensitivity.cheapest(parts, needed)
-        assert sum(p.saved for p in chosen) >= needed
+        assert sum(p.saved_bytes for p in chosen) >= needed
         assert harm(chosen) <= 1.02 * least  # sizes are counted in thousandths
 
 
-def harm(chosen: Sequence[sensitivity.Part]) -> float:
+def harm(chosen: Sequence[sensitivity.MatrixSensitivity]) -> float:
     return sum(p.divergence for p in chosen)
 
 
 def test_all_are_chosen_where_all_are_needed() -> None:
-    parts = [sensitivity.Part(str(i), 1.0, 1000 + i) for i in range(7)]
-    assert sensitivity.cheapest(parts, sum(p.saved for p in parts)) == parts
+    parts = [sensitivity.MatrixSensitivity(str(i), 1.0, 1000 + i) for i in range(7)]
+    assert sensitivity.cheapest(parts, sum(p.saved_bytes for p in parts)) == parts
 
 
 def test_the_recipe_reaches_the_size(trial: sensitivity.Trial) -> None:
     whole = sensitivity._shipped_size(recipes.quantize(trial.core, trial.recipe))
-    recipe, chosen = sensitivity.recipe_within(trial, FURTHER, 0.85)
+    recipe, chosen = sensitivity.recipe_within(trial, EXTRA, 0.85)
     assert 0 < len(chosen) < 9
     made = recipes.quantize(trial.core, recipe)
     assert sensitivity._shipped_size(made) <= 1.01 * 0.85 * whole  # names and scales of small matrices
@@ -69,5 +72,5 @@ def test_the_recipe_reaches_the_size(trial: sensitivity.Trial) -> None:
 
 
 def test_a_size_out_of_reach_is_one_line(trial: sensitivity.Trial) -> None:
-    with pytest.raises(UserError, match=r"quantize\.further\.size is 0\.1; allowed: at least 0\.\d+"):
-        sensitivity.recipe_within(trial, FURTHER, 0.1)
+    with pytest.raises(UserError, match=r"quantize\.extra_recipe\.size is 0\.1; allowed: at least 0\.\d+"):
+        sensitivity.recipe_within(trial, EXTRA, 0.1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.graph import core, drivers, fixed_loop, growing_loop
+from autocomplete.graph import core, fixed_loop, growing_loop, loop_plan, tokens_driver
 from autocomplete.model import decoder, folding
 from autocomplete.model.decoder import Weights
 from autocomplete.model.families import gpt2
@@ -19,7 +19,7 @@ from helpers.modes import settings
 
 pytestmark = pytest.mark.slow
 
-LENGTHS = growing_loop.Lengths(32, 16)
+LENGTHS = loop_plan.LoopLengths(32, 16)
 BITS = {
     "float32": 32,
     "float16": 16,
@@ -46,24 +46,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
     """GPT-2's layout with random numbers: 17 M parameters."""
     folder = tmp_path_factory.mktemp("large")
     (folder / "config.json").write_text(json.dumps({"config": CONFIG}))
-    shape = gpt2.read_shape(folder)
+    config = gpt2.read_config(folder)
 
     def read(name: str) -> np.ndarray:
         seed = sum(name.encode())
         return np.random.default_rng(seed).normal(0, 0.02, sizes[name]).astype(np.float32)
 
-    sizes = folding.sizes(shape, folding.Extras(positions=64))
-    return Weights(shape, sizes, read)
+    sizes = folding.weight_shapes(config, folding.OptionalWeights(num_positions=64))
+    return Weights(config, sizes, read)
 
 
 @pytest.fixture(scope="module")
 def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
     """Every flavour in every mode."""
     folder = tmp_path_factory.mktemp("sizes")
-    steps = fixed_loop.rooms(LENGTHS) | growing_loop.rooms(LENGTHS)
+    steps = fixed_loop.step_shapes(LENGTHS) | growing_loop.step_shapes(LENGTHS)
     with quiet():
         flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
-        driver = drivers.convert_tokens_driver(weights.shape, (1,), LENGTHS)
+        driver = tokens_driver.convert(weights.config, (1,), LENGTHS)
     made: dict[str, dict[str, Path]] = {}
     for mode in BITS:
         recipe = settings(mode)["recipe"]
@@ -77,7 +77,7 @@ def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def scale_bytes(weights: Weights, mode: str) -> int:
     """What quantizing adds: a float32 per row for int8, a float16 per block of 32 for int4."""
-    matrices = [size for size in weights.sizes.values() if len(size) == 2]
+    matrices = [size for size in weights.shapes.values() if len(size) == 2]
     if mode in BIAS_BYTES:  # a bias has a scale and a zero point for each row, and is wider than a weight
         return sum((4 + 4 + 8 + BIAS_BYTES[mode] - 1) * rows for rows, _ in matrices)
     if BITS[mode] == 8:
@@ -88,7 +88,7 @@ def scale_bytes(weights: Weights, mode: str) -> int:
 @pytest.mark.parametrize("flavour", ["core", "tokens"])
 @pytest.mark.parametrize("mode", BITS)
 def test_a_file_is_hardly_larger_than_its_weights(weights: Weights, files: Any, mode: str, flavour: str) -> None:
-    parameters = sum(int(np.prod(size)) for size in weights.sizes.values())
+    parameters = sum(int(np.prod(size)) for size in weights.shapes.values())
     expected = parameters * BITS[mode] / 8 + scale_bytes(weights, mode)
     assert expected < files[mode][flavour].stat().st_size <= 1.03 * expected
 
@@ -99,7 +99,7 @@ def test_embedding_and_head_are_one_buffer_of_the_mode_s_bits(
     weights: Weights, files: Any, mode: str, flavour: str
 ) -> None:
     model = flatbuffer.read(files[mode][flavour])
-    rows, columns = weights.sizes[decoder.EMBEDDING]
+    rows, columns = weights.shapes[decoder.EMBEDDING]
     tables = {
         tensor.buffer
         for subgraph in model.subgraphs

@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
     "seed": None,
     "suppress_tokens": [],
-    "guessed_tokens": None,
+    "draft_tokens": None,
     "complete_word": False,
     "portable_prompt_bytes": 512,
 }
@@ -51,13 +51,11 @@ def test_a_prefill_longer_than_the_cache_is_left_out() -> None:
 
 
 def test_guesses_are_for_large_models_unless_said_otherwise() -> None:
-    assert convert.guessed_tokens(None, 2_600_000) == 1
-    assert convert.guessed_tokens(None, 124_000_000) == 8
-    assert [convert.guessed_tokens(n, 124_000_000) for n in (1, 4)] == [1, 4]
-    with pytest.raises(
-        UserError, match=re.escape("convert.guessed_tokens is 0; allowed: null, or 1 (no guesses) to 64")
-    ):
-        resolved(1024, guessed_tokens=0)
+    assert convert.draft_tokens(None, 2_600_000) == 1
+    assert convert.draft_tokens(None, 124_000_000) == 8
+    assert [convert.draft_tokens(n, 124_000_000) for n in (1, 4)] == [1, 4]
+    with pytest.raises(UserError, match=re.escape("convert.draft_tokens is 0; allowed: null, or 1 (no drafts) to 64")):
+        resolved(1024, draft_tokens=0)
 
 
 @pytest.mark.parametrize(

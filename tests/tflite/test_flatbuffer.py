@@ -8,7 +8,7 @@ import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.quantize import recipes
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import edit, flatbuffer
 
 
@@ -63,7 +63,7 @@ def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
     flatbuffer.write(flatbuffer.read(outside), inside)
     assert flatbuffer.buffers_inline(inside)
     assert inside.read_bytes() == core_path.read_bytes()
-    logits = [interpreters.Session(interpreters.litert(p, 1)).decode(3) for p in (outside, inside)]
+    logits = [sessions.InterpreterSession(interpreters.litert(p, 1)).decode(3) for p in (outside, inside)]
     assert np.array_equal(logits[0], logits[1])
 
 

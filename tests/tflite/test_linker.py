@@ -11,7 +11,7 @@ from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts
 from autocomplete.graph import core, core_calls
 from autocomplete.quantize import recipes
-from autocomplete.runtime import interpreters
+from autocomplete.runtime import interpreters, sessions, text_model
 from autocomplete.tflite import edit, flatbuffer, linker
 from autocomplete.tokenizer import tokenizer
 from helpers.greedy import keras_greedy
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def linked(driver_model: Any, core_path: Path, folder: Path) -> Any:
     path = folder / "linked.tflite"
     flatbuffer.write(linker.link(driver_model, flatbuffer.read(core_path)), path)
-    return interpreters.complete(interpreters.tensorflow(path, 1))
+    return text_model.interpreted(interpreters.tensorflow(path, 1))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_quantized_core_says_the_same_linked_and_alone(
     path = tmp_path / "core.tflite"
     flatbuffer.write(quantized(toy, core_path, mode, text=True), path)
     complete = linked(greedy_driver, path, tmp_path)
-    session = interpreters.Steps(interpreters.tensorflow(path, 1))
+    session = sessions.StepSession(interpreters.tensorflow(path, 1))
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]

@@ -57,14 +57,14 @@ def test_built_in_operators_only_and_gelu_is_one_kernel(core_path: Path) -> None
 def test_each_weight_is_stored_once(toy: Toy, core_path: Path) -> None:
     model = flatbuffer.read(core_path)
     buffers = Counter(bytes(b.data) for b in model.buffers if b.data is not None)
-    for name in toy.weights.sizes:
+    for name in toy.weights.shapes:
         assert buffers[toy.weights.read(name).tobytes()] == 1, name
 
 
 def test_embedding_and_head_are_one_buffer_in_every_mode(toy: Toy, core_path: Path) -> None:
     for mode in MODES:
         model = quantized(toy, core_path, mode)
-        table = list(toy.weights.sizes["embedding"])
+        table = list(toy.weights.shapes["embedding"])
         tables = {
             t.buffer for s in model.subgraphs for t in s.tensors if t.shape is not None and list(t.shape) == table
         }

@@ -86,10 +86,10 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
     from autocomplete.tflite import flatbuffer, linker
 
     limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
-    limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "guessed_tokens": 1}
-    steps = fixed_loop.rooms(bytes_driver.limits_for(limits).loop)
+    limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "draft_tokens": 1}
+    steps = fixed_loop.step_shapes(bytes_driver.limits_for(limits).loop)
     path, driver = folder / "core.tflite", bytes_driver.convert_for(authored(SHIPPED), MODEL, limits)
-    flatbuffer.write(core.build(families.weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
+    flatbuffer.write(core.build(families.read_weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
     for mode in MODES:
         recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
         yield mode, linker.link(driver, recipes.quantize(path, recipe))

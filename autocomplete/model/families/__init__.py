@@ -1,16 +1,21 @@
-"""The families of models that can be converted, each a module of this room."""
+"""The model families that can be converted, by the name of KerasHub's backbone.
+
+Importing this package loads neither TensorFlow nor h5py; the module of a family is imported when it is used.
+"""
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
 
 if TYPE_CHECKING:
-    from autocomplete.model.decoder import Shape, Weights
+    from autocomplete.model.config import DecoderConfig
+    from autocomplete.model.decoder import Weights
+    from autocomplete.model.families.family import Family
 
-# KerasHub's name of the backbone → the module with `read_shape` and `weights`
+# KerasHub's backbone → the family's name
 FAMILIES = {
     "GPT2Backbone": "gpt2",
     "OPTBackbone": "opt",
@@ -23,38 +28,40 @@ FAMILIES = {
     "GemmaBackbone": "gemma",
     "Gemma3Backbone": "gemma3",
 }
+# The family's name → the module here with a `Family` of that name in capitals
+_MODULES = {
+    "gpt2": "gpt2",
+    "opt": "gpt2",
+    "gpt_neox": "gpt_neox",
+    "llama": "llama",
+    "mistral": "llama",
+    "qwen": "llama",
+    "qwen3": "llama",
+    "gemma": "gemma",
+    "gemma3": "gemma",
+}
 
 
-class Family(Protocol):
-    """What the module of a family has."""
-
-    def read_shape(self, preset: Path) -> "Shape":
-        """What the model is, by its configuration alone."""
-        ...
-
-    def weights(self, preset: Path, positions: int) -> "Weights":
-        """Its weights in the decoder's layout, for that many positions."""
-        ...
-
-
-def check(preset: str, backbone: str) -> None:
-    """Raises UserError, with the list, where a backbone's family cannot be converted."""
+def check_convertible(preset: str, backbone: str) -> None:
+    """Raises UserError, with the list of families, for a backbone that cannot be converted."""
     if backbone not in FAMILIES:
-        known = ", ".join(dict.fromkeys(FAMILIES.values()))
-        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {known}")
+        allowed = ", ".join(dict.fromkeys(FAMILIES.values()))
+        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {allowed}")
 
 
-def read_shape(preset: Path) -> "Shape":
-    """The shape of a preset's model."""
-    return _family(preset).read_shape(preset)
+def read_config(preset: Path) -> "DecoderConfig":
+    """The decoder's configuration of a preset."""
+    return _family(preset).read_config(preset)
 
 
-def weights(preset: Path, positions: int) -> "Weights":
-    """The weights of a preset's model; of a table of positions, the first ones."""
-    return _family(preset).weights(preset, positions)
+def read_weights(preset: Path, num_positions: int) -> "Weights":
+    """The decoder's weights of a preset; of a learned position table, the first `num_positions` rows."""
+    return _family(preset).read_weights(preset, num_positions)
 
 
-def _family(preset: Path) -> Family:
+def _family(preset: Path) -> "Family":
     backbone = str(read_json(preset / "config.json")["class_name"])
-    check(str(preset), backbone)
-    return cast(Family, importlib.import_module(f"{__name__}.{FAMILIES[backbone]}"))
+    check_convertible(str(preset), backbone)
+    name = FAMILIES[backbone]
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return cast("Family", getattr(module, name.upper()))

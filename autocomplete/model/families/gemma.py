@@ -1,4 +1,7 @@
-"""Gemma 1 and 2, as KerasHub has them; and what Gemma 3 has from them."""
+"""Gemma 1, 2 and 3 for text, as KerasHub has them: RMSNorm, rotary embeddings, GeGLU, scaled embeddings, soft caps.
+
+Gemma 2 alternates layers with a sliding window and without; in Gemma 3 five with a window precede one without.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,82 +11,107 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import read_json
-from autocomplete.model import checkpoint, folding, rotary
-from autocomplete.model.checkpoint import Place, inputs_between, inputs_first, outputs_last
-from autocomplete.model.decoder import Kind, Shape, Weights
+from autocomplete.model import checkpoint, rope
+from autocomplete.model.checkpoint import (
+    WeightSource,
+    WeightSources,
+    from_heads_first,
+    from_inputs_first,
+    from_outputs_last,
+)
+from autocomplete.model.config import DecoderConfig, LayerConfig
+from autocomplete.model.families.family import Family
+from autocomplete.model.folding import OptionalWeights
 
-EPSILON = 1e-6  # of KerasHub's blocks, to which the backbone's layer_norm_epsilon is not handed on
+_EPSILON = 1e-6  # of KerasHub's blocks, which do not get the backbone's layer_norm_epsilon
+_LOCAL_THETA, _GLOBAL_THETA = 10_000.0, 1_000_000.0  # of Gemma 3's layers with a sliding window, and of the others
 
 
-def _above_one(gamma: Array) -> Array:
-    """Gemma's norms keep by how much they scale more than 1."""
+def _plus_one(gamma: Array) -> Array:
+    """Gemma stores the factor of a norm less 1."""
     return np.float32(1) + gamma
 
 
-_OUTER = {"embedding": Place("token_embedding"), "norm": Place("final_normalization", pick=_above_one)}
-_LAYER = {
-    "attention_norm": Place("pre_attention_norm", pick=_above_one),
-    "query": Place("attention/query_dense", inputs_between),
-    "key": Place("attention/key_dense", inputs_between),
-    "value": Place("attention/value_dense", inputs_between),
-    "query_norm": Place("attention/query_norm", pick=_above_one),
-    "key_norm": Place("attention/key_norm", pick=_above_one),
-    "attention_output": Place("attention/output_dense", outputs_last),
-    "attention_post_norm": Place("post_attention_norm", pick=_above_one),
-    "feedforward_norm": Place("pre_ffw_norm", pick=_above_one),
-    "feedforward_gate": Place("gating_ffw", inputs_first),
-    "feedforward_up": Place("gating_ffw_2", inputs_first),
-    "feedforward_down": Place("ffw_linear", inputs_first),
-    "feedforward_post_norm": Place("post_ffw_norm", pick=_above_one),
-}
+_SOURCES = WeightSources(
+    {
+        "embedding": WeightSource("token_embedding"),
+        "norm": WeightSource("final_normalization", select=_plus_one),
+    },
+    {
+        "attention_norm": WeightSource("pre_attention_norm", select=_plus_one),
+        "query": WeightSource("attention/query_dense", from_heads_first),
+        "key": WeightSource("attention/key_dense", from_heads_first),
+        "value": WeightSource("attention/value_dense", from_heads_first),
+        "query_norm": WeightSource("attention/query_norm", select=_plus_one),
+        "key_norm": WeightSource("attention/key_norm", select=_plus_one),
+        "attention_output": WeightSource("attention/output_dense", from_outputs_last),
+        "attention_post_norm": WeightSource("post_attention_norm", select=_plus_one),
+        "feedforward_norm": WeightSource("pre_ffw_norm", select=_plus_one),
+        "feedforward_gate": WeightSource("gating_ffw", from_inputs_first),
+        "feedforward_up": WeightSource("gating_ffw_2", from_inputs_first),
+        "feedforward_down": WeightSource("ffw_linear", from_inputs_first),
+        "feedforward_post_norm": WeightSource("post_ffw_norm", select=_plus_one),
+    },
+    "decoder_block",
+)
 
 
-def read_shape(preset: Path) -> Shape:
-    """The dimensions of a Gemma 1 or 2."""
-    config = config_of(preset)
-    # the order of a head's dimensions differs from other families', the same for query and key: no score shows it
-    everywhere = Kind(turns=rotary.turns(10_000.0, config["head_dim"]))
-    near = Kind(config["sliding_window_size"], everywhere.turns)
-    kinds = (near, everywhere) if config["use_sliding_window_attention"] else (everywhere,)
-    return shape_of(config, config["intermediate_dim"] // 2, kinds)
-
-
-def weights(preset: Path, positions: int) -> Weights:
-    """The weights of a Gemma 1 or 2."""
-    return weights_of(preset, read_shape(preset), head_norm=False)
-
-
-def config_of(preset: Path) -> dict[str, Any]:
-    """A backbone's configuration."""
-    return dict(read_json(preset / "config.json")["config"])
-
-
-def weights_of(preset: Path, shape: Shape, *, head_norm: bool) -> Weights:
-    """The weights of a Gemma, where KerasHub has them."""
-    config = config_of(preset)
-    if config["use_post_ffw_norm"] != config["use_post_attention_norm"]:
-        raise UserError(f"{preset}: use_post_ffw_norm and use_post_attention_norm differ; allowed: both or neither")
-    extras = folding.Extras(post_norms=config["use_post_ffw_norm"], head_norm=head_norm)
-    return folding.weights(shape, extras, checkpoint.source(preset, _OUTER, _LAYER, "decoder_block"))
-
-
-def shape_of(config: Mapping[str, Any], inner: int, kinds: tuple[Kind, ...]) -> Shape:
-    """The dimensions of a decoder of Gemma's kind: RMSNorm, rotary positions, GeGLU, a scaled embedding, soft caps."""
-    return Shape(
-        layers=config["num_layers"],
-        hidden=config["hidden_dim"],
-        heads=config["num_query_heads"],
-        kv_heads=config["num_key_value_heads"],
-        head_dim=config["head_dim"],
-        inner=inner,
-        vocabulary=config["vocabulary_size"],
-        epsilon=EPSILON,
+def _decoder_config(
+    backbone: Mapping[str, Any], intermediate_size: int, layer_pattern: tuple[LayerConfig, ...]
+) -> DecoderConfig:
+    """The configuration of a decoder with Gemma's layers."""
+    return DecoderConfig(
+        num_layers=backbone["num_layers"],
+        hidden_size=backbone["hidden_dim"],
+        num_heads=backbone["num_query_heads"],
+        num_kv_heads=backbone["num_key_value_heads"],
+        head_dim=backbone["head_dim"],
+        intermediate_size=intermediate_size,
+        vocab_size=backbone["vocabulary_size"],
+        norm_epsilon=_EPSILON,
         activation="gelu",
         gated=True,
-        embedding_scale=float(np.sqrt(config["hidden_dim"])),
-        score_cap=config["attention_logit_soft_cap"],
-        logit_cap=config["final_logit_soft_cap"],
-        head_epsilon=EPSILON,
-        kinds=kinds,
+        embedding_scale=float(np.sqrt(backbone["hidden_dim"])),
+        attention_soft_cap=backbone["attention_logit_soft_cap"],
+        logit_soft_cap=backbone["final_logit_soft_cap"],
+        qk_norm_epsilon=_EPSILON,
+        layer_pattern=layer_pattern,
     )
+
+
+def _gemma_config(preset: Path) -> DecoderConfig:
+    backbone = checkpoint.backbone_config(preset)
+    # KerasHub orders a head's dimensions otherwise, but queries and keys alike: the scores are the same.
+    unlimited = LayerConfig(inv_freq=rope.inv_freq(10_000.0, backbone["head_dim"]))
+    windowed = LayerConfig(backbone["sliding_window_size"], unlimited.inv_freq)
+    pattern = (windowed, unlimited) if backbone["use_sliding_window_attention"] else (unlimited,)
+    return _decoder_config(backbone, backbone["intermediate_dim"] // 2, pattern)
+
+
+def _gemma3_config(preset: Path) -> DecoderConfig:
+    """Raises UserError for a Gemma 3 that reads images or embeds texts."""
+    backbone = checkpoint.backbone_config(preset)
+    for key in ("vision_encoder", "is_embedding_model", "use_bidirectional_attention"):
+        if backbone[key]:
+            raise UserError(f"{preset} is a Gemma 3 with {key}; allowed: one that writes text from text alone")
+    head_dim = backbone["head_dim"]
+    unlimited = LayerConfig(inv_freq=rope.inv_freq(_GLOBAL_THETA, head_dim, backbone["global_rope_scaling_factor"]))
+    local_inv_freq = rope.inv_freq(_LOCAL_THETA, head_dim, backbone["local_rope_scaling_factor"])
+    windowed = LayerConfig(backbone["sliding_window_size"], local_inv_freq)
+    pattern = (*[windowed] * 5, unlimited) if backbone["use_sliding_window_attention"] else (unlimited,)
+    return _decoder_config(backbone, backbone["intermediate_dim"], pattern)
+
+
+def _optional_weights(preset: Path, *, qk_norm: bool) -> OptionalWeights:
+    backbone = checkpoint.backbone_config(preset)
+    if backbone["use_post_ffw_norm"] != backbone["use_post_attention_norm"]:
+        raise UserError(f"{preset}: use_post_ffw_norm and use_post_attention_norm differ; allowed: both or neither")
+    return OptionalWeights(post_norms=backbone["use_post_ffw_norm"], qk_norm=qk_norm)
+
+
+def _gemma3_optional_weights(preset: Path, _: int) -> OptionalWeights:
+    return _optional_weights(preset, qk_norm=checkpoint.backbone_config(preset)["use_query_key_norm"])
+
+
+GEMMA = Family(_gemma_config, lambda preset, _: _optional_weights(preset, qk_norm=False), _SOURCES)
+GEMMA3 = Family(_gemma3_config, _gemma3_optional_weights, _SOURCES)
