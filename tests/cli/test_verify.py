@@ -33,9 +33,8 @@ def sign(bundle: Path, private: Path) -> None:
 def reseal(bundle: Path) -> None:
     """What a forger does: a manifest and hashes that fit."""
     described = json.loads((bundle / manifest.FILE).read_text())
-    write_json(
-        bundle / manifest.FILE, described | {"files": {n: f.model_dump() for n, f in manifest.files(bundle).items()}}
-    )
+    files = {name: file.model_dump() for name, file in manifest.files(bundle).items()}
+    write_json(bundle / manifest.FILE, described | {"files": files})
     integrity.write(bundle)
 
 

@@ -15,6 +15,7 @@ from autocomplete.common.files import tree_sha256
 from helpers.folders import ROOT
 from helpers.toys import TEXT, Toy
 
+SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]  # tokens that the models of `first` never say
 TINY = {
     "windows": 2,
     "parity_windows": 1,
@@ -80,6 +81,14 @@ class Repository:
 
     def hashes(self) -> dict[str, str]:
         return {p.name: tree_sha256(p) for p in sorted((self.folder / "artifacts").iterdir()) if p.is_dir()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A repository after a `dvc repro`, and the stages that it executed."""
+
+    repository: Repository
+    stages: set[str]
 
 
 def ran(output: str) -> set[str]:

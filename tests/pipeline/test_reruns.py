@@ -3,18 +3,10 @@
 The pipeline runs once for all tests; each test that changes something does so in a copy.
 """
 
-import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
@@ -23,28 +15,9 @@ from autocomplete.common.artifacts import Metrics
 from autocomplete.common.files import tree_sha256
 from helpers import repositories
 from helpers.commands import stage
-from helpers.repositories import Repository, ran
-from helpers.toys import Toy
+from helpers.repositories import SUPPRESSED, Repository, Run, ran
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
-
-SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A repository after a `dvc repro`, and the stages that it executed."""
-
-    repository: Repository
-    stages: set[str]
-
-
-@pytest.fixture(scope="module")
-def first(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The first run, of one mode."""
-    made = repositories.make(toy, tmp_path_factory.mktemp("first") / "repository")
-    made.edit("conf/convert/default.yaml", "suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}")
-    return Run(made, made.repro())
 
 
 @pytest.fixture(scope="module")
@@ -219,46 +192,3 @@ def test_a_mode_without_a_file_fails_at_once(repository: Repository) -> None:
     assert ran(done.stdout) == set()
     assert "int5" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def runs(process: subprocess.Popen[bytes], module: str) -> bool:
-    """Whether a process has started another that runs a module."""
-    for child in psutil.Process(process.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if module in child.cmdline():
-                return True
-    return False
-
-
-@pytest.mark.parametrize("moment", ["start", "half-written", "written"])
-def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: str) -> None:
-    convert = repository.folder / "artifacts/convert"
-    if moment == "written":
-        # what DVC leaves when it dies between the command's end and the lock's writing
-        repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
-        subprocess.run(
-            ["python", "-m", "stages.convert"], cwd=repository.folder, env=repository.environment, check=True
-        )
-    else:
-        repository.edit("params.yaml", "sequence_length: 48", "sequence_length: 44")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", "convert"],
-            cwd=repository.folder,
-            env=repository.environment,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        partial = convert.with_name(".convert.partial")
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            # not as soon as the old result is gone: DVC writes files of its own then, and not in one piece
-            if partial.exists() if moment == "half-written" else runs(process, "stages.convert"):
-                break
-            time.sleep(0.02)
-        assert process.poll() is None, process.stdout and process.stdout.read()
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert repository.pending("convert") == {"convert"}
-    repository.edit("params.yaml", "sequence_length: 44", "sequence_length: 48")
-    assert repository.repro() == set()  # earlier results come back from the cache

@@ -1,82 +1,19 @@
 """Sweeps in a real DVC repository, whose stages only note that they ran."""
 
-import csv
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from helpers import repositories, servers
 from helpers.repositories import Repository
+from helpers.sweeps import damaged, ran, shown, sweep, table
 
 pytestmark = pytest.mark.slow
 
 LENGTHS = "convert.sequence_length=40,41"
 MODES = "quantize=float32,float16"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return repositories.make_fake(tmp_path / "repository")
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "autocomplete", "sweep", *arguments]
-
-
-def sweep(repository: Repository, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=repository.folder,
-        env=repository.environment | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def ran(repository: Repository) -> Counter[str]:
-    """How often each stage ran, by name."""
-    log = repository.folder.with_name("ran.log")
-    return Counter(line.split()[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
-
-
-def table(repository: Repository) -> list[dict[str, str]]:
-    return list(csv.DictReader((repository.folder / "artifacts/sweep/table.csv").open()))
-
-
-def shown(repository: Repository) -> dict[str, dict[str, float]]:
-    """`dvc exp show`: perplexity by experiment and mode."""
-    found: dict[str, dict[str, float]] = {}
-    for branch in json.loads(repository.dvc("exp", "show", "--json").stdout):
-        for experiment in branch["experiments"] or []:
-            metrics = experiment["revs"][0]["data"]["metrics"]
-            values = {p.split("/")[2]: m["data"]["perplexity"] for p, m in metrics.items() if "metrics.json" in p}
-            found[experiment["name"]] = values
-    return found
-
-
-def damaged(repository: Repository) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "autocomplete", "verify-cache"],
-        cwd=repository.folder,
-        env=repository.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repository) -> None:
@@ -167,93 +104,6 @@ def test_what_git_does_not_know_is_refused(project: Repository) -> None:
     done = sweep(project, "quantize=own")
     assert "error: git does not know conf/quantize/own.yaml, so no experiment would have it" in done.stderr
     own.unlink()
-
-
-def started(repository: Repository, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """A sweep that Ctrl-C reaches, also where the tests themselves run in a shell's background, which ignores it."""
-    return subprocess.Popen(
-        command(*arguments),
-        cwd=repository.folder,
-        env=repository.environment | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def find(process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> psutil.Process:
-    """Waits for a descendant whose command line is wanted."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            try:
-                if wanted(" ".join(child.cmdline())):
-                    return child
-            except psutil.NoSuchProcess:
-                continue
-        time.sleep(0.05)
-    raise AssertionError("no such process")
-
-
-KILLED = {
-    "dvc": lambda line: "-m dvc exp run --name float16" in line,
-    "stage": lambda line: "fake_stage.py quantize float16" in line and "/sh" not in line,
-}
-
-
-@pytest.mark.parametrize(("who", "shell"), [("dvc", "/bin/bash"), ("stage", "/bin/bash"), ("stage", "/bin/sh")])
-def test_a_killed_job_is_reported_and_run_again(repository: Repository, who: str, shell: str) -> None:
-    arguments = ("quantize=float32,float16,dynamic_range",)
-    process = started(repository, *arguments, FAKE_SECONDS="1", SHELL=shell)
-    find(process, KILLED[who]).kill()
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 1, errors
-    assert "failed: float16-" in errors
-    assert "killed by SIGKILL" in errors
-    assert errors.splitlines()[-1] == "error: 1 of 3 jobs failed; the same command runs them again"
-    assert sweep(repository, *arguments).returncode == 0
-    assert len(table(repository)) == 3
-    assert not damaged(repository)
-
-
-def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
-    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
-    child = find(process, lambda line: "fake_stage.py quantize" in line and "/sh" not in line)
-    worker = next(p for p in child.parents() if "LokyProcess" in " ".join(p.cmdline()))
-    worker.kill()
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    assert len(table(repository)) == 3
-    assert not damaged(repository)
-
-
-def test_an_interrupt_ends_all_and_leaves_nothing_half_done(repository: Repository) -> None:
-    repository.edit("params.yaml", "# knobs", "# my knobs")  # what a user has not committed
-    process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
-    find(process, lambda line: "fake_stage.py quantize float16" in line)
-    family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("error: interrupted; what is done is kept")
-    assert "Traceback" not in errors
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert not alive
-    assert repository.git("status", "--porcelain").strip() == "M params.yaml"
-    assert repository.git("stash", "list") == ""
-    assert not (repository.folder / ".dvc/tmp/sweep").exists()
-    assert sweep(repository, "quantize=float32,float16,dynamic_range").returncode == 0
-    assert len(table(repository)) == 3
-
-
-def test_one_sweep_at_a_time(repository: Repository) -> None:
-    process = started(repository, "quantize=float32", FAKE_SECONDS="3")
-    find(process, lambda line: "fake_stage.py" in line)
-    done = sweep(repository, "quantize=float16")
-    assert "error: another sweep runs in this repository" in done.stderr
-    process.communicate(timeout=100)
-    assert process.returncode == 0
 
 
 @dataclass(frozen=True)
