@@ -101,7 +101,7 @@ class ModeRecipe(Record):
     text: bool
     """whether the mode has autocomplete.tflite"""
     calibration: dict[str, int] | None
-    further: dict[str, Any] | None
+    extra_recipe: dict[str, Any] | None
 
 
 class WordFilter(Record):

@@ -1,6 +1,7 @@
 """The base of typed records: frozen, checked when they are read, written as JSON."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -23,6 +24,26 @@ TfliteFile = Annotated[str, Field(pattern=r"^[a-z_]+\.tflite$")]
 _LONGEST = 300  # characters of a message, which may quote the whole file
 
 
+def _wrong(error: Any) -> str:
+    """Where a value is wrong and why, in one line."""
+    *above, key = error["loc"] or ("",)
+    value = repr(error["input"])[:_LONGEST]
+    if error["type"] == "missing":
+        return f"{_path(above)}: {key!r} is a required property"
+    if error["type"] == "extra_forbidden":
+        return f"{_path(above)}: no property {key!r} is known"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{_path(error['loc'])}: {value} does not match {error['ctx']['pattern']!r}"
+    if error["type"] == "string_type":
+        return f"{_path(error['loc'])}: {value} is not of type 'string'"
+    return f"{_path(error['loc'])}: {value}: {error['msg'][:_LONGEST]}"
+
+
+def _path(keys: Sequence[str | int]) -> str:
+    """A place in JSON: `$.files.core`."""
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys if key != "")
+
+
 class Record(BaseModel):
     """A record that cannot change and has no keys but its own."""
 
@@ -35,8 +56,7 @@ class Record(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            path = "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
-            raise UserError(f"{place}: {path[:_LONGEST]}: {first['msg'][:_LONGEST]}") from None
+            raise UserError(f"{place}: {_wrong(first)}") from None
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -21,7 +21,7 @@ def test_the_published_schema_is_that_of_the_record() -> None:
         (["schema_version"], 2, r"\$\.schema_version"),
         (["lengths", "sequence_length"], 0, r"\$\.lengths\.sequence_length"),
         (["files", "../evil"], {"sha256": "0" * 64, "bytes": 1}, r"\$\.files"),
-        (["colour"], "red", r"\$\.colour"),
+        (["colour"], "red", r"\$: no property 'colour'"),
         (["metrics", "speed"], 1.0, "no metric 'speed'"),
         (["model", "end_token_id"], None, r"\$\.model\.end_token_id"),
     ],

@@ -67,7 +67,7 @@ def conversion(**changes: Any) -> Conversion:
 
 def recipe(mode: str = "float32") -> ModeRecipe:
     """A mode that changes nothing."""
-    told: dict[str, Any] = dict.fromkeys(("text_recipe", "calibration", "further"))
+    told: dict[str, Any] = dict.fromkeys(("text_recipe", "calibration", "extra_recipe"))
     return ModeRecipe(mode=mode, calibration_text="", recipe=[], text=True, **told)
 
 
