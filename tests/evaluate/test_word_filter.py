@@ -104,7 +104,7 @@ def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, r
 def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
     folder = tmp_path / "tokenizer"
     tokenizer.train([f"It sucks. It Sucks; {RUDE}! "] * 20, 400, folder)
-    printed = stage("autocomplete.evaluate.word_filter", str(folder), "english")
+    printed = stage("autocomplete", "words", str(folder), "english")
     assert printed.returncode == 0, printed.stderr
     words = yaml.safe_load(printed.stdout)
     assert {" sucks", " Sucks", f" {RUDE}"} <= set(words)
@@ -112,7 +112,7 @@ def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:
     assert all(len(bpe.encode(word).ids) == 1 for word in words)
     assert {word.strip().lower() for word in words} == {"sucks", RUDE}
     for arguments in ([str(folder), "klingon"], [str(folder)], [str(tmp_path), "english"], []):
-        done = stage("autocomplete.evaluate.word_filter", *arguments)
+        done = stage("autocomplete", "words", *arguments)
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()
         assert line.startswith("error: ")

@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.bundle import manifest
-from autocomplete.bundle.contract import Manifest, TfliteModel
+from autocomplete.bundle.contract import Manifest, Signature, TfliteModel
 from helpers import records
+
+EMPTY = TfliteModel(
+    signatures={"decode": Signature(inputs={}, outputs={})},
+    builtin_operators=[],
+    select_tf_operators=[],
+    custom_operators=[],
+    runtime="any",
+)
 
 
 def manifest_of(
@@ -18,7 +26,7 @@ def manifest_of(
     Args:
       folder: a bundle's.
       mode: of quantization.
-      models: describes each .tflite file.
+      models: describes each .tflite file; without it there are two that take and give nothing.
       known: records of earlier stages, by the names in `manifest.Records`; the others are made up.
     """
     made_up = manifest.Records(
@@ -30,6 +38,5 @@ def manifest_of(
         {},
         records.gates(mode),
     )
-    return manifest.build(
-        manifest.Names("toy", "Toy", "en"), dataclasses.replace(made_up, **known), models or {}, folder
-    )
+    names, facts = manifest.Names("toy", "Toy", "en"), dataclasses.replace(made_up, **known)
+    return manifest.build(names, facts, models or dict.fromkeys(("core.tflite", "tokens.tflite"), EMPTY), folder)
