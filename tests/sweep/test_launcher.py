@@ -1,0 +1,44 @@
+"""What a sweep runs, in the grammar of Hydra's overrides."""
+
+import pytest
+
+from autocomplete.common.errors import UserError
+from autocomplete.sweep import launcher
+from helpers.folders import ROOT
+
+
+@pytest.fixture(autouse=True)
+def project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_lists_and_ranges_are_combined() -> None:
+    found = launcher.combinations(["quantize=float32,float16", "convert.sequence_length=range(40,42)", "a=x"])
+    assert found == [
+        {"quantize": mode, "convert.sequence_length": length, "a": "x"}
+        for mode in ("float32", "float16")
+        for length in ("40", "41")
+    ]
+
+
+def test_a_glob_takes_the_files_of_a_group() -> None:
+    found = launcher.combinations(["quantize=glob(float*)"])
+    assert {one["quantize"] for one in found} == {"float16", "float32"}
+
+
+def test_of_two_values_of_a_key_the_later_one_is_meant() -> None:
+    assert launcher.combinations(["a=1,2", "a=3"]) == [{"a": "3"}]
+
+
+def test_nothing_is_one_combination_of_nothing() -> None:
+    assert launcher.combinations([]) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("a=interval(1,9)", "an interval has no end"), ("no override", "no override"), ("a=[1", r"\[1")],
+)
+def test_what_cannot_be_run_is_one_line(value: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as refused:
+        launcher.combinations([value])
+    assert "\n" not in str(refused.value)

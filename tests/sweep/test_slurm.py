@@ -1,0 +1,53 @@
+"""What the queue of a cluster says, by the commands that SLURM has."""
+
+from pathlib import Path
+
+import pytest
+
+from autocomplete.sweep import slurm
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `squeue` with one job that runs and one that was killed, and a `scancel` that notes how it was called."""
+    log = tmp_path / "called"
+    log.touch()
+    for name, script in {"squeue": "echo RUNNING; echo CANCELLED", "scancel": f'echo "$@" >> {log}'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv(slurm.NAME, "sweep-1")
+    return log
+
+
+def test_jobs_that_run_are_waited_for_and_cancelled(called: Path) -> None:
+    assert slurm.states() == ["RUNNING", "CANCELLED"]
+    assert slurm.waiting(slurm.states())
+    slurm.cancel()
+    assert called.read_text() == "--name=sweep-1\n"
+
+
+def test_where_no_job_runs_nothing_is_cancelled(called: Path) -> None:
+    (called.parent / "squeue").write_text("#!/bin/sh\necho COMPLETED\n")
+    slurm.cancel()
+    assert called.read_text() == ""
+
+
+def test_another_sweep_s_jobs_are_not_asked_for(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(slurm.NAME)
+    assert slurm.states() == []
+
+
+def test_without_slurm_there_is_no_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(slurm.NAME, "sweep-1")
+    assert slurm.states() == []
+    slurm.cancel()
+
+
+@pytest.mark.parametrize(
+    ("states", "waiting"),
+    [([], False), (["COMPLETED", "TIMEOUT"], False), (["FAILED", "PENDING"], True), (["NEW"], True)],
+)
+def test_states_that_are_not_over(states: list[str], waiting: bool) -> None:
+    assert slurm.waiting(states) is waiting

@@ -1,0 +1,102 @@
+"""The workspace as git sees it, and clones of it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from autocomplete.common.errors import UserError
+from autocomplete.sweep import snapshot
+
+
+def git(*arguments: str, folder: Path | None = None) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit."""
+    folder = tmp_path / "workspace"
+    for name, content in {
+        "params.yaml": "a: 1\n",
+        "conf/sweep.yaml": "objective: speed\n",
+        "stages/convert.py": "1\n",
+        "README.md": "# read\n",
+        ".dvc/config": "",
+        ".gitignore": "ignored\n.dvc/config.local\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@example.org")
+    monkeypatch.chdir(folder)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "start")
+    return folder
+
+
+def test_edits_are_part_of_it_and_git_s_index_is_left_alone(workspace: Path) -> None:
+    before = snapshot.take()
+    (workspace / "params.yaml").write_text("a: 2\n")
+    after = snapshot.take()
+    assert (after.head, after.tree != before.tree) == (before.head, True)
+    assert git("show", f"{after.tree}:params.yaml") == "a: 2"
+    assert git("diff", "--cached", "--name-only") == ""
+    assert git("stash", "list") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "matters"),
+    [("params.yaml", True), ("stages/convert.py", True), ("conf/sweep.yaml", False), ("README.md", False)],
+)
+def test_what_may_change_a_result_is_its_identity(name: str, matters: bool, workspace: Path) -> None:
+    before = snapshot.identity(snapshot.take())
+    (workspace / name).write_text("other: 1\n")
+    assert (snapshot.identity(snapshot.take()) != before) is matters
+
+
+def test_what_git_does_not_know_is_refused_where_it_matters(workspace: Path) -> None:
+    (workspace / "notes.txt").write_text("mine")
+    (workspace / "stages/ignored").write_text("mine")
+    snapshot.take()
+    (workspace / "stages/new.py").write_text("")
+    with pytest.raises(UserError, match=r"git does not know stages/new\.py"):
+        snapshot.take()
+
+
+def test_without_a_commit_there_is_nothing_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    git("init", "--quiet")
+    with pytest.raises(UserError, match="a sweep starts from a commit"):
+        snapshot.take()
+
+
+def test_a_clone_has_the_edits_and_its_own_settings(workspace: Path, tmp_path: Path) -> None:
+    (workspace / ".dvc/config.local").write_text("['remote \"store\"']\npassword = secret\n")
+    (workspace / "params.yaml").write_text("a: 2\n")
+    taken = snapshot.take()
+    folder = tmp_path / "clones/one"
+    folder.mkdir(parents=True)
+    (folder / "left").write_text("by an earlier try")
+    snapshot.clone(taken, folder, tmp_path / "cache")
+    assert (folder / "params.yaml").read_text() == "a: 2\n"
+    assert not (folder / "left").exists()
+    assert git("rev-parse", "HEAD", folder=folder) == taken.head
+    local = (folder / ".dvc/config.local").read_text()
+    assert f"dir = {tmp_path / 'cache'}" in local
+    assert "password = secret" in local
+
+
+def test_an_experiment_comes_back_all_at_once(tmp_path: Path) -> None:
+    taken, folder = snapshot.take(), tmp_path / "clone"
+    snapshot.clone(taken, folder, tmp_path / "cache")
+    git("commit", "--quiet", "--allow-empty", "--message", "experiment", folder=folder)
+    git("update-ref", f"refs/exps/{taken.head[:2]}/{taken.head[2:]}/fast", "HEAD", folder=folder)
+    assert snapshot.experiments(taken.head) == set()
+    snapshot.bring_back(folder, taken.head, "fast")
+    assert snapshot.experiments(taken.head) == {"fast"}
+    assert snapshot.experiments("0" * 40) == set()

@@ -1,0 +1,108 @@
+"""Jobs are seen through, whatever happens to the processes that run them."""
+
+import multiprocessing
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from autocomplete.common.errors import UserError
+from autocomplete.sweep import records, supervise
+from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
+
+Launch = Callable[[Sequence[str]], None]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(supervise, "_LOOK_S", 0.01)
+    records.FOLDER.mkdir(parents=True)
+    supervise.LAUNCHER_LOG.write_text("")
+
+
+def see_through(launch: Launch, *names: str) -> list[list[str]]:
+    """Supervises jobs whose launcher is a function; the names that each launch was given."""
+    launched: list[list[str]] = []
+
+    def start(left: Sequence[str]) -> BaseProcess:
+        launched.append(list(left))
+        process = multiprocessing.get_context("fork").Process(target=launch, args=(left,))
+        process.start()
+        return process
+
+    supervise.see_through(start, names, lambda: None)
+    return launched
+
+
+def states(*names: str) -> list[str]:
+    found = [records.read(name) for name in names]
+    return [record.state if record else "none" for record in found]
+
+
+def begin(name: str) -> None:
+    records.write(Record(name, RUNNING, time.time(), host=socket.gethostname(), process=os.getpid()))
+
+
+def test_jobs_that_end_are_left_alone() -> None:
+    def launch(names: Sequence[str]) -> None:
+        for name in names:
+            records.write(Record(name, FAILED if name == "b" else DONE, time.time()))
+
+    assert see_through(launch, "a", "b") == [["a", "b"]]
+    assert states("a", "b") == [DONE, FAILED]
+
+
+def test_what_earlier_sweeps_noted_of_a_job_is_forgotten() -> None:
+    records.write(Record("a", DONE, 0.0))
+    with pytest.raises(UserError, match="the launcher began no job: it wrote nothing"):
+        see_through(lambda names: None, "a")
+
+
+def test_a_launcher_that_begins_nothing_is_quoted() -> None:
+    supervise.LAUNCHER_LOG.write_text("Traceback\nsbatch: error: no such partition\n\n")
+    with pytest.raises(UserError, match="the launcher began no job: sbatch: error: no such partition"):
+        see_through(lambda names: None, "a")
+
+
+def test_a_job_whose_process_is_gone_has_failed_and_the_others_go_on() -> None:
+    def launch(names: Sequence[str]) -> None:
+        begin(names[0])
+        records.log(names[0]).write_text("Running stage 'convert':\n")
+        if len(names) == 1:
+            records.write(Record(names[0], DONE, time.time()))
+
+    assert see_through(launch, "a", "b") == [["a", "b"], ["b"]]
+    assert states("a", "b") == [FAILED, DONE]
+    failed = records.read("a")
+    assert failed is not None and failed.reason == "its process was killed while at convert"
+
+
+def test_jobs_that_went_down_together_run_once_more() -> None:
+    def launch(names: Sequence[str]) -> None:
+        for name in names:
+            begin(name)
+        supervise.LAUNCHER_LOG.write_text("joblib.externals.loky.process_executor.TerminatedWorkerError: …\n")
+
+    assert see_through(launch, "a", "b") == [["a", "b"], ["a", "b"]]
+    assert states("a", "b") == [FAILED, FAILED]
+
+
+def test_an_interrupt_ends_the_launcher() -> None:
+    processes: list[BaseProcess] = []
+
+    def start(names: Sequence[str]) -> BaseProcess:
+        processes.append(multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)))
+        processes[0].start()
+        return processes[0]
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        supervise.see_through(start, ["a"], interrupt)
+    assert not processes[0].is_alive()
