@@ -48,6 +48,7 @@ def run(settings: PackageSettings) -> None:
         content = manifest.build(names, records, described, folder)
         usage.write(content, folder)
         if settings.page and manifest.PORTABLE in described:
+            _require_runtime()
             page.write(content, PAGE_RUNTIME, folder)
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
@@ -55,6 +56,14 @@ def run(settings: PackageSettings) -> None:
         manifest.seal(content, folder, known=content.files)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
+
+
+def _require_runtime() -> None:
+    if not (PAGE_RUNTIME / "index.js").is_file():
+        raise UserError(
+            f"{PAGE_RUNTIME} does not hold the page's runtime: run `dvc repro page_runtime`, or set page to false in "
+            "conf/package/"
+        )
 
 
 def _refuse_failed(settings: PackageSettings, failed: Sequence[GateResult]) -> None:

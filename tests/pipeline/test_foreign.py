@@ -141,6 +141,8 @@ def _project(folder: Path) -> Path:
     settings = yaml.safe_load(validate.read_text()) | TINY
     # random weights: quantization may change much
     validate.write_text(yaml.safe_dump(settings))
+    package = folder / "conf/package/default.yaml"
+    package.write_text(package.read_text().replace("page: true", "page: false"))
     judge = folder / "conf/judge/default.yaml"
     gates = [g for g in yaml.safe_load(judge.read_text())["gates"] if "perplexity" not in g["metric"]]
     judge.write_text(yaml.safe_dump({"gates": gates}))
