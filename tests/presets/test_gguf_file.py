@@ -126,5 +126,5 @@ def test_a_file_that_shrinks_after_it_was_looked_at(tmp_path: Path) -> None:
         for name in sorted(tensors.names):
             tensors.get_tensor(name)
     path.unlink()
-    with pytest.raises(UserError, match="cannot be read any more"), checkpoint.open():
+    with pytest.raises(UserError, match="can no longer be read"), checkpoint.open():
         pass

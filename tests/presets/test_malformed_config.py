@@ -134,7 +134,7 @@ CONFIGURATION: Refused = {
     "two bases": (config(rope_parameters={"rope_theta": 5e5}), r"rope_theta is 10000\.0, and in rope_parameter"),
     "two scalings": (
         config(rope_scaling=LLAMA3, rope_parameters=LLAMA3 | {"factor": 4.0}),
-        "rope_parameters and rope_scaling do not say the same; allowed: one",
+        "rope_parameters and rope_scaling contradict each other; allowed: one",
     ),
     "half of a head": (config(rope_parameters={"partial_rotary_factor": 0.5}), r"\S+partial_rotary_factor is 0\.5;"),
     **{

@@ -121,7 +121,7 @@ OF_WEIGHTS: Refused = {
     "more than float32": (weight(TABLE, lambda found: found.astype(np.float64) * 1e200), NOT_FINITE),
     "a head that is tied and another": (
         config(tie_word_embeddings=True),
-        rf"tie_word_embeddings is true, but {HEAD_ROWS} is not {TABLE} again; allowed",
+        rf"tie_word_embeddings is true, but {HEAD_ROWS} is not equal to {TABLE}; allowed",
     ),
 }
 
