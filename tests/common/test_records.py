@@ -43,12 +43,12 @@ def test_a_record_cannot_change() -> None:
         ({"sizes": [1]}, r"\$\.sizes"),
         ({"share": float("nan")}, r"\$\.share"),
         ({"share": float("inf")}, r"\$\.share"),
-        ({"colour": "red"}, r"\$"),
+        ({"colour": "red"}, r"\$: no property 'colour' is known"),
         ({"sha256": None}, r"\$\.sha256"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(changes: dict[str, Any], place: str) -> None:
-    with pytest.raises(UserError, match=f"^here: {place}: ") as refused:
+    with pytest.raises(UserError, match=f"^here: {place}") as refused:
         File.parse(CONTENT | changes, "here")
     assert len(str(refused.value)) < 700
 
