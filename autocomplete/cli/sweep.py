@@ -19,10 +19,10 @@ from autocomplete.common import config, metrics
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import table
-from autocomplete.sweep import jobs, launcher, ranking, records, report, runner, slurm, snapshot, supervise
+from autocomplete.sweep import jobs, ranking, records, report, runner, slurm, snapshot, supervise
 from autocomplete.sweep.display import display
 from autocomplete.sweep.jobs import Job
-from autocomplete.sweep.launcher import combinations
+from autocomplete.sweep.launcher import accept_slurm_schema, combinations, launch
 from autocomplete.sweep.snapshot import Snapshot
 
 OUT = Path("artifacts/sweep")
@@ -67,6 +67,7 @@ def command(values: tuple[str, ...], kept: str | None, launcher: str | None) -> 
     autocomplete sweep quantize=float16,int4_block32 convert.sequence_length=64,100
     autocomplete sweep --set modes --launcher submitit_slurm
     """
+    accept_slurm_schema()
     own = [v for v in values if re.match(r"[+~]*(hydra[./]|sweep\.)", v)]
     own += [f"sweep.set={kept}"] if kept is not None else []
     own += [f"hydra/launcher={launcher}"] if launcher is not None else []
@@ -127,7 +128,7 @@ def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot
             names = [job.name for job in some]
             orders = {job.name: runner.order(job, start, cache, pull) for job in some}
             with display(title, names) as show:
-                supervise.see_through(supervise.starter(launcher.launch, own, orders, runner.work), names, show)
+                supervise.see_through(supervise.starter(launch, own, orders, runner.work), names, show)
     except KeyboardInterrupt:
         for record in filter(None, map(records.read, names)):
             if record.state == records.RUNNING:

@@ -39,13 +39,21 @@ def combinations(values: Sequence[str]) -> list[dict[str, str]]:
     return [dict(zip(chosen, some, strict=True)) for some in itertools.product(*chosen.values())]
 
 
+def accept_slurm_schema() -> None:
+    """Silences Hydra's warning that our submitit_slurm.yaml shares its name with the plugin's schema.
+
+    The shared name is intended: the schema fills in what our file leaves out.
+    """
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated")
+
+
 def launch(overrides: list[str], jobs: Sequence[dict[str, Any]], work: Callable[[dict[str, Any]], None]) -> None:
     """Calls `work` once for each job by the launcher of conf/sweep.yaml or of the overrides; back when all have ended.
 
     A launcher takes work to other processes and machines: it must be a function of a module, and jobs plain values.
     It replaces this process's command line by one of Hydra's: call it in a process of its own.
     """
-    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated")  # completed by it: meant
+    accept_slurm_schema()
     sys.argv[1:] = ["--multirun", *overrides, f"+job={','.join(quoted(json.dumps(job)) for job in jobs)}"]
 
     @hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="sweep")
