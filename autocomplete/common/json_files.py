@@ -2,15 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from autocomplete.common.errors import UserError
+
+# A JSON object whose keys another project defines (config.json, tokenizer.json, GGUF's metadata): no record of ours can
+# name its type, and whoever reads a key checks its value.
+JsonObject: TypeAlias = dict[str, Any]
 
 _LONGEST = 80  # characters of a value in a message
 _SMALLEST, _LARGEST = 1e-30, 1e30  # above 0; float32 holds them
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> JsonObject:
     """A JSON object in UTF-8, with or without a byte order mark; raises UserError where it is none."""
     try:
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
