@@ -35,7 +35,7 @@ class Calibration:
 class ExtraRecipe:
     """Entries for the matrices that bear them best, which bring the core to this share of its size."""
 
-    recipe: list[dict[str, Any]]
+    recipe: Recipe
     size: float
 
 

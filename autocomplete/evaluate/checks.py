@@ -74,9 +74,9 @@ def text_greedy(subject: Subject, prompts: Sequence[str], folder: Path) -> Value
     path = subject.shipped / "autocomplete.tflite"
     if subject.conversion.sampler != "greedy" or subject.conversion.complete_word:
         greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, subject.suppressed)
-        plain = subject.conversion.model_dump() | {"complete_word": False}
+        plain = subject.conversion.model_copy(update={"complete_word": False})
         with quiet():
-            twin = text_driver.convert_for(subject.preset, subject.model.model_dump(), plain, greedy)
+            twin = text_driver.convert_for(subject.preset, subject.model, plain, greedy)
         path = folder / "greedy.tflite"
         flatbuffer.write(linker.link(twin, flatbuffer.read(subject.text_core)), path)
     answer = text_model.interpreted(interpreters.tensorflow(path, subject.threads))
@@ -127,7 +127,7 @@ def tokenizer_match(subject: Subject, documents: Sequence[str], folder: Path) ->
     content = tokenizer.read_tokenizer_json(subject.preset)
     others = [tokenization.of_bundle(content)]
     if subject.portable.exists():
-        vocabulary = prompt_tokens.vocabulary_for(subject.preset, subject.model.model_dump())
+        vocabulary = prompt_tokens.vocabulary_for(subject.preset, subject.model)
         others.append(tokenization.of_graph(vocabulary, folder))
     return _significant({"tokenizer_match": tokenization.match(documents, subject.bpe, others)})
 

@@ -11,9 +11,10 @@ from ai_edge_quantizer import model_validator
 from ai_edge_quantizer.utils import validation_utils
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Recipe
 from autocomplete.common.files import csv_text
 from autocomplete.quantize import recipes, sensitivity
-from autocomplete.quantize.calibration import Recipe, Statistics
+from autocomplete.quantize.calibration import Statistics
 from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import flatbuffer, matmul_names
 

@@ -13,9 +13,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import qtyping, quantizer
 from threadpoolctl import threadpool_limits
 
+from autocomplete.common.artifacts import Recipe
 from autocomplete.common.errors import UserError
 from autocomplete.quantize import blockwise, calibration
-from autocomplete.quantize.calibration import Recipe, Statistics
+from autocomplete.quantize.calibration import Statistics
 from autocomplete.tflite import edit, flatbuffer
 
 
