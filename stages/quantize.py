@@ -41,7 +41,7 @@ class ExtraRecipe:
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """The mode's name and its recipe for ai-edge-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
+    """The mode's name and its recipe for litert-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
 
     `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
     autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
@@ -126,7 +126,7 @@ def read_recipe(given: Any, key: str) -> Recipe:
         except ValueError as error:
             raise UserError(f"quantize.{key}: {given} is not valid JSON ({error})") from None
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (ai-edge-quantizer's form)")
+        raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (litert-quantizer's form)")
     return given
 
 

@@ -14,7 +14,7 @@ from autocomplete.common.records import Count, NonNegative, Record, Sha256, Tfli
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
 
-# As ai-edge-quantizer takes and gives it: its keys are that package's.
+# As litert-quantizer takes and gives it: its keys are that package's.
 Recipe = list[dict[str, Any]]
 
 

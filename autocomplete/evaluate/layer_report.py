@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_quantizer import model_validator
-from ai_edge_quantizer.utils import validation_utils
+from litert_quantizer import model_validator
+from litert_quantizer.utils import validation_utils
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.artifacts import Recipe

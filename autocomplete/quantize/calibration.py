@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from ai_edge_quantizer import calibrator
-from ai_edge_quantizer.utils import qsv_utils
+from litert_quantizer import calibrator
+from litert_quantizer.utils import qsv_utils
 
 from autocomplete.common.artifacts import Recipe
 from autocomplete.runtime import sessions
