@@ -191,7 +191,7 @@ def _write_models(folder: Path, model: ModelDescription, conversion: Conversion,
     with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
         written = beside.submit(_write_drivers, folder, model, conversion, text)
         weights = families.read_weights(AUTHOR, slots)
-        flatbuffer.write(core.build(weights, slots, chunks, steps), folder / "core.tflite")
+        flatbuffer.write(core.build(weights, slots, chunks, steps, score_length=chunks[-1]), folder / "core.tflite")
         written.result()
 
 

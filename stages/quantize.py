@@ -63,7 +63,7 @@ def run(settings: QuantizeSettings) -> None:
     recipe = read_recipe(settings.recipe, "recipe")
     text_recipe = None if settings.text_recipe is None else read_recipe(settings.text_recipe, "text_recipe")
 
-    from autocomplete.tflite import edit, flatbuffer, linker
+    from autocomplete.tflite import edit, flatbuffer, linker, signatures
 
     paths = {n: CONVERT / f"{n}_driver.tflite" for n in ("tokens", "text", "bytes")}
     drivers = {n: flatbuffer.read(p) for n, p in paths.items() if p.exists()}
@@ -74,7 +74,7 @@ def run(settings: QuantizeSettings) -> None:
         (folder / PARTS).mkdir()
         flatbuffer.write(core, folder / PARTS / "core.tflite")
         called = {name for driver in drivers.values() for name in linker.called_by(driver)}
-        shipped = edit.without_signatures(core, called)
+        shipped = edit.without_signatures(core, called | {signatures.SCORE})
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
         if "bytes" in drivers:

@@ -29,13 +29,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 @pytest.fixture(scope="session")
 def core_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy's float32 core with prefill_8, prefill_32 and decode."""
+    """The toy's float32 core with all its signatures."""
     from autocomplete.graph import core
     from autocomplete.tflite import flatbuffer
 
     path = tmp_path_factory.mktemp("core") / "core.tflite"
     with quiet():
-        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32], steps()), path)
+        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32], steps(), score_length=32), path)
     return path
 
 

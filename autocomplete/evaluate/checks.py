@@ -32,7 +32,7 @@ def measure_quality(subject: Subject, keras: Any, windows: Array, parity_windows
     reference_core = subject.session(cores[0])
     of_keras = [keras_reference.logits(keras, w[None, :-1])[0] for w in windows[:parity_windows]]
     apart = [
-        perplexity.difference(logits.logits(reference_core, w[:-1]), expected)
+        perplexity.difference(logits.decoded(reference_core, w[:-1]), expected)
         for w, expected in zip(windows, of_keras, strict=False)
     ]
     lengths = np.array([len(b) for b in subject.pieces])

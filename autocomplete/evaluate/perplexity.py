@@ -10,7 +10,7 @@ from autocomplete.common.arrays import Array
 from autocomplete.common.processes import pool
 from autocomplete.common.progress import progress_bar
 from autocomplete.runtime import compiled
-from autocomplete.runtime.logits import log_softmax, logits
+from autocomplete.runtime.logits import log_softmax, scored
 
 
 @dataclass(frozen=True)
@@ -96,5 +96,5 @@ def _load(cores: Sequence[Path]) -> None:
 
 
 def _score(window: Array) -> list[Scores]:
-    predictions = [log_softmax(logits(session, window[:-1])) for session in _sessions]
+    predictions = [log_softmax(scored(session, window[:-1])) for session in _sessions]
     return [score(p, predictions[0], window[1:]) for p in predictions]

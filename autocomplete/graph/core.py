@@ -1,4 +1,4 @@
-"""The core: signatures `prefill_<n>` and `decode` in LiteRT-LM's contract, and `step` for the loops in a graph.
+"""The core: `prefill_<n>` and `decode` in LiteRT-LM's contract, `step` for loops in a graph, `score` for measuring.
 
 Shapes: T tokens read, S slots of the KV cache, K key and value heads, D head size, E hidden size.
 """
@@ -18,7 +18,7 @@ from autocomplete.graph.core_calls import GrowingStepShape, StepShape
 from autocomplete.model import decoder
 from autocomplete.model.config import DecoderConfig
 from autocomplete.model.decoder import AttentionInputs, Tensors, Weights
-from autocomplete.tflite import linker, matmul_names, skeleton
+from autocomplete.tflite import linker, matmul_names, signatures, skeleton
 from autocomplete.tflite.flatbuffer import Deferred
 
 DECODE = "decode"
@@ -65,7 +65,11 @@ class SignatureForm:
 
 
 def build(
-    weights: Weights, slots: int, prefill_lengths: Sequence[int], steps: Mapping[str, StepShape | GrowingStepShape]
+    weights: Weights,
+    slots: int,
+    prefill_lengths: Sequence[int],
+    steps: Mapping[str, StepShape | GrowingStepShape],
+    score_length: int | None = None,
 ) -> schema.ModelT:
     """A float32 model with all signatures, whose weights are read when it is written.
 
@@ -77,9 +81,12 @@ def build(
       slots: S.
       prefill_lengths: T of each prefill signature.
       steps: the forms of `step` that the drivers call, by name.
+      score_length: T of `score`; None for a core without it.
     """
     config = weights.config
     forms = _forms(config, slots, prefill_lengths, steps)
+    if score_length is not None:
+        forms[signatures.SCORE] = SignatureForm(_fixed_specs(config, score_length, slots), "kv_cache", True)
     around = skeleton.convert({n: _trace_around_layers(weights, n, f) for n, f in forms.items()}, custom_ops=True)
     layers = [(n, f, i) for n, f in forms.items() for i in range(config.num_layers)]
     distinct = {_layer_signature(config, n, f, i): (f, i) for n, f, i in layers}

@@ -22,6 +22,7 @@ from autocomplete.quantize import recipes
 from autocomplete.quantize.calibration import Statistics
 from autocomplete.runtime import compiled, logits
 from autocomplete.tflite import edit, flatbuffer, matmul_names
+from autocomplete.tflite.signatures import SCORE
 
 _PROCESSES = 2  # each holds a core and a copy of it, 3 GB for GPT-2 base
 
@@ -111,14 +112,15 @@ def cheapest(matrices: Sequence[MatrixSensitivity], needed: int) -> list[MatrixS
 
 
 def measure_recipes(trial: Trial, recipes: Mapping[str, Recipe]) -> dict[str, tuple[float, int]]:
-    """Of decode under each recipe, by the recipe's name, the divergence and the size in bytes."""
+    """Of one signature under each recipe, by the recipe's name, the divergence and the size in bytes."""
     model, measured = flatbuffer.read(trial.core), {}
-    others = {edit.text(s.signatureKey) for s in model.signatureDefs} - {"decode"}
+    names = {edit.text(s.signatureKey) for s in model.signatureDefs}
+    others = names - {SCORE if SCORE in names else "decode"}
     with tempfile.TemporaryDirectory() as temporary, progress_bar("sensitivity", len(recipes)) as show:
-        decode_core = Path(temporary) / "decode.tflite"
-        flatbuffer.write(edit.with_unshared_constants(edit.without_signatures(model, others)), decode_core)
-        of_decode = dataclasses.replace(trial, core=decode_core)
-        with pool(_PROCESSES, _load, (of_decode,)) as workers:
+        one_signature = Path(temporary) / "core.tflite"
+        flatbuffer.write(edit.with_unshared_constants(edit.without_signatures(model, others)), one_signature)
+        of_one_signature = dataclasses.replace(trial, core=one_signature)
+        with pool(_PROCESSES, _load, (of_one_signature,)) as workers:
             for name, result in zip(recipes, workers.map(_measure, recipes.values()), strict=True):
                 measured[name] = result
                 show(len(measured), name)
@@ -139,15 +141,16 @@ def _measure(recipe: Recipe) -> tuple[float, int]:
 
 
 def _shipped_size(core: Any) -> int:
-    """The size in bytes of a core without the signatures that only drivers call."""
-    steps = {name for s in core.signatureDefs if (name := edit.text(s.signatureKey)).startswith("step")}
-    return len(flatbuffer.serialize(edit.without_signatures(core, steps)))
+    """The size in bytes of a core without the signatures that do not ship."""
+    names = {edit.text(s.signatureKey) for s in core.signatureDefs}
+    not_shipped = {name for name in names if name.startswith("step") or name == SCORE}
+    return len(flatbuffer.serialize(edit.without_signatures(core, not_shipped)))
 
 
 def _predictions(core: Path, sequences: Sequence[Sequence[int]]) -> list[Array]:
     """Log-probabilities `[n, V]` for each sequence of n tokens."""
     session = compiled.CompiledSession(compiled.load(core, threads=1))
-    return [logits.log_softmax(logits.logits(session, np.array(s, np.int32))) for s in sequences]
+    return [logits.log_softmax(logits.scored(session, np.array(s, np.int32))) for s in sequences]
 
 
 def _divergence(predictions: Sequence[Array], reference: Sequence[Array]) -> float:

@@ -1,6 +1,7 @@
 """Models in LiteRT's CompiledModel, whose inputs and outputs lie in buffers that are not copied in each call."""
 
 import functools
+import math
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 from autocomplete.common.arrays import Array
 from autocomplete.common.native_log import quiet, quiet_exit
 from autocomplete.runtime import interpreters, sessions
+from autocomplete.tflite.signatures import SCORE
 
 # LiteRT's TensorBuffers by the names of a signature's inputs or outputs; the package has no types.
 Buffers: TypeAlias = dict[str, Any]
@@ -57,15 +59,16 @@ class CompiledSession:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._signatures = list(model.get_signature_list())
-        details = model.get_input_tensor_details("decode")
-        self._cache = {n: model.create_input_buffer_by_name("decode", n) for n in details if "kv_cache" in n}
-        self._next_cache = {n: model.create_output_buffer_by_name("decode", n) for n in self._cache}
+        with_logits = [n for n in ("decode", SCORE) if n in self._signatures]
+        details = model.get_input_tensor_details(with_logits[0])
+        self._cache = {n: model.create_input_buffer_by_name(with_logits[0], n) for n in details if "kv_cache" in n}
+        self._next_cache = {n: model.create_output_buffer_by_name(with_logits[0], n) for n in self._cache}
         with quiet():  # the first write of all starts another runtime, which reports itself
             for name, buffer in self._cache.items():  # slots are masked, but a NaN would pass through a mask
                 buffer.write(np.zeros(details[name]["shape"], np.float32))
-        self._inputs = {n: self._input_buffers(n) for n in self._signatures if n.startswith(("decode", "prefill"))}
-        self._logits = model.create_output_buffer_by_name("decode", "logits")
-        self._vocab_size = int(model.get_output_tensor_details("decode")["logits"]["shape"][-1])
+        prefills = [n for n in self._signatures if n.startswith("prefill")]
+        self._inputs = {n: self._input_buffers(n) for n in (*with_logits, *prefills)}
+        self._logits = {n: self._logits_buffer(n) for n in with_logits}
         self.slots = int(details["mask"]["shape"][-1])
         self.position = 0
 
@@ -86,10 +89,32 @@ class CompiledSession:
 
     def decode(self, token: int) -> Array:
         """Reads one token; returns the logits of the next one, `[V]`."""
-        self._call("decode", np.array([token], np.int32), {"logits": self._logits})
-        self.position += 1
-        logits: Array = self._logits.read(self._vocab_size, np.float32)
-        return logits
+        return self._logits_of("decode", np.array([token], np.int32))[0]
+
+    @property
+    def can_score(self) -> bool:
+        """Whether the core has the signature `score`."""
+        return SCORE in self._signatures
+
+    def score(self, tokens: Array) -> Array:
+        """Logits `[n, V]` behind each of the tokens `[n]`, read in chunks from the sequence's beginning."""
+        self.reset()
+        length = int(self._model.get_input_tensor_details(SCORE)["tokens"]["shape"][-1])
+        chunks = sessions.padded_chunks(tokens, length)
+        return np.concatenate([self._logits_of(SCORE, values, count) for count, values in chunks])
+
+    def _logits_of(self, signature: str, tokens: Array, count: int = 1) -> Array:
+        """Reads tokens; returns the logits `[count, V]` behind the first of them."""
+        buffer, shape = self._logits[signature]
+        self._call(signature, tokens, {"logits": buffer})
+        self.position += count
+        logits: Array = buffer.read(math.prod(shape), np.float32).reshape(shape)
+        return logits[0, :count]
+
+    def _logits_buffer(self, signature: str) -> tuple[Any, tuple[int, ...]]:
+        """A buffer for a signature's logits, and their shape `[1, T, V]`."""
+        shape = self._model.get_output_tensor_details(signature)["logits"]["shape"]
+        return self._model.create_output_buffer_by_name(signature, "logits"), tuple(map(int, shape))
 
     def _input_buffers(self, signature: str) -> Buffers:
         """Buffers for a signature's inputs without the cache."""

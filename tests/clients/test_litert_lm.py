@@ -15,6 +15,7 @@ import yaml
 from autocomplete.quantize import recipes
 from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import edit, flatbuffer
+from autocomplete.tflite.signatures import SCORE
 from helpers.greedy import keras_greedy
 from helpers.litert_lm_engine import answer, bundle, engine, ids, prefilled, spelled
 from helpers.toy_models import steps
@@ -61,7 +62,7 @@ def log_likelihoods(core: Path, prompt: Sequence[int], target: Sequence[int]) ->
 def core_path(core_path: Path, toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy's core as quantize ships it: without the signatures that the drivers call."""
     path = tmp_path_factory.mktemp("shipped") / "core.tflite"
-    flatbuffer.write(edit.without_signatures(flatbuffer.read(core_path), steps()), path)
+    flatbuffer.write(edit.without_signatures(flatbuffer.read(core_path), {*steps(), SCORE}), path)
     return path
 
 

@@ -15,6 +15,7 @@ from autocomplete.common.files import read_json
 from autocomplete.evaluate import benchmark
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import edit, flatbuffer, inspect, linker
+from autocomplete.tflite.signatures import SCORE
 from autocomplete.tokenizer import tokenizer, tokenizer_json
 from helpers import records
 from helpers.toy_models import steps
@@ -51,7 +52,7 @@ def toy_bundle(
     folder, known = tmp_path_factory.mktemp("bundle") / "bundle", facts(toy)
     (folder / "tokenizer").mkdir(parents=True)
     core = flatbuffer.read(core_path)
-    flatbuffer.write(edit.without_signatures(core, set(steps())), folder / "core.tflite")
+    flatbuffer.write(edit.without_signatures(core, {*steps(), SCORE}), folder / "core.tflite")
     flatbuffer.write(linker.link(tokens_driver, core), folder / "tokens.tflite")
     flatbuffer.write(linker.link(bytes_driver, core), folder / "portable.tflite")
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")

@@ -14,7 +14,7 @@ from autocomplete.graph import core, loop_plan, tokens_driver
 from autocomplete.model import families
 from autocomplete.presets import loading, presets
 from autocomplete.quantize import recipes
-from autocomplete.runtime import interpreters, sessions, text_model, tokens_model
+from autocomplete.runtime import compiled, interpreters, sessions, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 from autocomplete.tokenizer import sentencepiece_model, tokenizer
 from helpers.families import FAMILIES, quietly
@@ -41,7 +41,7 @@ def made(family: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, Pa
     folder = tmp_path_factory.mktemp(family)
     toy = quietly(FAMILIES[family], folder)
     with quiet():
-        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32], steps()), folder / "core.tflite")
+        flatbuffer.write(core.build(toy.weights, SLOTS, [CHUNK, 32], steps(), score_length=16), folder / "core.tflite")
     return toy, folder / "core.tflite"
 
 
@@ -79,6 +79,16 @@ def test_logits_equal_keras(made: tuple[Toy, Path], exact: np.ndarray, read_by_p
     assert _apart(got, exact[read_by_prefill:]) < 2 * _apart(expected[read_by_prefill:], exact[read_by_prefill:])
     assert exact.dtype == np.float64
     assert expected.std() > 0.1  # else any would do
+
+
+def test_scores_equal_keras(made: tuple[Toy, Path]) -> None:
+    toy, path = made
+    given = random_ids(toy, 40)
+    expected = keras_reference.logits(toy.model, given[None])[0]
+    session = compiled.CompiledSession(compiled.load(path, 1))
+    for _ in range(2):  # a second sequence does not see the first
+        assert session.can_score
+        assert np.abs(session.score(given) - expected).max() < 1e-4
 
 
 def _apart(some: np.ndarray, others: np.ndarray) -> float:
@@ -165,6 +175,7 @@ def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
         "prefill_8",
         "prefill_32",
         "decode",
+        "score",
         "step",
         "step_1",
         "step_8",

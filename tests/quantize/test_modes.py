@@ -12,8 +12,9 @@ from litert_quantizer import qtyping
 
 from autocomplete.data import evaluation_text
 from autocomplete.quantize import calibration, recipes
-from autocomplete.runtime import interpreters, sessions, tokens_model
+from autocomplete.runtime import compiled, interpreters, logits, sessions, tokens_model
 from autocomplete.tflite import edit, flatbuffer, linker, matmul_names
+from autocomplete.tflite.signatures import SCORE
 from helpers.modes import MODES, settings
 from helpers.toy_models import quantized, steps
 from helpers.toys import PROMPTS, SEQUENCE, SLOTS, TEXT, Toy
@@ -111,6 +112,15 @@ def test_core_and_tokens_model_say_the_same(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_scores_are_the_logits_of_decode(cores: Any, mode: str, tmp_path: Path) -> None:
+    session = compiled.CompiledSession(compiled.load(written(cores[mode], tmp_path / "core.tflite"), 1))
+    ids = np.random.default_rng(2).integers(4, 500, 45).astype(np.int32)  # a chunk, and part of one
+    scored, decoded = logits.scored(session, ids), logits.decoded(session, ids)
+    assert scored.shape == decoded.shape
+    np.testing.assert_allclose(scored, decoded, rtol=0, atol=1e-5 * np.abs(decoded).max())
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
     """litert-quantizer 0.11 makes a quantized copy of the KV cache an output in place of the cache."""
     for signature in cores[mode].signatureDefs:
@@ -129,7 +139,7 @@ def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: An
 
 def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
     found = list(matmul_names.matmuls(flatbuffer.read(core_path)))
-    assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", *steps()}
+    assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", SCORE, *steps()}
     seen = {
         name: {"min": np.full((1, 1), -float(i)), "max": np.full((1, 1), float(i))}
         for i, name in enumerate(n for p in found if p.signature in ("decode", "prefill_32") for n in p.activations)
