@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,9 @@ def _add_models(shipped: Path, folder: Path, records: "manifest.Records") -> dic
     if records.targets["core.tflite"]["litert_lm"].fits:
         _add_litert_lm(folder, records)
     if text := described.get("autocomplete.tflite"):
-        write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
-    return {name: TfliteModel(**told) for name, told in described.items()}
+        page = android.flex_ops_page(text.select_tf_operators, text.custom_operators)
+        write_bytes(folder / "flex_ops.md", page.encode())
+    return {name: TfliteModel(**asdict(description)) for name, description in described.items()}
 
 
 def _add_tokenizer(folder: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing_file, sha256, write_bytes
@@ -141,22 +141,25 @@ def write(models: Sequence[Path], coordinates: Coordinates, folder: Path) -> Pat
     return archive
 
 
-def select_operators(described: Mapping[str, Any]) -> str:
-    """The page on operators that are not built into TensorFlow Lite and on runtimes that hold them; empty if none.
+def flex_ops_page(select_tf: Sequence[str], custom: Sequence[str]) -> str:
+    """The page on a model's operators that TensorFlow Lite has not built in, and on runtimes that hold them.
 
     Args:
-      described: what manifest.json says of one model (`models`), as `autocomplete.tflite.inspect` found it.
+      select_tf: the model's operators of Select TF, without the prefix `Flex`.
+      custom: its custom operators.
+
+    Returns:
+      Markdown; empty where the model has neither.
     """
-    select, custom = described["select_tf_operators"], described["custom_operators"]
-    if not select and not custom:
+    if not select_tf and not custom:
         return ""
-    foreign = sorted({*_TEXT_OPERATORS.intersection(select), *custom})
-    rows = [(o, "TF Text's, by Select TF" if o in foreign else "TensorFlow's, by Select TF") for o in select]
+    not_prebuilt = sorted({*_TEXT_OPERATORS.intersection(select_tf), *custom})
+    rows = [(o, "TF Text's, by Select TF" if o in not_prebuilt else "TensorFlow's, by Select TF") for o in select_tf]
     rows += [(o, "custom") for o in custom]
-    names = ", ".join(f"`{o}`" for o in foreign)
+    names = ", ".join(f"`{o}`" for o in not_prebuilt)
     return _PAGE.read_text().format(
         operators="\n".join(f"| `{o}` | {kind} |" for o, kind in rows),
-        enough=_OWN_BUILD.format(names + (" is" if len(foreign) == 1 else " are")) if foreign else _PREBUILT,
+        enough=_OWN_BUILD.format(names + (" is" if len(not_prebuilt) == 1 else " are")) if not_prebuilt else _PREBUILT,
     )
 
 

@@ -5,6 +5,7 @@ Usage: python -m autocomplete.bundle.smoke_test FOLDER
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def main(folder: Path) -> None:
         path = folder / name
         if not path.exists():
             continue
-        if name in manifest.models and inspect.describe(path) != manifest.models[name].model_dump():
+        if name in manifest.models and asdict(inspect.describe(path)) != manifest.models[name].model_dump():
             raise UserError(f"{path} has other signatures or operators than the manifest says")
         print(f"{name:<23} {answer(path, manifest)}")
 

@@ -41,9 +41,10 @@ def check(proceed: Continue, prompts: Sequence[bytes]) -> dict[str, bool]:
 def interface(path: Path) -> dict[str, bool]:
     """Whether the file's outside is what apps call, in operators that are built into every runtime."""
     described = inspect.describe(path)
-    signature = described["signatures"].get(signatures.GENERATE, {"inputs": {}, "outputs": {}})
-    found = {kind: {n: t["type"] for n, t in signature[kind].items()} for kind in ("inputs", "outputs")}
+    signature = described.signatures.get(signatures.GENERATE)
+    sides = (signature.inputs, signature.outputs) if signature is not None else ()
+    types = [{name: tensor.type for name, tensor in side.items()} for side in sides]
     return {
-        "signature_generate": found == {"inputs": _INPUTS, "outputs": _OUTPUTS},
-        "built_in_operators": not described["select_tf_operators"] and not described["custom_operators"],
+        "signature_generate": types == [_INPUTS, _OUTPUTS],
+        "built_in_operators": not described.select_tf_operators and not described.custom_operators,
     }

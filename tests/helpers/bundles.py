@@ -1,6 +1,7 @@
 """A toy bundle, complete but for what was measured, which is made up."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def toy_bundle(
         (folder / "tokenizer" / name).write_bytes(data)
     told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion).model_dump())
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
-    described = {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")}
+    described = {p.name: TfliteModel(**asdict(inspect.describe(p))) for p in folder.glob("*.tflite")}
     seal(folder, manifest.build(manifest.Names("toy", "Toy", "en"), known, described, folder))
     return folder
 
