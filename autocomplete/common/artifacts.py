@@ -1,21 +1,26 @@
-"""What stages hand on: the records of their JSON files, read, checked and written here alone.
+"""The records that stages hand on as JSON files; only this module reads, checks and writes them.
 
-A number that was not measured is null. What a bundle publishes is in bundle/contract.py.
+A number that was not measured is null. The records that a bundle publishes are in bundle/contract.py.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from autocomplete.common import metrics
+from autocomplete.common.json_files import JsonObject
 from autocomplete.common.records import Count, NonNegative, Record, Sha256, TfliteFile, TokenId
 
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
 
-# As ai-edge-quantizer takes and gives it: its keys are that package's.
-Recipe = list[dict[str, Any]]
+# In ai-edge-quantizer's form.
+Recipe = list[JsonObject]
+# A machine that timings were taken on, by what is said of it.
+Machine = dict[str, str | int | float | None]
 
 
 class Tuning(Record):
@@ -90,6 +95,21 @@ class Conversion(Record):
     layers: Count
 
 
+class Calibration(Record):
+    """How much of calibration_text a recipe was calibrated with, and the seed that drew it."""
+
+    sequences: Count
+    seed: int
+
+
+class ExtraRecipe(Record):
+    """Entries that quantize some matrices further, and the size of the core to reach by them."""
+
+    recipe: Recipe
+    size: float
+    """share of the core's size without them"""
+
+
 class ModeRecipe(Record):
     """recipe.json: how a mode was quantized."""
 
@@ -100,8 +120,8 @@ class ModeRecipe(Record):
     """of the core inside autocomplete.tflite, where it has another"""
     text: bool
     """whether the mode has autocomplete.tflite"""
-    calibration: dict[str, int] | None
-    extra_recipe: dict[str, Any] | None
+    calibration: Calibration | None
+    extra_recipe: ExtraRecipe | None
 
 
 class WordFilter(Record):
@@ -126,20 +146,20 @@ class _Measured(Record):
     @classmethod
     def numbers(cls) -> dict[str, str]:
         """The metrics that are numbers, and their standard errors: key → label."""
-        own = {key: m for key, m in cls.registry.items() if key not in cls.model_fields}
-        errors = {f"{key}_stderr": f"standard error of {key}" for key, m in own.items() if m.stderr}
-        return {key: m.label for key, m in own.items()} | errors
+        listed = {key: m for key, m in cls.registry.items() if key not in cls.model_fields}
+        errors = {f"{key}_stderr": f"standard error of {key}" for key, m in listed.items() if m.stderr}
+        return {key: m.label for key, m in listed.items()} | errors
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _refuse_unknown(self) -> Self:
         if unknown := set(self.__pydantic_extra__) - self.numbers().keys():
             raise ValueError(f"no metric {min(unknown)!r}")
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Names each metric, and allows no others."""
-        described: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        described = handler.resolve_ref_schema(handler(core_schema))
         number = {"type": ["number", "null"]}
         described["properties"] |= {key: number | {"description": label} for key, label in cls.numbers().items()}
         return described | {"additionalProperties": False}
@@ -174,7 +194,7 @@ class Performance(_Measured):
     size_bytes: dict[TfliteFile, int]
     runtime: dict[str, str]
     """versions of the packages that ran the files"""
-    machine: dict[str, str | int | float | None]
+    machine: Machine
 
 
 class GateResult(Record):

@@ -1,4 +1,4 @@
-"""Gates: bounds on metrics that a mode keeps, or is not packaged."""
+"""Gates: bounds on metrics. A mode that breaks one is not packaged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from autocomplete.common.errors import UserError
 
 @dataclass(frozen=True)
 class Gate:
-    """A bound on a metric; `modes` names the modes that it holds for, None all."""
+    """A bound on a metric, for the modes that `modes` names; None: for all modes."""
 
     metric: str
     at_most: float | None = None
@@ -25,9 +25,9 @@ class Gate:
 
 
 def judge(gates: Sequence[Gate], measured: Metrics) -> Gates:
-    """Applies the gates that hold for a mode.
+    """Applies the gates that a mode has.
 
-    A gate on the text or the portable model does not hold for a mode without one, whose metrics of it are None.
+    A gate on a metric that was not measured is left out: so is one on the text model for a mode without a text model.
     """
     results = []
     for gate in gates:
