@@ -53,7 +53,7 @@ def run(settings: PackageSettings) -> None:
         # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
-        manifest.seal(content, folder, known=content.files)
+        manifest.seal(content, folder, known_files=content.files)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
 
@@ -104,8 +104,8 @@ def _add_litert_lm(folder: Path, records: "manifest.Records") -> None:
     """autocomplete.litertlm: core, tokenizer and what LiteRT-LM must know beside them."""
     from autocomplete.bundle import litertlm, manifest
 
-    told = litertlm.Facts(**manifest.litert_lm(records.model, records.conversion).model_dump())
-    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
+    settings = manifest.litert_lm(records.model, records.conversion)
+    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", settings, folder / manifest.LITERT_LM)
 
 
 if __name__ == "__main__":
