@@ -24,7 +24,7 @@ Machine = dict[str, str | int | float | None]
 
 
 class Tuning(Record):
-    """How a preset was tuned on a text of its user's own."""
+    """How a preset was tuned on its user's own text."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,7 +57,7 @@ class ModelDescription(Record):
     """stand for no text"""
     source: str
     source_name: str | None = None
-    """as the model's file says itself"""
+    """as the model's own file has it"""
     source_license: str | None = None
     """likewise"""
     converted_from: str | None = None
@@ -125,7 +125,7 @@ class ModeRecipe(Record):
 
 
 class WordFilter(Record):
-    """The word lists that answers were filtered by, and what was asked, each up to `tries` times."""
+    """The word lists that answers were filtered by, and the numbers of prompts, each asked up to `tries` times."""
 
     package: str
     version: str
@@ -137,7 +137,7 @@ class WordFilter(Record):
 
 
 class _Measured(Record):
-    """A record whose further keys are metrics of a registry and their standard errors; null where not measured."""
+    """A record whose other keys are metrics of a registry and their standard errors; null where not measured."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | None]
@@ -165,7 +165,7 @@ class _Measured(Record):
         return described | {"additionalProperties": False}
 
     def value(self, metric: str) -> float | None:
-        """A metric by its key; a contract's is 1 where all of its rules hold, else 0."""
+        """A metric by its key; that of a contract is 1 if all of its rules hold, else 0."""
         if metric in type(self).model_fields:
             rules: dict[str, bool] | None = getattr(self, metric)
             return None if rules is None else float(all(rules.values()))
@@ -214,12 +214,12 @@ class Gates(Record):
 
     @property
     def failed(self) -> list[GateResult]:
-        """Those that did not pass."""
+        """The gates that did not pass."""
         return [gate for gate in self.gates if not gate.passed]
 
 
 class TargetFit(Record):
-    """Whether a file fits a runtime, the first thing that does not, and whether a run tells more than the file."""
+    """Whether a file fits a runtime, the first operator or tensor that does not, and whether tests run files there."""
 
     fits: bool
     offence: str | None
