@@ -133,10 +133,8 @@ def suppressed_ids(entries: Sequence[int | str], model: ModelDescription) -> lis
         suppressed |= set(ids)
     for index in suppressed:
         _require(0 <= index < size, "suppress_tokens", index, f"ids from 0 to {size - 1}, and strings of one token")
-    for end_id in end_ids:
-        _require(
-            end_id not in suppressed, "suppress_tokens", end_id, "all but the end token, without which no text ends"
-        )
+    for end in end_ids:
+        _require(end not in suppressed, "suppress_tokens", end, "all but the end token, without which no text ends")
     most, suppressed = size - len(end_ids), suppressed | unused
     _require(len(suppressed) < most, "suppress_tokens", f"all {most} tokens", "fewer, so that something can be said")
     return sorted(suppressed)

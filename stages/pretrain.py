@@ -1,8 +1,8 @@
 """pretrain: trains the small GPT-2 that ships with the project, on docstrings; an interrupted run resumes.
 
 Training has phases, each of which starts with the weights of the one before: first with few layers, then with all
-layers, by stacking. A run continues after the last phase that is complete, either in artifacts/pretrain or in the preset
-that is in git. To train further, add a phase.
+layers, by stacking. A run continues after the last phase that is complete, either in artifacts/pretrain or in the
+preset that is in git. To train further, add a phase.
 
 The stage is frozen in dvc.yaml: `dvc repro` never trains. To train anew: `python -m stages.pretrain`.
 """

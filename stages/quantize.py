@@ -47,7 +47,7 @@ class QuantizeSettings:
       mode: its name.
       calibration_text: the text that recipes are calibrated with.
       recipe: ai-edge-quantizer's entries, or the path of a JSON file with such a list; an empty list is float32.
-      text_recipe: the recipe of the core inside autocomplete.tflite and portable.tflite, if older runtimes need another.
+      text_recipe: that of the core inside autocomplete.tflite and portable.tflite, if older runtimes need another one.
       text: false leaves autocomplete.tflite out, if its runtime cannot run the mode at all.
       calibration: how much of calibration_text is read.
       extra_recipe: quantizes some matrices further, those that lose least.
