@@ -39,7 +39,7 @@ class ConvertSettings:
     top_p: float
     temperature: float
     seed: int | None
-    suppress_tokens: list[Any]
+    suppress_tokens: list[Any]  # ids and strings, as checked below
     draft_tokens: int | None
     complete_word: bool
     portable_prompt_bytes: int

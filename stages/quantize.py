@@ -35,7 +35,7 @@ class Calibration:
 class ExtraRecipe:
     """Entries for the matrices that lose least by them, until the core has this share of its size."""
 
-    recipe: list[dict[str, Any]]  # OmegaConf knows no JsonObject
+    recipe: Recipe
     size: float
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import write_json
@@ -23,8 +24,8 @@ TfliteFile = Annotated[str, Field(pattern=r"^[a-z_]+\.tflite$")]
 _MAX_CHARACTERS = 300  # of a value in a message: it may be the whole file
 
 
-def _describe(error: Any) -> str:
-    """Where a value is wrong and why, in one line, from an entry of ValidationError.errors()."""
+def _describe(error: ErrorDetails) -> str:
+    """Where a value is wrong and why, in one line."""
     *above, key = error["loc"] or ("",)
     value = repr(error["input"])[:_MAX_CHARACTERS]
     if error["type"] == "missing":
