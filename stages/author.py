@@ -1,13 +1,14 @@
 """author: loads a causal language model, tunes it if asked, and writes it as a local preset with model.json."""
 
+import dataclasses
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autocomplete.common import config
-from autocomplete.common.artifacts import ModelDescription
+from autocomplete.common.artifacts import Tuning
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes
 from autocomplete.common.native_log import quiet
@@ -71,23 +72,25 @@ def run(settings: AuthorSettings) -> None:
         from autocomplete.presets import hub, loading, presets
 
         tf.config.list_physical_devices()  # else it prints into a progress bar that there is no GPU
-    source: dict[str, Any] = {"source": "random weights"}
-    local = None
+    origin, local, tuning = None, None, None
     if settings.preset is not None:
         # not inside quiet(): a download shows its progress
         local = hub.find(settings.preset, settings.pin, settings.hub)
-        source = presets.provenance(settings.preset, local, settings.pin)
+        origin = presets.provenance(settings.preset, local, settings.pin)
     with replacing(OUT) as folder:
         if local is not None and settings.tuning is not None:  # not inside quiet() either
-            source |= _tune(settings, local.path, str(source["source"]), folder)
+            assert origin is not None
+            tuning = _tune(settings, local.path, origin.source, folder)
+            origin = dataclasses.replace(origin, source=f"{origin.source}, tuned on own text")
             local = hub.LocalPreset(folder)
         loaded = _random_model(settings) if local is None else loading.load(local.path)
         if loaded.model.preprocessor is not None:
             loaded.model.preprocessor.add_end_token = settings.add_end_token
         presets.save(loaded.model, folder)
         presets.write_tokenizer(loaded.tokenizer, folder)
-        description = presets.describe(loaded, str(source["source"]), settings.license) | source
-        ModelDescription.parse(description, DESCRIPTION).write(folder / DESCRIPTION)
+        origin = origin or presets.Provenance("random weights")
+        description = presets.describe(loaded, origin, settings.license, tuning)
+        description.write(folder / DESCRIPTION)
         with replacing(OUT.with_name(TEXT)) as texts:
             write_texts(local.path if local is not None else None, texts)
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
@@ -95,14 +98,14 @@ def run(settings: AuthorSettings) -> None:
     print(f"{OUT}: {description}")
 
 
-def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> dict[str, Any]:
-    """Writes the tuned preset to a folder; returns its entries in model.json."""
+def _tune(settings: AuthorSettings, preset: Path, source: str, folder: Path) -> Tuning:
+    """Writes the tuned preset to a folder; returns how it was tuned."""
     with quiet():
         from autocomplete.train import finetune
     assert settings.tuning is not None
     with live.tuning_progress(finetune.WORK / "live", settings.tuning.training.steps) as callbacks:
         lineage = finetune.run(preset, Path(str(settings.text)), settings.tuning, folder, callbacks)
-    return {"source": f"{source}, tuned on own text", "tuning": {"preset": source} | lineage}
+    return lineage.model_copy(update={"preset": source})
 
 
 def _random_model(settings: AuthorSettings) -> "LoadedModel":

@@ -158,8 +158,9 @@ def run(settings: ConvertSettings) -> None:
     # Else TensorFlow imports Keras, which nothing here needs, and which takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
-        layers = _write_models(folder, model.model_dump(), resolved, text=reason is None)
-        Conversion.parse(resolved | {"layers": layers}, artifacts.CONVERSION).write(folder / artifacts.CONVERSION)
+        conversion = Conversion.parse(resolved | {"layers": _num_layers()}, artifacts.CONVERSION)
+        conversion.write(folder / artifacts.CONVERSION)
+        _write_models(folder, model, conversion, text=reason is None)
     sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(OUT.glob("*.tflite"))}
     print(f"{OUT}: {sizes}")
 
@@ -172,35 +173,46 @@ def unsupported_tokenizer() -> str | None:
     return graph_support.unsupported_reason(content, tokenizer_rules.read_rules(content, tokenizer.FILE))
 
 
-def _write_models(folder: Path, model: dict[str, Any], settings: dict[str, Any], *, text: bool) -> int:
-    """Writes core.tflite, and the drivers in another process, as they need no weights; returns the number of layers."""
+def _num_layers() -> int:
+    from autocomplete.model import families
+
+    return families.read_config(AUTHOR).num_layers
+
+
+def _write_models(folder: Path, model: ModelDescription, conversion: Conversion, *, text: bool) -> None:
+    """Writes core.tflite, and the drivers in another process, as they need no weights."""
     from autocomplete.graph import core, fixed_loop, growing_loop
     from autocomplete.model import families
     from autocomplete.tflite import flatbuffer
 
-    slots, chunks = settings["cache_length"], settings["prefill_lengths"]
-    fixed, growing = fixed_loop.lengths_for(settings), growing_loop.lengths_for(settings)
+    slots, chunks = conversion.cache_length, conversion.prefill_lengths
+    fixed, growing = fixed_loop.lengths_for(conversion), growing_loop.lengths_for(conversion)
     steps = fixed_loop.step_shapes(fixed) | growing_loop.step_shapes(growing)
     with pool(1, forked=True) as other_process:  # TensorFlow is imported, but has started no threads yet
-        drivers = other_process.submit(_write_drivers, folder, model, settings, text)
+        drivers = other_process.submit(_write_drivers, folder, model, conversion, text)
         weights = families.read_weights(AUTHOR, slots)
         flatbuffer.write(core.build(weights, slots, chunks, steps), folder / "core.tflite")
         drivers.result()
-    return weights.config.num_layers
 
 
-def _write_drivers(folder: Path, model: dict[str, Any], settings: dict[str, Any], text: bool) -> None:
+def _write_drivers(folder: Path, model: ModelDescription, conversion: Conversion, text: bool) -> None:
     """Writes tokens_driver.tflite and, with `text`, the drivers of text and bytes, which have a tokenizer."""
     from autocomplete.graph import bytes_driver, text_driver, tokens_driver
     from autocomplete.graph.sampler import Sampler
     from autocomplete.tflite import flatbuffer
 
-    flatbuffer.write(tokens_driver.convert_for(AUTHOR, model, settings), folder / "tokens_driver.tflite")
+    flatbuffer.write(tokens_driver.convert_for(AUTHOR, model, conversion), folder / "tokens_driver.tflite")
     if text:
-        names = ("sampler", "top_k", "top_p", "temperature", "seed", "suppress_tokens")
-        rule = Sampler(*(settings[n] for n in names))
-        flatbuffer.write(text_driver.convert_for(AUTHOR, model, settings, rule), folder / "text_driver.tflite")
-        flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, settings), folder / "bytes_driver.tflite")
+        rule = Sampler(
+            conversion.sampler,
+            conversion.top_k,
+            conversion.top_p,
+            conversion.temperature,
+            conversion.seed,
+            conversion.suppress_tokens,
+        )
+        flatbuffer.write(text_driver.convert_for(AUTHOR, model, conversion, rule), folder / "text_driver.tflite")
+        flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, conversion), folder / "bytes_driver.tflite")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class QuantizeSettings:
     Attributes:
       mode: its name.
       calibration_text: the text that recipes are calibrated with.
-      recipe: ai-edge-quantizer's entries, or the path of a JSON file with such a list; an empty list is float32.
+      recipe: litert-quantizer's entries, or the path of a JSON file with such a list; an empty list is float32.
       text_recipe: that of the core inside autocomplete.tflite and portable.tflite, if older runtimes need another one.
       text: false leaves autocomplete.tflite out, if its runtime cannot run the mode at all.
       calibration: how much of calibration_text is read.
@@ -136,7 +136,7 @@ def read_recipe(setting: Any, key: str) -> Recipe:
         except ValueError as error:
             raise UserError(f"quantize.{key}: {setting} is not valid JSON ({error})") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (ai-edge-quantizer's form)")
+        raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (litert-quantizer's form)")
     return entries
 
 

@@ -25,7 +25,7 @@ SCHEMA = Path(__file__).with_name("manifest.schema.json")
 PORTABLE = "portable.tflite"
 FILE, CARD, LITERT_LM = contract.FILE, "MODEL_CARD.md", "autocomplete.litertlm"
 NOT_LISTED = {FILE, integrity.FILE, integrity.SIGNATURE}  # they are made of the other files
-TOOLS = ("keras-hub", "keras", "tensorflow", "ai-edge-quantizer", "ai-edge-litert", "tokenizers")
+TOOLS = ("keras-hub", "keras", "tensorflow", "litert-quantizer", "ai-edge-litert", "tokenizers")
 
 
 @dataclass(frozen=True)

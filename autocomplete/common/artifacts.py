@@ -17,7 +17,7 @@ from autocomplete.common.records import Count, NonNegative, Record, Sha256, Tfli
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
 
-# In ai-edge-quantizer's form.
+# In litert-quantizer's form.
 Recipe = list[JsonObject]
 # A machine that timings were taken on, by what is said of it.
 Machine = dict[str, str | int | float | None]

@@ -53,9 +53,9 @@ def _greedy_text_model(mode: ModeFiles, folder: Path) -> Path:
     if mode.conversion.sampler == "greedy" and not mode.conversion.complete_word:
         return mode.shipped / "autocomplete.tflite"
     greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, mode.suppressed)
-    plain = mode.conversion.model_dump() | {"complete_word": False}
+    without_completion = mode.conversion.model_copy(update={"complete_word": False})
     with quiet():
-        driver = text_driver.convert_for(mode.preset, mode.model.model_dump(), plain, greedy)
+        driver = text_driver.convert_for(mode.preset, mode.model, without_completion, greedy)
     assert mode.text_core is not None
     flatbuffer.write(linker.link(driver, flatbuffer.read(mode.text_core)), folder / "greedy.tflite")
     return folder / "greedy.tflite"

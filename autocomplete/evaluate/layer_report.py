@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ai_edge_quantizer import model_validator
-from ai_edge_quantizer.utils import validation_utils
+from litert_quantizer import model_validator
+from litert_quantizer.utils import validation_utils
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Recipe
 from autocomplete.common.files import csv_text
 from autocomplete.quantize import recipes, sensitivity
-from autocomplete.quantize.calibration import Recipe, Statistics
+from autocomplete.quantize.calibration import Statistics
 from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import flatbuffer, matmul_names
 

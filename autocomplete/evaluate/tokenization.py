@@ -27,7 +27,7 @@ def measure(mode: ModeFiles, documents: Sequence[str], folder: Path) -> MetricVa
     content = tokenizer.read_tokenizer_json(mode.preset)
     encoders = [bundle_encoder(content)]
     if mode.portable.exists():
-        vocabulary = prompt_tokens.vocabulary_for(mode.preset, mode.model.model_dump())
+        vocabulary = prompt_tokens.vocabulary_for(mode.preset, mode.model)
         encoders.append(graph_encoder(vocabulary, folder))
     return {"tokenizer_match": share_encoded_alike(documents, mode.bpe, encoders)}
 

@@ -1,6 +1,6 @@
 """The driver of portable.tflite: UTF-8 bytes in, UTF-8 bytes out, in operators that every runtime has built in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from autocomplete.common.artifacts import Conversion, ModelDescription
 from autocomplete.graph import core_calls, encoder, fixed_loop, prompt_tokens, sampler, token_bytes, token_healing
 from autocomplete.graph.loop_plan import LoopLengths, LoopPlan
 from autocomplete.model import families
@@ -45,16 +46,16 @@ class BytesLimits:
         return _BYTES_PER_TOKEN * self.loop.sequence_length
 
 
-def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
-    """The driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    vocabulary, limits = prompt_tokens.vocabulary_for(preset, model), limits_for(settings)
-    return convert(vocabulary, families.read_config(preset), limits, settings["suppress_tokens"])
+def convert_for(preset: Path, model: ModelDescription, conversion: Conversion) -> schema.ModelT:
+    """The driver of a preset, by its description (model.json) and its conversion (convert.json)."""
+    vocabulary, limits = prompt_tokens.vocabulary_for(preset, model), limits_for(conversion)
+    return convert(vocabulary, families.read_config(preset), limits, conversion.suppress_tokens)
 
 
-def limits_for(settings: Mapping[str, Any]) -> BytesLimits:
-    """The limits by convert's settings."""
-    lengths = fixed_loop.lengths_for(settings)
-    return BytesLimits(lengths, settings["context_window"], settings["portable_prompt_bytes"])
+def limits_for(conversion: Conversion) -> BytesLimits:
+    """The limits of a conversion."""
+    lengths = fixed_loop.lengths_for(conversion)
+    return BytesLimits(lengths, conversion.context_window, conversion.portable_prompt_bytes)
 
 
 def convert(

@@ -9,12 +9,13 @@ first round of the outer loop is short, so that the last round begins where `pas
 Shapes: N sequence_length, C tokens of a chunk, L rows of logits, V vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
+from autocomplete.common.artifacts import Conversion
 from autocomplete.graph import attention, core_calls, sampler
 from autocomplete.graph.attention import MASKED
 from autocomplete.graph.core_calls import StepShape
@@ -23,9 +24,9 @@ from autocomplete.graph.positions import PAST_POS, RECENT_POS
 from autocomplete.model.config import DecoderConfig
 
 
-def lengths_for(settings: Mapping[str, Any]) -> LoopLengths:
-    """The lengths by convert's settings; the chunk is the shortest, as a padded chunk costs as much as a full one."""
-    return LoopLengths(settings["sequence_length"], settings["prefill_lengths"][0])
+def lengths_for(conversion: Conversion) -> LoopLengths:
+    """The lengths of a conversion; the chunk is the shortest, as a padded chunk costs as much as a full one."""
+    return LoopLengths(conversion.sequence_length, conversion.prefill_lengths[0])
 
 
 def step_shapes(lengths: LoopLengths) -> dict[str, StepShape]:

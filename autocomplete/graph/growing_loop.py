@@ -12,11 +12,12 @@ far), `num_read` (how many of them the core has read), `ids` int32 `[N]`, and th
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from autocomplete.common.artifacts import Conversion
 from autocomplete.graph import attention, core_calls, prompt_lookup, sampler
 from autocomplete.graph.attention import MASKED
 from autocomplete.graph.core_calls import GrowingStepShape
@@ -25,10 +26,10 @@ from autocomplete.graph.positions import PAST_POS, RECENT_POS
 from autocomplete.model.config import DecoderConfig
 
 
-def lengths_for(settings: Mapping[str, Any]) -> LoopLengths:
-    """The lengths by convert's settings."""
-    chunk, draft_tokens = settings["prefill_lengths"][-1], settings["draft_tokens"]
-    return LoopLengths(settings["sequence_length"], chunk, draft_tokens=draft_tokens)
+def lengths_for(conversion: Conversion) -> LoopLengths:
+    """The lengths of a conversion."""
+    chunk, draft_tokens = conversion.prefill_lengths[-1], conversion.draft_tokens
+    return LoopLengths(conversion.sequence_length, chunk, draft_tokens=draft_tokens)
 
 
 def step_shapes(lengths: LoopLengths) -> dict[str, GrowingStepShape]:

@@ -1,23 +1,21 @@
 """What the drivers of text and bytes share: the preset's vocabulary, and the part of a prompt that the model reads."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
+from autocomplete.common.artifacts import ModelDescription
 from autocomplete.tokenizer import tokenizer
 from autocomplete.tokenizer.tokenizer import Vocabulary
 
 
-def vocabulary_for(preset: Path, model: Mapping[str, Any]) -> Vocabulary:
+def vocabulary_for(preset: Path, model: ModelDescription) -> Vocabulary:
     """The vocabulary of a preset, by its description (model.json).
 
     Raises:
       UnsupportedTokenizerError: if a graph cannot do what the tokenizer does.
     """
-    start = model["start_token_id"] if model["add_start_token"] else None
-    return tokenizer.parse_vocabulary(tokenizer.read_tokenizer_json(preset), start, model["end_token_ids"])
+    return tokenizer.parse_vocabulary(tokenizer.read_tokenizer_json(preset), model.start, model.end_token_ids)
 
 
 def context_window(

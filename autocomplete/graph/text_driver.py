@@ -1,6 +1,5 @@
 """The driver of autocomplete.tflite: a string in, a string out, with Select TF operators."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from autocomplete.common.artifacts import Conversion, ModelDescription
 from autocomplete.graph import core_calls, encoder, fixed_loop, prompt_tokens, sampler, token_bytes, token_healing
 from autocomplete.graph.loop_plan import LoopLengths, LoopPlan
 from autocomplete.graph.sampler import Sampler
@@ -35,14 +35,14 @@ class TextLimits:
     complete_word: bool = False
 
 
-def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any], rule: Sampler) -> schema.ModelT:
-    """The driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
+def convert_for(preset: Path, model: ModelDescription, conversion: Conversion, rule: Sampler) -> schema.ModelT:
+    """The driver of a preset, by its description (model.json) and its conversion (convert.json)."""
     vocabulary = prompt_tokens.vocabulary_for(preset, model)
     limits = TextLimits(
-        fixed_loop.lengths_for(settings),
-        settings["context_window"],
-        settings["max_output_bytes"],
-        settings["complete_word"],
+        fixed_loop.lengths_for(conversion),
+        conversion.context_window,
+        conversion.max_output_bytes,
+        conversion.complete_word,
     )
     return convert(vocabulary, families.read_config(preset), limits, rule)
 

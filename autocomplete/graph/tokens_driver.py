@@ -1,12 +1,13 @@
 """The driver of tokens.tflite: token ids in, token ids out, in built-in operators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
+from autocomplete.common.artifacts import Conversion, ModelDescription
 from autocomplete.graph import core_calls, growing_loop, sampler, token_bytes, token_healing
 from autocomplete.graph.loop_plan import LoopLengths, LoopPlan
 from autocomplete.graph.token_bytes import TokenBytes
@@ -20,13 +21,13 @@ _INTEGERS = ("length", "max_length", "top_k", "seed")
 _FLOATS = ("temperature", "top_p")
 
 
-def convert_for(preset: Path, model: Mapping[str, Any], settings: Mapping[str, Any]) -> schema.ModelT:
-    """The driver of a preset, by its description (model.json) and convert's settings (convert.json)."""
-    config, suppressed, pieces = families.read_config(preset), settings["suppress_tokens"], None
-    if settings["complete_word"]:
+def convert_for(preset: Path, model: ModelDescription, conversion: Conversion) -> schema.ModelT:
+    """The driver of a preset, by its description (model.json) and its conversion (convert.json)."""
+    config, suppressed, pieces = families.read_config(preset), conversion.suppress_tokens, None
+    if conversion.complete_word:
         pieces = token_bytes.table(tokenizer.read_token_bytes(preset), config.vocab_size, suppressed)
-    lengths = growing_loop.lengths_for(settings)
-    return convert(config, tuple(model["end_token_ids"]), lengths, suppressed, pieces)
+    lengths = growing_loop.lengths_for(conversion)
+    return convert(config, tuple(model.end_token_ids), lengths, suppressed, pieces)
 
 
 def convert(

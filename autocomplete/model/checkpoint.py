@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,12 +14,13 @@ import numpy as np
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
+from autocomplete.common.json_files import JsonObject
 
 Layers = Mapping[str, h5py.Group]
 ReadWeight = Callable[[str], Array]  # the name of a weight → the weight
 
 
-def backbone_config(preset: Path) -> dict[str, Any]:
+def backbone_config(preset: Path) -> JsonObject:
     """The configuration of a preset's backbone, by KerasHub's names."""
     return dict(read_json(preset / "config.json")["config"])
 

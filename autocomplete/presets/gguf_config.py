@@ -8,6 +8,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 from autocomplete.presets.gguf_file import Metadata, shown
 
 # transformers' class for each general.architecture
@@ -87,7 +88,7 @@ def read_architecture(metadata: Metadata) -> str:
     return str(metadata.values["general.architecture"])
 
 
-def read_config(metadata: Metadata, vocabulary_size: int, tied: bool, layer_limit: int) -> dict[str, Any]:
+def read_config(metadata: Metadata, vocabulary_size: int, tied: bool, layer_limit: int) -> JsonObject:
     """The config.json of the model in a GGUF file.
 
     Args:
@@ -117,7 +118,7 @@ def read_config(metadata: Metadata, vocabulary_size: int, tied: bool, layer_limi
     return config | settings | {"n_layer" if arch == "gpt2" else "num_hidden_layers": layers}
 
 
-def _read_gpt2(keys: _ArchitectureKeys, sizes: Mapping[str, int]) -> dict[str, Any]:
+def _read_gpt2(keys: _ArchitectureKeys, sizes: Mapping[str, int]) -> JsonObject:
     return {
         "n_head": sizes["num_attention_heads"],
         "n_embd": sizes["hidden_size"],
@@ -129,8 +130,8 @@ def _read_gpt2(keys: _ArchitectureKeys, sizes: Mapping[str, int]) -> dict[str, A
     }
 
 
-def _read_rotary_model(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int) -> dict[str, Any]:
-    settings: dict[str, Any] = dict(sizes) | {
+def _read_rotary_model(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int) -> JsonObject:
+    settings: JsonObject = dict(sizes) | {
         "intermediate_size": keys.whole_number("feed_forward_length"),
         "max_position_embeddings": keys.whole_number("context_length"),
         "rms_norm_eps": keys.number("attention.layer_norm_rms_epsilon"),
@@ -189,7 +190,7 @@ def _require(metadata: Metadata, key: str, allowed: tuple[Any, ...]) -> None:
         raise UserError(f"{metadata.path}: {key} is {shown(value)}; allowed: {', '.join(map(str, allowed))}")
 
 
-def _read_windows(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int) -> dict[str, Any]:
+def _read_windows(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int) -> JsonObject:
     """The further settings of Gemma 2 and 3; keys that Gemma 2's files lack have llama.cpp's defaults."""
     is_gemma2 = keys.arch == "gemma2"
     period, is_27b = _WINDOW_PERIOD[keys.arch], layers == _LAYERS_OF_27B[keys.arch]
@@ -206,7 +207,7 @@ def _read_windows(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int
     return settings
 
 
-def llama3_rope_scaling(divisors: Array, config: Mapping[str, Any], source: str) -> dict[str, Any] | None:
+def llama3_rope_scaling(divisors: Array, config: Mapping[str, Any], source: str) -> JsonObject | None:
     """The `rope_scaling` of Llama 3.1 and later, recovered from the divisors of frequencies that a file stores.
 
     Args:

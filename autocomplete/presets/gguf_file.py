@@ -16,6 +16,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 
 _HEADER_LIMIT = 1 << 26  # bytes before the weights; a vocabulary of 262144 tokens takes 8 MiB of them
 # gguf_type of ggml: the format character of `struct` for each type of number; types 8 and 9 are text and array.
@@ -113,7 +114,7 @@ def read_header(path: Path) -> tuple[Metadata, dict[str, TensorInfo]]:
         raise header.damaged(
             f"it says that it has {key_count} keys and {tensor_count} tensors, in {len(header.data)} bytes"
         )
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     tensors: dict[str, TensorInfo] = {}
     for _ in range(key_count):
         name = header.new_name(values)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 from autocomplete.presets.gguf_file import Metadata, shown
 from autocomplete.presets.special_tokens import END_TOKEN_NAMES
 from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer_json
@@ -59,7 +59,7 @@ class GgufTokenizer:
       size: number of ids in the file, those that only pad the embedding table included.
     """
 
-    content: dict[str, Any]
+    content: JsonObject
     start_token_id: int | None
     end_token_ids: tuple[int, ...]
     pad_token_id: int | None
@@ -151,7 +151,7 @@ def _read_rule(metadata: Metadata) -> Rule:
     return RULES[name]
 
 
-def _byte_level_parts(tokens: _Tokens, rule: Rule) -> dict[str, Any]:
+def _byte_level_parts(tokens: _Tokens, rule: Rule) -> JsonObject:
     """The parts of tokenizer.json that are specific to a byte-level BPE."""
     pairs = []
     for line in tokens.metadata.get("tokenizer.ggml.merges", list):
@@ -171,7 +171,7 @@ def _byte_level_parts(tokens: _Tokens, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _sentencepiece_parts(tokens: _Tokens) -> dict[str, Any]:
+def _sentencepiece_parts(tokens: _Tokens) -> JsonObject:
     """The parts of tokenizer.json that are specific to a SentencePiece BPE; as in llama.cpp it has byte fallback."""
     metadata = tokens.metadata
     if metadata.get("tokenizer.ggml.remove_extra_whitespaces", bool, False):
@@ -199,7 +199,7 @@ def _sentencepiece_parts(tokens: _Tokens) -> dict[str, Any]:
     }
 
 
-def _model(tokens: _Tokens, merges: list[list[str]]) -> dict[str, Any]:
+def _model(tokens: _Tokens, merges: list[list[str]]) -> JsonObject:
     return {
         "type": "BPE",
         "dropout": None,

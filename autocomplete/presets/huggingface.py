@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import read_object, shown
+from autocomplete.common.json_files import JsonObject, read_object, shown
 from autocomplete.presets import legacy_tokenizers, safetensors_files, special_tokens, transformers_config
 from autocomplete.presets.checkpoint import Checkpoint
 from autocomplete.tokenizer import tokenizer_json, tokenizer_rules
@@ -42,7 +42,7 @@ def read(folder: Path) -> Checkpoint:
     )
 
 
-def _read_tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _read_tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) -> JsonObject:
     """The folder's complete tokenizer.json, converted from older files if it has none; checked."""
     path = folder / "tokenizer.json"
     if path.is_file():
@@ -63,7 +63,7 @@ def _read_tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) 
     return tokenizer
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> JsonObject:
     path = folder / "config.json"
     config = read_object(path)
     completed = transformers_config.complete(config, str(path))
@@ -82,5 +82,5 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return completed
 
 
-def _read_optional(path: Path) -> dict[str, Any]:
+def _read_optional(path: Path) -> JsonObject:
     return read_object(path) if path.is_file() else {}

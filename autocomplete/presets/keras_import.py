@@ -11,6 +11,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 from autocomplete.common.progress import progress_bar
 from autocomplete.model.families.llama import QWEN3_QK_NORM_EPSILON
 from autocomplete.presets.checkpoint import Checkpoint, Tensors
@@ -94,9 +95,9 @@ def _new_backbone(converter: ModuleType, config: Mapping[str, Any], source: str)
         raise UserError(f"{source} cannot be loaded: {detail}; its config.json describes no valid model") from None
 
 
-def _corrections(config: Mapping[str, Any]) -> dict[str, Any]:
+def _corrections(config: Mapping[str, Any]) -> JsonObject:
     """Arguments of the backbone that the converter does not set."""
-    arguments: dict[str, Any] = {"dropout": 0.0}
+    arguments: JsonObject = {"dropout": 0.0}
     if config["model_type"] == "llama":
         arguments["layer_norm_epsilon"] = config["rms_norm_eps"]
     return arguments

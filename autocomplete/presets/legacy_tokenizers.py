@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 from autocomplete.tokenizer import sentencepiece_model, tokenizer
 
 
-def from_vocab_and_merges(vocabulary: Mapping[str, Any], merges: Path) -> dict[str, Any]:
+def from_vocab_and_merges(vocabulary: Mapping[str, Any], merges: Path) -> JsonObject:
     """The tokenizer.json, not yet complete, of a byte-level BPE; special tokens are recognized by their names."""
     try:
         lines = merges.read_text("utf-8").split("\n")
@@ -20,7 +21,7 @@ def from_vocab_and_merges(vocabulary: Mapping[str, Any], merges: Path) -> dict[s
     return {"added_tokens": special, "model": {"type": "BPE", "vocab": dict(vocabulary), "merges": pairs}}
 
 
-def from_sentencepiece(path: Path, *, start: bool) -> dict[str, Any]:
+def from_sentencepiece(path: Path, *, start: bool) -> JsonObject:
     """The tokenizer.json of a SentencePiece model; if `start` is true, it puts the start token before every text."""
     content = sentencepiece_model.to_tokenizer_json(path)
     name = sentencepiece_model.start_token(path)

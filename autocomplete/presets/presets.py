@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import h5py
 import keras_hub
 import numpy as np
 
+from autocomplete.common.artifacts import ModelDescription, Tuning
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import sha256, tree_sha256
 from autocomplete.common.native_log import quiet
@@ -87,8 +89,23 @@ def to_jsonl(documents: list[str]) -> str:
     return "".join(json.dumps({"text": document}, ensure_ascii=False) + "\n" for document in documents)
 
 
-def provenance(preset: str, local: hub.LocalPreset, pin: Pin) -> dict[str, Any]:
-    """The origin of a preset for model.json: its name, its revision, and the hash of its files.
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from, for model.json.
+
+    Attributes:
+      source: the preset's name, or what stands for it.
+      revision: a hub's commit or version.
+      sha256: over names and hashes of the preset's files.
+    """
+
+    source: str
+    revision: str | None = None
+    sha256: str | None = None
+
+
+def provenance(preset: str, local: hub.LocalPreset, pin: Pin) -> Provenance:
+    """The origin of a preset: its name, its revision, and the hash of its files.
 
     Raises:
       UserError: if the hash differs from the pinned one.
@@ -102,32 +119,33 @@ def provenance(preset: str, local: hub.LocalPreset, pin: Pin) -> dict[str, Any]:
             f"the files of preset {preset!r} have the SHA-256 {digest}, not {pin.sha256} (author.sha256): they are not "
             "those that were pinned; take the pinned revision, or look at what changed and pin anew"
         )
-    return {
-        "source": Path(preset).name if Path(preset).is_absolute() else preset,
-        "source_revision": local.revision,
-        "source_sha256": digest,
-    }
+    return Provenance(Path(preset).name if Path(preset).is_absolute() else preset, local.revision, digest)
 
 
-def describe(loaded: LoadedModel, source: str, licence: str) -> dict[str, Any]:
+def describe(
+    loaded: LoadedModel, origin: Provenance, license_name: str | None, tuning: Tuning | None = None
+) -> ModelDescription:
     """The description of a model (model.json), which later stages read instead of loading the model."""
     rules = tokenizer_rules.read_rules(loaded.tokenizer, tokenizer.FILE)
     ids = tokenizer_json.token_ids(loaded.tokenizer)
-    return {
-        "family": families.FAMILIES[type(loaded.model.backbone).__name__],
-        "parameters": parameter_count(loaded.model),
-        "vocabulary": loaded.model.backbone.vocabulary_size,
-        "context_length": loaded.context_length,
-        "pre_tokenizer": rules.pattern or rules.pre_tokenizer,
-        "add_start_token": loaded.start_token_id is not None,
-        "start_token_id": loaded.start_token_id,
-        "end_token_id": loaded.end_token_ids[0],
-        "end_token_ids": list(loaded.end_token_ids),
-        "pad_token_id": loaded.pad_token_id,
-        "special_token_ids": sorted(ids[token] for token in ids if token in rules.special_tokens),
-        "source": source,
-        "source_name": loaded.metadata.get("name"),
-        "source_license": loaded.metadata.get("license"),
-        "converted_from": loaded.converted_from,
-        "license": licence,
-    }
+    return ModelDescription(
+        family=families.FAMILIES[type(loaded.model.backbone).__name__],
+        parameters=parameter_count(loaded.model),
+        vocabulary=loaded.model.backbone.vocabulary_size,
+        context_length=loaded.context_length,
+        pre_tokenizer=rules.pattern or rules.pre_tokenizer,
+        add_start_token=loaded.start_token_id is not None,
+        start_token_id=loaded.start_token_id,
+        end_token_id=loaded.end_token_ids[0],
+        end_token_ids=list(loaded.end_token_ids),
+        pad_token_id=loaded.pad_token_id,
+        special_token_ids=sorted(ids[token] for token in ids if token in rules.special_tokens),
+        source=origin.source,
+        source_name=loaded.metadata.get("name"),
+        source_license=loaded.metadata.get("license"),
+        source_revision=origin.revision,
+        source_sha256=origin.sha256,
+        converted_from=loaded.converted_from,
+        license=license_name,
+        tuning=tuning,
+    )

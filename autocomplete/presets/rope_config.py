@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import above_zero, plain, shown
+from autocomplete.common.json_files import JsonObject, above_zero, plain, shown
 
 # The types of scaling that KerasHub's converter of a model type reads.
 _SCALING_TYPES: Mapping[str, Sequence[str]] = {"llama": ("llama3",), "gemma3_text": ("linear",)}
@@ -15,7 +15,7 @@ _LLAMA3_KEYS = ("low_freq_factor", "high_freq_factor", "original_max_position_em
 _NEWER, _OLDER = "rope_parameters", "rope_scaling"
 
 
-def complete(config: Mapping[str, Any], completed: Mapping[str, Any], source: str) -> dict[str, Any]:
+def complete(config: Mapping[str, Any], completed: Mapping[str, Any], source: str) -> JsonObject:
     """`rope_theta` and `rope_scaling` (None without scaling), in the form that KerasHub's converters read.
 
     Args:
@@ -55,13 +55,13 @@ def _object(value: Any, key: str, source: str) -> Mapping[str, Any]:
     return value or {}
 
 
-def _scaling(rope: Mapping[str, Any]) -> dict[str, Any]:
+def _scaling(rope: Mapping[str, Any]) -> JsonObject:
     """All settings but the base frequency, with the type under its newer name."""
     others = {key: value for key, value in rope.items() if key not in ("type", "rope_type", "rope_theta")}
     return others | {"rope_type": rope.get("rope_type", rope.get("type"))}
 
 
-def _supported_scaling(rope: Mapping[str, Any], kind: str, key: str, source: str) -> dict[str, Any] | None:
+def _supported_scaling(rope: Mapping[str, Any], kind: str, key: str, source: str) -> JsonObject | None:
     """The scaling that the key `key` of config.json asks for; None without scaling."""
     rope_type, supported = rope.get("rope_type", rope.get("type", "default")), _SCALING_TYPES.get(kind, ())
     partial = rope.get("partial_rotary_factor", 1.0)

@@ -10,7 +10,7 @@ import h5py
 import sentencepiece
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import plain
+from autocomplete.common.json_files import JsonObject, plain
 from autocomplete.model.families import FAMILIES
 
 # The classes in presets of the known families. It is an allow-list because Keras has layers that run code from a
@@ -98,7 +98,7 @@ def _json_reason(path: Path) -> str | None:
     return _weight_map_reason(content)
 
 
-def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+def _mappings(value: Any) -> Iterator[JsonObject]:
     """All mappings inside a JSON value."""
     pending = [value]
     while pending:
@@ -110,7 +110,7 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:
             pending += item
 
 
-def _object_reason(mapping: dict[str, Any]) -> str | None:
+def _object_reason(mapping: JsonObject) -> str | None:
     """Why a mapping is refused. A vocabulary may have any word as a key, with a number as its value."""
     for key in _CODE_KEYS:
         if key in mapping and type(mapping[key]) is not int and mapping[key] is not False:

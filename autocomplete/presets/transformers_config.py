@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import above_zero, plain, shown
+from autocomplete.common.json_files import JsonObject, above_zero, plain, shown
 from autocomplete.presets import rope_config
 from autocomplete.presets.model_types import MODEL_TYPES, ModelType
 
@@ -26,7 +26,7 @@ _DERIVE_HEAD_DIM = ("llama", "mistral", "qwen2")
 _WINDOWED = ("gemma2", "gemma3_text")
 
 
-def complete(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+def complete(config: Mapping[str, Any], source: str) -> JsonObject:
     """A config.json with every key that KerasHub's converter reads.
 
     Rotary positions are written as `rope_theta` and `rope_scaling`.
@@ -63,7 +63,7 @@ def context_length(config: Mapping[str, Any]) -> int:
     return int(config["n_positions" if config["model_type"] == "gpt2" else "max_position_embeddings"])
 
 
-def _derive_head_sizes(completed: dict[str, Any], config: Mapping[str, Any]) -> None:
+def _derive_head_sizes(completed: JsonObject, config: Mapping[str, Any]) -> None:
     """Adds sizes of heads that transformers derives from others."""
     kind, hidden, heads = config["model_type"], completed.get("hidden_size"), completed.get("num_attention_heads")
     valid = type(hidden) is int and type(heads) is int and heads > 0

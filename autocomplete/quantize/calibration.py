@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from ai_edge_quantizer import calibrator
-from ai_edge_quantizer.utils import qsv_utils
+from litert_quantizer import calibrator
+from litert_quantizer.utils import qsv_utils
 
+from autocomplete.common.artifacts import Recipe
 from autocomplete.runtime import sessions
 from autocomplete.tflite import flatbuffer
 from autocomplete.tflite.matmul_names import MatMul, matmuls, restrict_recipe
 
-Recipe = list[dict[str, Any]]
-Statistics = dict[str, dict[str, Any]]  # by tensor, in ai-edge-quantizer's form
+# What a tensor's values were, as the quantizer keeps it: min, max, num_samples, and what its algorithm adds.
+TensorStatistics: TypeAlias = dict[str, Any]
+Statistics = dict[str, TensorStatistics]  # by tensor
 _MODE = calibrator.CalibrationMode.CALIBRATION_PRESERVE_ALL_TENSORS
 WEIGHT_FITTING = ("GPTQ", "OSCAR")  # algorithms that fit weights to their inputs
 _NUM_DECODED = 4  # tokens at the end of each sequence that are read one by one
@@ -57,12 +59,12 @@ class _ObservedInterpreter:
         return calibrator.CalibrationSignatureRunner(self._observed, name, _MODE, recipe)
 
 
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _merged(old: TensorStatistics, new: TensorStatistics) -> TensorStatistics:
     """Statistics of two calls: the range of both, and averages over samples, which OSCAR and GPTQ add.
 
     It averages in place: GPTQ's average has as many numbers as its matrix has columns, squared.
     """
-    merged: dict[str, Any] = qsv_utils.min_max_update(old, new)
+    merged: TensorStatistics = qsv_utils.min_max_update(old, new)
     if "num_samples" in new:
         merged["num_samples"] = old["num_samples"] + new["num_samples"]
         share = np.float32(new["num_samples"] / merged["num_samples"])
@@ -80,7 +82,7 @@ def shared_statistics(products: Sequence[MatMul], statistics: Statistics, source
     All signatures compute the same. Shared statistics make the models agree, and a weight that is fitted to its inputs
     is the same in every signature. Attention weights are probabilities: their range is 0 to 1, whatever was observed.
     """
-    by_role: dict[tuple[str, int], dict[str, Any]] = {}
+    by_role: dict[tuple[str, int], TensorStatistics] = {}
     observed = (p for p in products if p.signature in sources)
     for product in sorted(observed, key=lambda p: sources.index(p.signature)):
         for index, name in enumerate(product.activations):

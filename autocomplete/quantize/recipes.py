@@ -1,4 +1,4 @@
-"""Quantizes a core by a recipe of ai-edge-quantizer."""
+"""Quantizes a core by a recipe of litert-quantizer."""
 
 import contextlib
 import copy
@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer import qtyping, quantizer
+from litert_quantizer import qtyping, quantizer
 from threadpoolctl import threadpool_limits
 
+from autocomplete.common.artifacts import Recipe
 from autocomplete.common.errors import UserError
 from autocomplete.quantize import blockwise, calibration
-from autocomplete.quantize.calibration import Recipe, Statistics
+from autocomplete.quantize.calibration import Statistics
 from autocomplete.tflite import edit, flatbuffer
 
 
@@ -24,7 +25,7 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
 
     Args:
       path: a float32 core.
-      recipe: entries in ai-edge-quantizer's form.
+      recipe: entries in litert-quantizer's form.
       statistics: of its activations, if the recipe needs them (`calibrate`).
 
     Raises:
@@ -37,10 +38,10 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
         with quiet(), one_thread(), quick_comparison():
             work = quantizer.Quantizer(str(path))
             work.load_quantization_recipe(recipe)
-            # GPTQ of ai-edge-quantizer 0.10 damps the Hessians in place, so it gets a copy.
+            # GPTQ of litert-quantizer 0.11 damps the Hessians in place, so it gets a copy.
             content = bytes(work.quantize(copy.deepcopy(statistics)).quantized_model)
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise UserError(f"ai-edge-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
+        raise UserError(f"litert-quantizer refuses the recipe: {' '.join(str(error).split())}") from None
     quantized = blockwise.with_loadable_scales(flatbuffer.parse(content))
     return edit.share_buffers(_with_outputs_of(original, quantized))
 
@@ -48,7 +49,7 @@ def quantize(path: Path, recipe: Recipe, statistics: Statistics | None = None) -
 def _with_outputs_of(original: schema.ModelT, quantized: schema.ModelT) -> schema.ModelT:
     """Gives subgraphs of the quantized model the outputs that their signatures name, in place.
 
-    If a quantized operator also reads an output (a KV cache is read so), ai-edge-quantizer 0.10 makes that operator's
+    If a quantized operator also reads an output (a KV cache is read so), litert-quantizer 0.11 makes that operator's
     copy the output of the subgraph. The runtime then uses the memory of the real output for something else.
     """
     for signature in quantized.signatureDefs:
@@ -85,7 +86,7 @@ def one_thread() -> Iterator[None]:
 def quick_comparison() -> Iterator[None]:
     """Makes NumPy compare the quantizer's float16 arrays.
 
-    ai-edge-quantizer 0.10 compares memoryviews, which Python 3.11 does number by number for float16: three minutes of
+    litert-quantizer 0.11 compares memoryviews, which Python 3.11 does number by number for float16: three minutes of
     three and a half at GPT-2 base's size.
     """
     compare = qtyping._compare_array_or_none

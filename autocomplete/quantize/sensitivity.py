@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Recipe
 from autocomplete.common.errors import UserError
 from autocomplete.common.processes import pool
 from autocomplete.common.progress import progress_bar
 from autocomplete.quantize import recipes
-from autocomplete.quantize.calibration import Recipe, Statistics
+from autocomplete.quantize.calibration import Statistics
 from autocomplete.runtime import compiled, logits
 from autocomplete.tflite import edit, flatbuffer, matmul_names
 

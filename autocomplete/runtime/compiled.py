@@ -2,13 +2,16 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.native_log import quiet, quiet_exit
 from autocomplete.runtime import interpreters, sessions
+
+# LiteRT's TensorBuffers by the names of a signature's inputs or outputs; the package has no types.
+Buffers: TypeAlias = dict[str, Any]
 
 
 def load(path: Path, threads: int, weight_cache: Path | None = None) -> Any:
@@ -88,12 +91,12 @@ class CompiledSession:
         logits: Array = self._logits.read(self._vocab_size, np.float32)
         return logits
 
-    def _input_buffers(self, signature: str) -> dict[str, Any]:
+    def _input_buffers(self, signature: str) -> Buffers:
         """Buffers for a signature's inputs without the cache."""
         names = ("tokens", "input_pos", "mask")
         return {n: self._model.create_input_buffer_by_name(signature, n) for n in names}
 
-    def _call(self, signature: str, tokens: Array, outputs: dict[str, Any]) -> None:
+    def _call(self, signature: str, tokens: Array, outputs: Buffers) -> None:
         buffers = self._inputs[signature]
         for name, value in sessions.position_inputs(tokens, self.position, self.slots).items():
             buffers[name].write(value)

@@ -177,7 +177,7 @@ def share_buffers(model: schema.ModelT) -> schema.ModelT:
 def with_unshared_constants(model: schema.ModelT) -> schema.ModelT:
     """Gives each operator its own copy of a constant that another one reads; changes the model in place and returns it.
 
-    ai-edge-quantizer 0.10 fails if only one of the two operators is to be quantized in blocks.
+    litert-quantizer 0.11 fails if only one of the two operators is to be quantized in blocks.
     """
     for subgraph in model.subgraphs:
         read: set[int] = set()

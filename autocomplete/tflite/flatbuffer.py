@@ -79,7 +79,7 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def parse(data: bytes | mmap.mmap) -> schema.ModelT:
-    """The model in `data`; buffers stored by offset, as ai-edge-quantizer stores them, become inline ones."""
+    """The model in `data`; buffers stored by offset, as litert-quantizer stores them, become inline ones."""
     if data[4:8] != _IDENTIFIER:
         raise ValueError("the identifier TFL3 is missing")
     model = schema.ModelT.InitFromPackedBuf(data, 0)

@@ -145,7 +145,7 @@ def _inline(
             tensors[inner[name]] = int(index)
     added = [i for i in range(len(subgraph.tensors)) if i not in tensors]
     tensors |= {old: len(host.tensors) + new for new, old in enumerate(added)}
-    prefix = f"{call.signature}/{len(host.tensors)}/"  # ai-edge-quantizer needs unique names of tensors
+    prefix = f"{call.signature}/{len(host.tensors)}/"  # litert-quantizer needs unique names of tensors
     host.tensors += [_moved_tensor(subgraph.tensors[old], core, tensors, prefix) for old in added]
     inputs = {edit.text(e.name): int(e.tensorIndex) for e in signature.inputs}
     free |= {outer: tensors[inputs[name]] for name, outer in call.free.items()}

@@ -4,12 +4,12 @@ The quantizer's recipes select operators by the names of their results. Calibrat
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
 
+from autocomplete.common.artifacts import Recipe
 from autocomplete.tflite import edit
 
 WEIGHT = "weight_"  # prefix of the names of weights, behind the signature's
@@ -70,7 +70,7 @@ def weight_roles(model: schema.ModelT, signature: str) -> list[str]:
     return [role for role in roles(model, signature) if not without_weight.fullmatch(role)]
 
 
-def restrict_recipe(recipe: Sequence[Mapping[str, Any]], roles: Collection[str]) -> list[dict[str, Any]]:
+def restrict_recipe(recipe: Recipe, roles: Collection[str]) -> Recipe:
     """The recipe for some roles only: the quantizer matches the names of results, with a semicolon behind each."""
     only = rf"^(?=.*/({'|'.join(sorted(roles))});)"
     return [{**entry, "regex": f"{only}.*(?:{entry['regex']})"} for entry in recipe]

@@ -65,7 +65,7 @@ def inject(model: schema.ModelT, inputs: Mapping[str, Deferred]) -> schema.Model
         for index, name in input_names.items():
             if name in buffers:
                 subgraph.tensors[index].buffer = buffers[name]
-                # ai-edge-quantizer needs unique names of tensors
+                # litert-quantizer needs unique names of tensors
                 subgraph.tensors[index].name = f"{edit.text(signature.signatureKey)}/{name}"
                 subgraph.tensors[index].shapeSignature = None
         signature.inputs = [e for e in signature.inputs if edit.text(e.name) not in buffers]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autocomplete.common.json_files import JsonObject
+
 GPT2, DIGITS, LLAMA3, QWEN = "gpt2", "digits", "llama3", "qwen"
 # For a BPE of characters that writes a space as "▁": the whole text is one word, or a word begins at each "▁".
 SENTENCEPIECE, METASPACE = "sentencepiece", "metaspace"
@@ -68,7 +70,7 @@ def describe(steps: Sequence[Mapping[str, Any]]) -> str:
     return " + ".join(_short_form(step) or f"{step.get('type')} {dict(step)}"[:120] for step in steps) or "none"
 
 
-def pre_tokenizer(name: str) -> dict[str, Any]:
+def pre_tokenizer(name: str) -> JsonObject:
     """The `pre_tokenizer` of tokenizer.json that implements a pattern."""
     short_forms = next(pattern.steps[0] for pattern in PATTERNS if pattern.name == name)
     steps = [_long_form(step) for step in short_forms]
@@ -86,7 +88,7 @@ def _short_form(step: Mapping[str, Any]) -> str:
     return str(pattern.get("Regex", "")) if kind == "Split" and isinstance(pattern, Mapping) and isolated else ""
 
 
-def _long_form(step: str) -> dict[str, Any]:
+def _long_form(step: str) -> JsonObject:
     if step == "digits":
         return {"type": "Digits", "individual_digits": True}
     if step in ("words", "bytes"):

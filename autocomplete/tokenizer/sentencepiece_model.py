@@ -8,6 +8,7 @@ import tokenizers
 from sentencepiece import sentencepiece_model_pb2
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 from autocomplete.tokenizer import tokenizer_json
 from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
 
@@ -17,7 +18,7 @@ _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
 _BPE = 2
 
 
-def to_tokenizer_json(path: Path) -> dict[str, Any]:
+def to_tokenizer_json(path: Path) -> JsonObject:
     """The tokenizer.json of a SentencePiece file.
 
     Raises:
@@ -55,14 +56,14 @@ def start_token(path: Path) -> str | None:
     return str(proto.pieces[index].piece) if 0 <= index < len(proto.pieces) else None
 
 
-def normalizer(space_prefix: bool) -> dict[str, Any]:
+def normalizer(space_prefix: bool) -> JsonObject:
     """The normalizer that writes a space as "▁", and puts a "▁" before a text if `space_prefix` is true."""
     prepend = [{"type": "Prepend", "prepend": SPACE_MARKER}] if space_prefix else []
     replace = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARKER}
     return {"type": "Sequence", "normalizers": [*prepend, replace]}
 
 
-def decoder(space_prefix: bool) -> dict[str, Any]:
+def decoder(space_prefix: bool) -> JsonObject:
     """The decoder that undoes `normalizer` and byte fallback."""
     replace = {"type": "Replace", "pattern": {"String": SPACE_MARKER}, "content": " "}
     strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if space_prefix else []

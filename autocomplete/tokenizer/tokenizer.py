@@ -11,6 +11,7 @@ from typing import Any
 import tokenizers
 
 from autocomplete.common.files import read_json
+from autocomplete.common.json_files import JsonObject
 from autocomplete.tokenizer import graph_support, pre_tokenizers, sentencepiece_model, tokenizer_json, tokenizer_rules
 from autocomplete.tokenizer.pre_tokenizers import DIGITS, GPT2, LLAMA3, QWEN, SENTENCEPIECE
 
@@ -93,7 +94,7 @@ def from_preset(preset: Path) -> tokenizers.Tokenizer:
     return tokenizer_json.load(read_tokenizer_json(preset), str(preset / FILE))
 
 
-def read_tokenizer_json(preset: Path) -> dict[str, Any]:
+def read_tokenizer_json(preset: Path) -> JsonObject:
     """The tokenizer.json of a preset that author wrote."""
     return read_json(preset / FILE)
 
@@ -219,7 +220,7 @@ def train(
     (folder / "merges.txt").write_text("#version: 0.2\n" + merges)
 
 
-def keras_tokenizer_json(folder: Path, pattern: str = GPT2) -> dict[str, Any]:
+def keras_tokenizer_json(folder: Path, pattern: str = GPT2) -> JsonObject:
     """The tokenizer.json for the files of a KerasHub tokenizer.
 
     Args:

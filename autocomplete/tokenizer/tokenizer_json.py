@@ -7,7 +7,7 @@ from typing import Any
 import tokenizers
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import shown
+from autocomplete.common.json_files import JsonObject, shown
 from autocomplete.tokenizer import pre_tokenizers, tokenizer_json_parts, tokenizer_rules
 from autocomplete.tokenizer.tokenizer_json_parts import kind_name, require, steps_of
 
@@ -17,7 +17,7 @@ _NO_EFFECT = {"dropout": (None, 0, 0.0), "continuing_subword_prefix": (None, "")
 _BYTE_LEVEL_DECODER = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 
 
-def complete(content: Any, model_type: str, source: str) -> dict[str, Any]:
+def complete(content: Any, model_type: str, source: str) -> JsonObject:
     """A tokenizer.json with every key that `tokenizers` requires; missing keys get the values that transformers uses.
 
     Args:
@@ -57,9 +57,9 @@ def complete(content: Any, model_type: str, source: str) -> dict[str, Any]:
     }
 
 
-def _bpe_model(content: Any, source: str) -> dict[str, Any]:
+def _bpe_model(content: Any, source: str) -> JsonObject:
     require(isinstance(content, dict), source, "the file", content, "a JSON object")
-    model: dict[str, Any] = content.get("model")
+    model: JsonObject = content.get("model")
     require(isinstance(model, dict), source, "model", model, "an object")
     kind = model.get("type", "BPE" if "merges" in model else None)
     if kind != "BPE":
@@ -69,7 +69,7 @@ def _bpe_model(content: Any, source: str) -> dict[str, Any]:
 
 def _default_steps(
     content: Mapping[str, Any], model_type: str, byte_level: bool, source: str
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+) -> tuple[JsonObject | None, JsonObject | None]:
     """The normalizer and the pre-tokenizer of a model type, for keys that tokenizer.json lacks."""
     pattern = pre_tokenizers.MODEL_TYPE_PATTERNS.get(model_type)
     if "pre_tokenizer" in content:
@@ -152,7 +152,7 @@ def serialize(content: Mapping[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def for_clients(content: Mapping[str, Any]) -> dict[str, Any]:
+def for_clients(content: Mapping[str, Any]) -> JsonObject:
     """A tokenizer.json that never turns a text into a special token in an app either.
 
     Special tokens become ordinary entries of the vocabulary. The vocabulary lists the added tokens too, because

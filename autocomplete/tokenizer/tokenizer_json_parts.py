@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import plain, shown
+from autocomplete.common.json_files import JsonObject, plain, shown
 from autocomplete.tokenizer import pre_tokenizers
 
 _ADDED_TOKEN_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -79,7 +79,7 @@ def unk_token(model: Mapping[str, Any], added_tokens: Sequence[Mapping[str, Any]
     return token
 
 
-def added_tokens(content: Mapping[str, Any], ids: Mapping[str, int], source: str) -> list[dict[str, Any]]:
+def added_tokens(content: Mapping[str, Any], ids: Mapping[str, int], source: str) -> list[JsonObject]:
     """The added tokens, each with all its flags; a missing flag is false.
 
     Args:

@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from autocomplete.common.arrays import Array
+from autocomplete.common.artifacts import Tuning
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import csv_text, read_json, sha256, write_bytes, write_json
+from autocomplete.common.files import csv_text, read_json, sha256, write_bytes
 from autocomplete.common.native_log import quiet
 from autocomplete.data import own_text
 from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
@@ -26,9 +27,7 @@ WORK = Path("artifacts/finetune")  # belongs to no stage, so that DVC keeps it a
 MEASUREMENTS = "tuning.csv"
 
 
-def run(
-    preset: Path, text: Path, settings: TuningSettings, folder: Path, callbacks: tuning.TuningCallbacks
-) -> dict[str, Any]:
+def run(preset: Path, text: Path, settings: TuningSettings, folder: Path, callbacks: tuning.TuningCallbacks) -> Tuning:
     """Tunes a preset on a file or folder of texts; returns the lineage of the tuned preset for model.json.
 
     Writes the tuned preset, evaluation text, calibration text and measurements to `folder`.
@@ -54,12 +53,12 @@ def run(
     with quiet():
         presets.save(model, folder)  # Keras merges LoRA into the kernels: the result is an ordinary preset
         presets.write_tokenizer(loaded.tokenizer, folder)
-        write_json(folder / DESCRIPTION, presets.describe(loaded, "", ""))
+        presets.describe(loaded, presets.Provenance(""), "").write(folder / DESCRIPTION)
     _write_texts(own, settings, folder)
     write_bytes(folder / MEASUREMENTS, _table(measurements).encode())
     checkpoint.unlink(missing_ok=True)
     lineage = _lineage(digest, own, settings, measurements)
-    print(_summary(lineage), flush=True)
+    print(_summary(tuning.best_measurement(measurements), lineage), flush=True)
     return lineage
 
 
@@ -136,9 +135,9 @@ def _table(measurements: Iterable[tuning.Measurement]) -> str:
 
 def _lineage(
     preset_sha256: str, own: own_text.OwnText, settings: TuningSettings, measurements: list[tuning.Measurement]
-) -> dict[str, Any]:
+) -> Tuning:
     best = tuning.best_measurement(measurements)
-    return {
+    content = {
         "preset_sha256": preset_sha256,
         "text_sha256": own.corpus.sha256,
         **own.counts,
@@ -149,11 +148,11 @@ def _lineage(
         "held_out_perplexity_before": round(measurements[0].perplexity, 4),
         "held_out_perplexity_after": round(best.perplexity, 4),
     }
+    return Tuning.parse(content, f"{DESCRIPTION}, tuning")
 
 
-def _summary(lineage: Mapping[str, Any]) -> str:
-    if lineage["best_step"] == 0:
+def _summary(best: tuning.Measurement, lineage: Tuning) -> str:
+    if best.step == 0:
         return "the held-out loss never fell: the preset is unchanged; lower author.tuning.training.learning_rate"
-    return "held-out perplexity {held_out_perplexity_before} → {held_out_perplexity_after} at step {best_step}".format(
-        **lineage
-    )
+    before, after = lineage.held_out_perplexity_before, lineage.held_out_perplexity_after
+    return f"held-out perplexity {before} → {after} at step {best.step}"

@@ -4,7 +4,6 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from autocomplete.common.native_log import quiet
 from autocomplete.runtime import bytes_model, compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer
 from autocomplete.tokenizer import tokenizer
-from helpers import texts
+from helpers import records, texts
 from helpers.toys import authored
 from helpers.vocabularies import gpt2_vocabulary
 
@@ -122,28 +121,16 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         from autocomplete.model import families
         from autocomplete.tflite import linker
 
-        model: dict[str, Any] = {
-            "pre_tokenizer": "gpt2",
-            "start_token_id": 1,
-            "end_token_id": 1,
-            "end_token_ids": [1],
-            "add_start_token": True,
-        }
-        settings: dict[str, Any] = {
-            "sequence_length": 64,
-            "context_window": 32,
-            "prefill_lengths": [16],
-            "max_output_bytes": 788,
-            "complete_word": False,
-            "portable_prompt_bytes": 512,
-            "suppress_tokens": [],
-        }
+        model = records.model()
+        conversion = records.conversion(
+            sequence_length=64, context_window=32, prefill_lengths=[16], portable_prompt_bytes=512
+        )
         folder = tmp_path_factory.mktemp("shipped")
-        steps = fixed_loop.step_shapes(fixed_loop.lengths_for(settings))
+        steps = fixed_loop.step_shapes(fixed_loop.lengths_for(conversion))
         flatbuffer.write(core.build(families.read_weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
         made = {
-            "text": text_driver.convert_for(authored(PRESET), model, settings, Sampler("greedy", 1, 1.0, 1.0, None)),
-            "portable": bytes_driver.convert_for(authored(PRESET), model, settings),
+            "text": text_driver.convert_for(authored(PRESET), model, conversion, Sampler("greedy", 1, 1.0, 1.0, None)),
+            "portable": bytes_driver.convert_for(authored(PRESET), model, conversion),
         }
         for name, driver in made.items():
             linked = linker.link(driver, flatbuffer.read(folder / "core.tflite"))

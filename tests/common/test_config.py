@@ -71,7 +71,7 @@ def test_use_chooses_the_group_file_and_the_command_line_another(project: Path) 
 @pytest.fixture
 def no_frameworks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stages that import TensorFlow or Keras, which takes seconds, end with a traceback."""
-    for name in ("tensorflow", "tensorflow_text", "keras", "keras_hub", "ai_edge_litert", "ai_edge_quantizer"):
+    for name in ("tensorflow", "tensorflow_text", "keras", "keras_hub", "ai_edge_litert", "litert_quantizer"):
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name} is imported')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 

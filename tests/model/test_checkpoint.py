@@ -77,14 +77,14 @@ def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) 
     with quiet():
         presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
         found = loading.load(tmp_path / "a")
-    described = presets.describe(found, "random weights", "none")
+    described = presets.describe(found, presets.Provenance("random weights"), "none")
     config = families.read_config(tmp_path / "a")
-    assert (described["family"], described["pre_tokenizer"], described["context_length"]) == ("llama", "llama3", 32)
+    assert (described.family, described.pre_tokenizer, described.context_length) == ("llama", "llama3", 32)
     assert (config.num_heads, config.num_kv_heads, config.intermediate_size, config.vocab_size) == (2, 1, 48, 700)
     ids = tokenizer.read_vocabulary(tmp_path / "a" / tokenizer.FOLDER, None, 0).ids
     assert sorted(ids.values()) == list(range(700))
-    assert described["start_token_id"] == ids["<|begin_of_text|>"]
-    assert described["end_token_id"] == ids["<|end_of_text|>"]
+    assert described.start_token_id == ids["<|begin_of_text|>"]
+    assert described.end_token_id == ids["<|end_of_text|>"]
 
 
 @pytest.mark.parametrize(

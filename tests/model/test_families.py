@@ -91,9 +91,9 @@ def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[To
         again = loading.load(toy.preset)
     given = random_ids(toy, 20)[None]
     assert np.array_equal(keras_reference.logits(again.model, given), keras_reference.logits(toy.model, given))
-    described = presets.describe(again, "here", "none")
-    assert described["family"] == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
-    assert (described["context_length"], described["end_token_id"]) == (96, toy.end)
+    described = presets.describe(again, presets.Provenance("here"), "none")
+    assert described.family == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
+    assert (described.context_length, described.end_token_id) == (96, toy.end)
 
 
 def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:

@@ -43,12 +43,12 @@ def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_describe(toy: Toy) -> None:
-    described = presets.describe(loading.load(toy.preset), "here", "MIT")
-    assert described["family"] == "gpt2"
-    assert described["context_length"] == 96
-    assert (described["start_token_id"], described["end_token_id"], described["pad_token_id"]) == (1, 1, 0)
-    assert (described["end_token_ids"], described["special_token_ids"]) == ([1], [0, 1])
-    assert described["parameters"] == sum(w.numpy().size for w in toy.model.backbone.weights)
+    described = presets.describe(loading.load(toy.preset), presets.Provenance("here"), "MIT")
+    assert described.family == "gpt2"
+    assert described.context_length == 96
+    assert (described.start_token_id, described.end_token_id, described.pad_token_id) == (1, 1, 0)
+    assert (described.end_token_ids, described.special_token_ids) == ([1], [0, 1])
+    assert described.parameters == sum(w.numpy().size for w in toy.model.backbone.weights)
 
 
 @pytest.mark.parametrize("preset", ["./nowhere", "/nowhere/at/all", "no/such/folder"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer import qtyping
+from litert_quantizer import qtyping
 
 from autocomplete.data import evaluation_text
 from autocomplete.quantize import calibration, recipes
@@ -112,7 +112,7 @@ def test_core_and_tokens_model_say_the_same(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
-    """ai-edge-quantizer 0.10 makes a quantized copy of the KV cache an output in place of the cache."""
+    """litert-quantizer 0.11 makes a quantized copy of the KV cache an output in place of the cache."""
     for signature in cores[mode].signatureDefs:
         subgraph = cores[mode].subgraphs[signature.subgraphIndex]
         assert sorted(e.tensorIndex for e in signature.outputs) == sorted(int(i) for i in subgraph.outputs)

@@ -119,7 +119,7 @@ def test_a_recipe_s_file_is_checked(
         quantize.read_recipe("recipe.json", "recipe")
 
 
-def test_a_recipe_may_come_from_ai_edge_quantizer(tmp_path: Path) -> None:
+def test_a_recipe_may_come_from_litert_quantizer(tmp_path: Path) -> None:
     entries = [{"regex": ".*", "operation": "*", "algorithm_key": "float_casting", "op_config": {}}]
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(entries))

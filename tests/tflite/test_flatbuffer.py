@@ -100,5 +100,5 @@ def test_metadata_is_set_read_and_removed(core_path: Path) -> None:
 
 
 def test_a_refused_recipe_is_one_line(core_path: Path) -> None:
-    with pytest.raises(UserError, match="ai-edge-quantizer refuses the recipe"):
+    with pytest.raises(UserError, match="litert-quantizer refuses the recipe"):
         recipes.quantize(core_path, [{"regex": ".*", "operation": "*", "algorithm_key": "magic"}])

@@ -135,7 +135,7 @@ def test_a_core_without_the_signature_is_refused(toy: Toy, greedy_driver: Any) -
 
 
 def test_blockwise_scales_follow_their_tensors(toy: Toy, greedy_driver: Any, core_path: Path) -> None:
-    """ai-edge-quantizer names scales of int4 blocks by tensor index, which linking moves."""
+    """litert-quantizer names scales of int4 blocks by tensor index, which linking moves."""
     recipe = [
         {
             "regex": ".*",

@@ -69,7 +69,7 @@ def run(
 ) -> Any:
     keras.backend.clear_session()  # as in a new process: Keras numbers the names of its layers
     folder.mkdir(parents=True)
-    return finetune.run(preset, own, settings, folder, watch or silent())
+    return finetune.run(preset, own, settings, folder, watch or silent()).model_dump()
 
 
 def dropping_out(toy: Toy, folder: Path) -> Path:

@@ -60,7 +60,7 @@ def test_perplexity_of_a_new_domain_falls_by_a_third_and_more(tmp_path: Path, mo
         if path not in unseen:
             (texts / f"{path.stem}.txt").write_text(code(path))
     silent = tuning.TuningCallbacks(lambda done, loss: None, lambda point: None)
-    told = finetune.run(SHIPPED, texts, settings(), tmp_path / "tuned", silent)
+    told = finetune.run(SHIPPED, texts, settings(), tmp_path / "tuned", silent).model_dump()
     held_out = "\n\n".join(code(path) for path in unseen)
     before, after = perplexity(SHIPPED, held_out), perplexity(tmp_path / "tuned", held_out)
     print(f"\nfiles that tuning never saw: {before:.2f} → {after:.2f}; its held-out passages: {told}")

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.network]
 
 SHIPPED, MODES = ROOT / "artifacts/presets/pydoc_gpt2", ("dynamic_range", "float32")
 SLOTS, SEQUENCE, WINDOW = 256, 100, 50
-MODEL = {"pre_tokenizer": "gpt2", "add_start_token": True, "start_token_id": 1, "end_token_id": 1, "end_token_ids": [1]}
+MODEL = records.model()
 TOKENS, LANGUAGES = 12, ["english", "korean", "chinese", "russian", "japanese"]
 HARD = ["", "naïve café – 日本", "  two  blanks", "don't you're 's", "a\n\n  b", "👍🏽 thumbs", "x = [1, 2, 3]", "\t"]
 SCRIPT = Path(__file__).with_name("scenarios.mjs")
@@ -85,11 +85,13 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
     from autocomplete.quantize import recipes
     from autocomplete.tflite import flatbuffer, linker
 
-    limits = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())
-    limits |= {"sequence_length": SEQUENCE, "context_window": WINDOW, "draft_tokens": 1}
+    chunks = yaml.safe_load((ROOT / "conf/convert/default.yaml").read_text())["prefill_lengths"]
+    limits = records.conversion(
+        sequence_length=SEQUENCE, context_window=WINDOW, prefill_lengths=chunks, portable_prompt_bytes=512
+    )
     steps = fixed_loop.step_shapes(bytes_driver.limits_for(limits).loop)
     path, driver = folder / "core.tflite", bytes_driver.convert_for(authored(SHIPPED), MODEL, limits)
-    flatbuffer.write(core.build(families.read_weights(SHIPPED, SLOTS), SLOTS, limits["prefill_lengths"], steps), path)
+    flatbuffer.write(core.build(families.read_weights(SHIPPED, SLOTS), SLOTS, chunks, steps), path)
     for mode in MODES:
         recipe = settings(mode).get("text_recipe") or settings(mode)["recipe"]
         yield mode, linker.link(driver, recipes.quantize(path, recipe))
@@ -214,7 +216,7 @@ def by_keras(prompts: list[str]) -> list[str]:
         model = loading.load(SHIPPED).model
     bpe = tokenizer.from_keras_folder(SHIPPED / tokenizer.FOLDER)
     strings = tokenizer.token_bytes(tokenizer.read_vocabulary(SHIPPED / tokenizer.FOLDER, 1, 1).ids)
-    rows = [[MODEL["start_token_id"], *bpe.encode(p).ids[-WINDOW:]] for p in prompts]
+    rows = [[MODEL.start_token_id, *bpe.encode(p).ids[-WINDOW:]] for p in prompts]
     lengths = np.array([len(r) for r in rows])
     batch = np.zeros((len(rows), lengths.max() + TOKENS), np.int32)
     for row, ids in zip(batch, rows, strict=True):
@@ -226,7 +228,7 @@ def by_keras(prompts: list[str]) -> list[str]:
     texts = []
     for row, length in zip(batch.tolist(), lengths.tolist(), strict=True):
         said = row[length : length + TOKENS]
-        end = said.index(MODEL["end_token_id"]) if MODEL["end_token_id"] in said else TOKENS
+        end = said.index(MODEL.end_token_id) if MODEL.end_token_id in said else TOKENS
         texts.append(b"".join(strings[i] for i in said[:end]).decode(errors="ignore"))
     return texts
 
