@@ -25,7 +25,12 @@ def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **changes: Any) -
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer)
     start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
-    told = {"max_num_tokens": SLOTS, "stop_token_ids": [end], "start_token_id": start, "suppress_token_ids": []}
+    told: dict[str, Any] = {
+        "max_num_tokens": SLOTS,
+        "stop_token_ids": [end],
+        "start_token_id": start,
+        "suppress_token_ids": [],
+    }
     litertlm.write(core, folder / "tokenizer.json", LitertLm(**told | changes), folder / "toy.litertlm")
     return folder / "toy.litertlm"
 
