@@ -1,1 +1,1 @@
-"""The pipeline's stages: author, convert, quantize, validate, package, and the tools around them."""
+"""DVC's scripts, one for each stage: each reads files, calls the library, and writes files."""

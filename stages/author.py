@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autocomplete.presets.loading import LoadedModel
 
 OUT = Path("artifacts/author")
-TEXT = "text"  # a folder beside OUT: another text does not re-run stages that depend on the model alone
+TEXT = "text"  # a folder beside OUT, so that another text does not re-run stages that depend on the model alone
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class AuthorSettings:
 
     @property
     def pin(self) -> Pin:
-        """The version that the preset must have; raises UserError for a malformed one."""
+        """The version that the preset must have; raises UserError if it is malformed."""
         return Pin(self.revision, self.sha256)
 
 
@@ -71,7 +71,7 @@ def run(settings: AuthorSettings) -> None:
 
         from autocomplete.presets import hub, loading, presets
 
-        tf.config.list_physical_devices()  # prints here, not into a progress bar, that there is no GPU
+        tf.config.list_physical_devices()  # else it prints into a progress bar that there is no GPU
     origin, local, tuning = None, None, None
     if settings.preset is not None:
         # not inside quiet(): a download shows its progress
@@ -121,9 +121,9 @@ def write_texts(preset: Path | None, folder: Path) -> None:
     from autocomplete.data import general_text
 
     for name in (EVALUATION_TEXT, CALIBRATION_TEXT):
-        own = preset / name if preset is not None and preset.is_dir() else None
-        if own is not None and own.is_file():
-            shutil.copyfile(own, folder / name)
+        text_of_preset = preset / name if preset is not None and preset.is_dir() else None
+        if text_of_preset is not None and text_of_preset.is_file():
+            shutil.copyfile(text_of_preset, folder / name)
         else:
             write_bytes(folder / name, general_text.jsonl(name).encode())
 

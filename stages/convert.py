@@ -16,13 +16,13 @@ from autocomplete.common.processes import pool
 AUTHOR = Path("artifacts/author")
 OUT = Path("artifacts/convert")
 SAMPLERS = ("greedy", "top_k", "top_p", "temperature")
-# Long enough for text, short enough for a phone's memory; perplexities over equal windows compare.
-_LONGEST_DEFAULT_CACHE = 256
-# Where reading the weights takes most of a token's time, so that several tokens in one pass cost little more than one.
-_DRAFTS_PAY = 50_000_000  # parameters
+# Long enough for text, short enough for a phone's memory. Equal caches make perplexities comparable.
+_MAX_DEFAULT_CACHE = 256
+# From this size on, reading the weights takes most of a token's time, and several tokens in one pass cost little more.
+_DRAFTS_MIN_PARAMETERS = 50_000_000
 _DRAFT_TOKENS = 8
 _NO_TEXT = "no text and portable models: {}; core, tokens and .litertlm are made"
-_PROMPT_BYTES = 16, 4096  # of portable.tflite: each round of merges looks at all of them
+_PROMPT_BYTES = 16, 4096  # the bounds for portable.tflite, where each round of merges reads the whole prompt
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class ConvertSettings:
     top_p: float
     temperature: float
     seed: int | None
-    suppress_tokens: list[Any]
+    suppress_tokens: list[Any]  # ids and strings, as checked below
     draft_tokens: int | None
     complete_word: bool
     portable_prompt_bytes: int
 
     def __post_init__(self) -> None:
-        """Refuses contradictions that need no model to be seen."""
+        """Refuses contradictions that can be seen without the model."""
         _require(self.sequence_length >= 2, "sequence_length", self.sequence_length, "at least 2")
         half = self.sequence_length // 2
         _require(
@@ -76,14 +76,14 @@ class ConvertSettings:
             _require(type(entry) in (int, str), "suppress_tokens", f"a list with {entry}", "token ids and strings")
 
 
-def _require(fine: bool, key: str, value: Any, allowed: str) -> None:
-    if not fine:
+def _require(condition: bool, key: str, value: object, allowed: str) -> None:
+    if not condition:
         raise UserError(f"convert.{key} is {value}; allowed: {allowed}")
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """The lengths that a model and the settings give together."""
+    """The lengths, in tokens, that follow from the settings and the model."""
 
     context_window: int
     cache_length: int
@@ -91,8 +91,8 @@ class Lengths:
 
 
 def resolve(settings: ConvertSettings, context: int) -> Lengths:
-    """Fills in what depends on the model's context length; raises UserError where the two contradict."""
-    cache = min(context, _LONGEST_DEFAULT_CACHE) if settings.cache_length is None else settings.cache_length
+    """Fills in the lengths that depend on the model's context length; raises UserError if settings contradict it."""
+    cache = min(context, _MAX_DEFAULT_CACHE) if settings.cache_length is None else settings.cache_length
     _require(
         settings.sequence_length <= context,
         "sequence_length",
@@ -112,50 +112,50 @@ def resolve(settings: ConvertSettings, context: int) -> Lengths:
     return Lengths(window, cache, fitting)
 
 
-def suppressed_ids(wanted: Sequence[Any], model: ModelDescription) -> list[int]:
-    """The ids that are never said, rising: those of convert.suppress_tokens, and those that no token has.
+def suppressed_ids(entries: Sequence[int | str], model: ModelDescription) -> list[int]:
+    """The ids that are never generated, in ascending order: those of convert.suppress_tokens, and ids without a token.
 
-    Raises UserError for what is no token, and where too little is left.
+    A string stands for the one token that it is encoded to. " word" with a blank is another token than "word".
 
-    A string is the one token that it is encoded to: " word" with the blank before it is another one than "word".
+    Raises:
+      UserError: for an entry that is not one token, and if no token is left.
     """
     from autocomplete.tokenizer import tokenizer, tokenizer_json
 
     content = tokenizer.read_tokenizer_json(AUTHOR)
-    bpe, known = tokenizer_json.load(content), set(tokenizer_json.token_ids(content).values())
-    size, ends = model.vocabulary, model.end_token_ids
-    holes = set(range(size)) - known
-    found = {entry for entry in wanted if isinstance(entry, int)}
-    for text in (entry for entry in wanted if isinstance(entry, str)):
+    bpe, size, end_ids = tokenizer_json.load(content), model.vocabulary, model.end_token_ids
+    unused = set(range(size)) - set(tokenizer_json.token_ids(content).values())
+    suppressed = {entry for entry in entries if isinstance(entry, int)}
+    for text in (entry for entry in entries if isinstance(entry, str)):
         ids = bpe.encode(text).ids
         pieces = ", ".join(repr(bpe.decode([i])) for i in ids)
         _require(len(ids) == 1, "suppress_tokens", repr(text), f"one token each; this text is {len(ids)}: {pieces}")
-        found |= set(ids)
-    for index in found:
+        suppressed |= set(ids)
+    for index in suppressed:
         _require(0 <= index < size, "suppress_tokens", index, f"ids from 0 to {size - 1}, and strings of one token")
-    for end in ends:
-        _require(end not in found, "suppress_tokens", end, "all but the end token, without which no text ends")
-    left = size - len(ends)
-    _require(len(found | holes) < left, "suppress_tokens", f"all {left} tokens", "fewer, so that something can be said")
-    return sorted(found | holes)
+    for end in end_ids:
+        _require(end not in suppressed, "suppress_tokens", end, "all but the end token, without which no text ends")
+    most, suppressed = size - len(end_ids), suppressed | unused
+    _require(len(suppressed) < most, "suppress_tokens", f"all {most} tokens", "fewer, so that something can be said")
+    return sorted(suppressed)
 
 
-def draft_tokens(wanted: int | None, parameters: int) -> int:
-    """How many tokens the tokens model reads at once where greedy text repeats itself; 1: no drafts."""
-    return (_DRAFT_TOKENS if parameters >= _DRAFTS_PAY else 1) if wanted is None else wanted
+def draft_tokens(setting: int | None, parameters: int) -> int:
+    """How many tokens the tokens model reads in one pass where greedy text repeats itself; 1: no drafts."""
+    return (_DRAFT_TOKENS if parameters >= _DRAFTS_MIN_PARAMETERS else 1) if setting is None else setting
 
 
 def run(settings: ConvertSettings) -> None:
     """artifacts/author → core.tflite, and the drivers of tokens, text and bytes."""
     model = ModelDescription.read(AUTHOR / artifacts.MODEL)
     lengths = resolve(settings, model.context_length)
-    reason = no_graph()
+    reason = unsupported_tokenizer()
     if reason is not None:
         print(_NO_TEXT.format(reason), flush=True)
     suppressed = suppressed_ids(settings.suppress_tokens, model)
     resolved = asdict(settings) | asdict(lengths) | {"suppress_tokens": suppressed}
     resolved["draft_tokens"] = draft_tokens(settings.draft_tokens, model.parameters)
-    # TensorFlow imports Keras for nothing else than this: nothing here needs it, and it takes seconds.
+    # Else TensorFlow imports Keras, which nothing here needs, and which takes seconds.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     with quiet(), replacing(OUT) as folder:
         conversion = Conversion.parse(resolved | {"layers": _num_layers()}, artifacts.CONVERSION)
@@ -165,8 +165,8 @@ def run(settings: ConvertSettings) -> None:
     print(f"{OUT}: {sizes}")
 
 
-def no_graph() -> str | None:
-    """Why the tokenizer of artifacts/author cannot be done in a graph; None where it can."""
+def unsupported_tokenizer() -> str | None:
+    """Why a graph cannot do what the tokenizer of artifacts/author does; None if one can."""
     from autocomplete.tokenizer import graph_support, tokenizer, tokenizer_rules
 
     content = tokenizer.read_tokenizer_json(AUTHOR)
@@ -180,7 +180,7 @@ def _num_layers() -> int:
 
 
 def _write_models(folder: Path, model: ModelDescription, conversion: Conversion, *, text: bool) -> None:
-    """Writes core.tflite, and the drivers in a process beside it, as they need no weights."""
+    """Writes core.tflite, and the drivers in another process, as they need no weights."""
     from autocomplete.graph import core, fixed_loop, growing_loop
     from autocomplete.model import families
     from autocomplete.tflite import flatbuffer
@@ -188,15 +188,15 @@ def _write_models(folder: Path, model: ModelDescription, conversion: Conversion,
     slots, chunks = conversion.cache_length, conversion.prefill_lengths
     fixed, growing = fixed_loop.lengths_for(conversion), growing_loop.lengths_for(conversion)
     steps = fixed_loop.step_shapes(fixed) | growing_loop.step_shapes(growing)
-    with pool(1, forked=True) as beside:  # TensorFlow is imported, and has begun nothing yet
-        written = beside.submit(_write_drivers, folder, model, conversion, text)
+    with pool(1, forked=True) as other_process:  # TensorFlow is imported, but has started no threads yet
+        drivers = other_process.submit(_write_drivers, folder, model, conversion, text)
         weights = families.read_weights(AUTHOR, slots)
         flatbuffer.write(core.build(weights, slots, chunks, steps, score_length=chunks[-1]), folder / "core.tflite")
-        written.result()
+        drivers.result()
 
 
 def _write_drivers(folder: Path, model: ModelDescription, conversion: Conversion, text: bool) -> None:
-    """Writes tokens_driver.tflite and, where a graph can do the tokenizer, those of text and bytes."""
+    """Writes tokens_driver.tflite and, with `text`, the drivers of text and bytes, which have a tokenizer."""
     from autocomplete.graph import bytes_driver, text_driver, tokens_driver
     from autocomplete.graph.sampler import Sampler
     from autocomplete.tflite import flatbuffer

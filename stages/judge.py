@@ -1,4 +1,4 @@
-"""judge: holds what validate measured of one mode against the gates; a changed gate measures nothing anew."""
+"""judge: compares the metrics of one mode with the gates; after a changed gate nothing is measured again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ class JudgeSettings:
 
 
 def run(settings: JudgeSettings) -> None:
-    """metrics.json of a mode → gates.json. A gate that failed keeps the mode from being packaged, not from here."""
-    measured = Metrics.read(VALIDATE / settings.mode / artifacts.METRICS)
-    judged = gates.judge(settings.gates, measured)
+    """metrics.json of a mode → gates.json. A failed gate does not fail this stage, but the mode is not packaged."""
+    metrics = Metrics.read(VALIDATE / settings.mode / artifacts.METRICS)
+    judged = gates.judge(settings.gates, metrics)
     with replacing(OUT / settings.mode) as folder:
         judged.write(folder / artifacts.GATES)
     for gate in judged.gates:

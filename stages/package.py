@@ -1,8 +1,8 @@
-"""package: puts together what an app team pulls, unless a gate refused the mode."""
+"""package: makes the bundle of a mode, which app teams pull, unless a gate failed."""
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ PAGE_RUNTIME, OUT = Path("artifacts/page_runtime"), Path("artifacts/package")
 
 @dataclass(frozen=True)
 class PackageSettings:
-    """What the bundle says about itself (conf/package/*.yaml)."""
+    """Names of the bundle, and what it holds (conf/package/*.yaml)."""
 
     mode: str
     name: str
@@ -50,10 +50,10 @@ def run(settings: PackageSettings) -> None:
         if settings.page and manifest.PORTABLE in described:
             _require_runtime()
             page.write(content, PAGE_RUNTIME, folder)
-        # the card tells the models' sizes, which the manifest holds; the manifest then holds the card's
+        # the card has the models' sizes from the manifest; the manifest then gets the card's
         write_bytes(folder / manifest.CARD, card.render(content).encode())
         shutil.copyfile(manifest.SCHEMA, folder / manifest.SCHEMA.name)
-        manifest.seal(content, folder, known=content.files)
+        manifest.seal(content, folder, known_files=content.files)
         total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     print(f"{OUT / settings.mode}: {total / 1e6:.2f} MB")
 
@@ -76,7 +76,7 @@ def _refuse_failed(settings: PackageSettings, failed: Sequence[GateResult]) -> N
 
 
 def _add_models(shipped: Path, folder: Path, records: "manifest.Records") -> dict[str, TfliteModel]:
-    """The .tflite files, and what is made of them; returns what each takes, gives and needs."""
+    """Adds the .tflite files and what is made of them; returns the interface of each."""
     from autocomplete.bundle import android
     from autocomplete.tflite import inspect
 
@@ -87,12 +87,13 @@ def _add_models(shipped: Path, folder: Path, records: "manifest.Records") -> dic
     if records.targets["core.tflite"]["litert_lm"].fits:
         _add_litert_lm(folder, records)
     if text := described.get("autocomplete.tflite"):
-        write_bytes(folder / "flex_ops.md", android.select_operators(text).encode())
-    return {name: TfliteModel(**told) for name, told in described.items()}
+        page = android.flex_ops_page(text.select_tf_operators, text.custom_operators)
+        write_bytes(folder / "flex_ops.md", page.encode())
+    return {name: TfliteModel(**asdict(description)) for name, description in described.items()}
 
 
 def _add_tokenizer(folder: Path) -> None:
-    """tokenizer/: what apps with a tokenizer of their own read."""
+    """Adds tokenizer/, for apps with a tokenizer of their own."""
     from autocomplete.tokenizer import tokenizer, tokenizer_json
 
     for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(AUTHOR)).items():
@@ -100,11 +101,11 @@ def _add_tokenizer(folder: Path) -> None:
 
 
 def _add_litert_lm(folder: Path, records: "manifest.Records") -> None:
-    """autocomplete.litertlm: core, tokenizer and what LiteRT-LM must know beside them."""
+    """Adds autocomplete.litertlm: core, tokenizer and settings for LiteRT-LM."""
     from autocomplete.bundle import litertlm, manifest
 
-    told = litertlm.Facts(**manifest.litert_lm(records.model, records.conversion).model_dump())
-    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
+    settings = manifest.litert_lm(records.model, records.conversion)
+    litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", settings, folder / manifest.LITERT_LM)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""page_runtime: LiteRT.js and its WebAssembly from npm, for the page of a bundle; nothing where page is false."""
+"""page_runtime: LiteRT.js and its WebAssembly from npm, for the page of a bundle; nothing if page is false."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ class PageRuntimeSettings:
 
 
 def run(settings: PageRuntimeSettings) -> None:
-    """web/package-lock.json → what the page runs with."""
+    """web/package-lock.json → artifacts/page_runtime."""
     with replacing(OUT) as folder:
         if settings.page:
             npm_runtime.write(folder)

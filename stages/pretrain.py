@@ -1,8 +1,8 @@
-"""Trains the small GPT-2 that ships with the project, on docstrings; a run that was interrupted resumes.
+"""pretrain: trains the small GPT-2 that ships with the project, on docstrings; an interrupted run resumes.
 
-Training has phases, each of which starts with the weights of the one before: first with few layers, then with all of
-them by stacking. A run continues after the last phase that is complete, either in artifacts/pretrain or in the preset
-that is in git: to train further, add a phase.
+Training has phases, each of which starts with the weights of the one before: first with few layers, then with all
+layers, by stacking. A run continues after the last phase that is complete, either in artifacts/pretrain or in the
+preset that is in git. To train further, add a phase.
 
 The stage is frozen in dvc.yaml: `dvc repro` never trains. To train anew: `python -m stages.pretrain`.
 """
@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autocomplete.common import config
 from autocomplete.common.files import read_json, replacing, tree_sha256, write_json
@@ -23,6 +23,11 @@ from autocomplete.data.general_text import CALIBRATION_TEXT, EVALUATION_TEXT
 from autocomplete.presets.settings import DESCRIPTION
 from autocomplete.train import ngram_baseline
 from autocomplete.train.settings import BatchSettings, Phase
+
+if TYPE_CHECKING:
+    from keras_hub.models import CausalLM
+
+    from autocomplete.train.training import TokenStream
 
 PRESET = Path("artifacts/presets/pydoc_gpt2")
 WORK = Path("artifacts/pretrain")
@@ -119,17 +124,18 @@ def _phase_ids(settings: PretrainSettings, text: Corpus) -> list[_PhaseIds]:
     return ids
 
 
-def _short_hash(*parts: Any) -> str:
+def _short_hash(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _train(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds], stream: Any) -> Any:
+def _train(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds], stream: "TokenStream") -> "CausalLM":
     """The model after the last phase; continues after the last phase that is complete."""
     import keras
 
     completed, model = _restore_last_phase(settings, phase_ids)
     for index in range(completed, len(phase_ids)):
         model = _train_phase(settings, index, phase_ids[index], stream, model)
+    assert model is not None  # settings have at least one phase
     # Keras numbers the names of layers, which a preset contains: start again from the first number
     keras.backend.clear_session()
     shipped = _new_model(settings, model.backbone.num_layers, "float32")
@@ -137,7 +143,7 @@ def _train(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds], stream: A
     return shipped
 
 
-def _restore_last_phase(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds]) -> tuple[int, Any]:
+def _restore_last_phase(settings: PretrainSettings, phase_ids: Sequence[_PhaseIds]) -> "tuple[int, CausalLM | None]":
     """The number of phases that are complete, in WORK or in the preset, and the model after them (None: no phase)."""
     from autocomplete.presets import keras_preset
     from autocomplete.train import training
@@ -158,7 +164,9 @@ def _restore_last_phase(settings: PretrainSettings, phase_ids: Sequence[_PhaseId
     return 0, None
 
 
-def _train_phase(settings: PretrainSettings, index: int, ids: _PhaseIds, stream: Any, previous: Any) -> Any:
+def _train_phase(
+    settings: PretrainSettings, index: int, ids: _PhaseIds, stream: "TokenStream", previous: "CausalLM | None"
+) -> "CausalLM":
     """Trains one phase.
 
     Stores its result, rounded to float16, and returns it in float32.
@@ -179,7 +187,7 @@ def _train_phase(settings: PretrainSettings, index: int, ids: _PhaseIds, stream:
     return rounded
 
 
-def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
+def _new_model(settings: PretrainSettings, layers: int, precision: str) -> "CausalLM":
     """A GPT-2 with random weights, its tokenizer and its preprocessor."""
     import keras_hub
 
@@ -200,7 +208,9 @@ def _new_model(settings: PretrainSettings, layers: int, precision: str) -> Any:
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
 
 
-def _write_preset(model: Any, text: Corpus, settings: PretrainSettings, results: Mapping[str, float | str]) -> None:
+def _write_preset(
+    model: "CausalLM", text: Corpus, settings: PretrainSettings, results: Mapping[str, float | str]
+) -> None:
     from autocomplete.presets import presets
 
     with replacing(PRESET) as folder:

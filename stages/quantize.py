@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ai_edge_litert import schema_py_generated as schema
 
 AUTHOR, CONVERT, OUT = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
-PARTS = "parts"  # cores with all their signatures, which the shipped files were made from
-_TRIED = 2  # of the calibration's sequences: matrices differ by more than the error of two
+PARTS = "parts"  # the folder of cores with all their signatures, of which the shipped files are made
+_TRIAL_SEQUENCES = 2  # of the calibration: matrices differ by more than the error of two
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ExtraRecipe:
-    """Entries for the matrices that bear them best, which bring the core to this share of its size."""
+    """Entries for the matrices that lose least by them, until the core has this share of its size."""
 
     recipe: Recipe
     size: float
@@ -41,12 +41,16 @@ class ExtraRecipe:
 
 @dataclass(frozen=True)
 class QuantizeSettings:
-    """The mode's name and its recipe for litert-quantizer (conf/quantize/<mode>.yaml); an empty one is float32.
+    """How a mode is quantized (conf/quantize/<mode>.yaml).
 
-    `recipe` is a list of entries, or the path of a JSON file with such a list. `text_recipe` is for the core inside
-    autocomplete.tflite and portable.tflite, where older runtimes need another one; `text: false` leaves the former out,
-    where its runtime cannot run the mode at all. `extra_recipe` quantizes some matrices further, chosen by what
-    that costs.
+    Attributes:
+      mode: its name.
+      calibration_text: the text that recipes are calibrated with.
+      recipe: litert-quantizer's entries, or the path of a JSON file with such a list; an empty list is float32.
+      text_recipe: that of the core inside autocomplete.tflite and portable.tflite, if older runtimes need another one.
+      text: false leaves autocomplete.tflite out, if its runtime cannot run the mode at all.
+      calibration: how much of calibration_text is read.
+      extra_recipe: quantizes some matrices further, those that lose least.
     """
 
     mode: str
@@ -78,14 +82,14 @@ def run(settings: QuantizeSettings) -> None:
         flatbuffer.write(shipped, folder / "core.tflite")
         flatbuffer.write(linker.link(drivers["tokens"], core), folder / "tokens.tflite")
         if "bytes" in drivers:
-            # for older runtimes too, as the text model
+            # with the text model's core, as it is for older runtimes too
             flatbuffer.write(linker.link(drivers["bytes"], text_core), folder / "portable.tflite")
         if settings.text:
             if text_core is not core:
                 flatbuffer.write(text_core, folder / PARTS / "text_core.tflite")
             flatbuffer.write(linker.link(drivers["text"], text_core), folder / "autocomplete.tflite")
-        noted = asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe}
-        ModeRecipe.parse(noted, artifacts.RECIPE).write(folder / artifacts.RECIPE)
+        content = asdict(settings) | {"recipe": recipe, "text_recipe": text_recipe}
+        ModeRecipe.parse(content, artifacts.RECIPE).write(folder / artifacts.RECIPE)
         sizes = {p.name: f"{p.stat().st_size / 1e6:.2f} MB" for p in sorted(folder.glob("*.tflite"))}
     print(f"{OUT / settings.mode}: {sizes}")
     if not settings.text:
@@ -99,35 +103,41 @@ def _cores(
     from autocomplete.quantize import recipes
 
     path, extra_recipe = CONVERT / "core.tflite", settings.extra_recipe
-    # the first recipe that must be calibrated; the other shares its statistics
     both = [[*recipe, *(extra_recipe.recipe if extra_recipe else [])], text_recipe or []]
-    asking = [r for r in both if recipes.needs_calibration(r)]
-    sequences = _sequences(settings) if asking or extra_recipe else []
-    statistics = recipes.calibrate(path, asking[0], sequences) if asking else None
+    to_calibrate = [r for r in both if recipes.needs_calibration(r)]
+    sequences = _sequences(settings) if to_calibrate or extra_recipe else []
+    # the other recipe shares the statistics of the first
+    statistics = recipes.calibrate(path, to_calibrate[0], sequences) if to_calibrate else None
     if extra_recipe:
         from autocomplete.quantize import sensitivity
 
-        trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIED])
+        trial = sensitivity.Trial(path, recipe, statistics, sequences[:_TRIAL_SEQUENCES])
         recipe, chosen = sensitivity.recipe_within(trial, extra_recipe.recipe, extra_recipe.size)
         for m in chosen:
             print(f"quantized further: {m.role}, KL divergence {m.divergence:.2g} nats, {m.saved_bytes} bytes less")
     core = recipes.quantize(path, recipe, statistics)
-    own = text_recipe is not None and settings.text
-    return core, recipes.quantize(path, text_recipe or [], statistics) if own else core, recipe
+    if text_recipe is None or not settings.text:
+        return core, core, recipe
+    return core, recipes.quantize(path, text_recipe, statistics), recipe
 
 
-def read_recipe(given: Any, key: str) -> Recipe:
-    """A recipe's entries; raises UserError where the file that it names holds none."""
-    if isinstance(given, str):
+def read_recipe(setting: Any, key: str) -> Recipe:
+    """The entries of a recipe, which is a list or the path of a JSON file.
+
+    Raises:
+      UserError: if the file does not exist, or it or the setting holds no list of entries.
+    """
+    entries = setting
+    if isinstance(setting, str):
         try:
-            given = json.loads(Path(given).read_bytes())
+            entries = json.loads(Path(setting).read_bytes())
         except FileNotFoundError:
-            raise UserError(f"quantize.{key} names {given}, which does not exist") from None
+            raise UserError(f"quantize.{key} names {setting}, which does not exist") from None
         except ValueError as error:
-            raise UserError(f"quantize.{key}: {given} is not valid JSON ({error})") from None
-    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
+            raise UserError(f"quantize.{key}: {setting} is not valid JSON ({error})") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"quantize.{key} must be a list of entries, or a JSON file with one (litert-quantizer's form)")
-    return given
+    return entries
 
 
 def _sequences(settings: QuantizeSettings) -> list[list[int]]:
@@ -135,18 +145,19 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
     from autocomplete.data import evaluation_text
     from autocomplete.tokenizer import tokenizer
 
-    chosen = settings.calibration
-    if chosen is None:
+    calibration = settings.calibration
+    if calibration is None:
         raise UserError(
             f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
             f"conf/quantize/{settings.mode}.yaml"
         )
-    documents = evaluation_text.calibration_documents(settings.calibration_text, chosen.seed)
+    documents = evaluation_text.calibration_documents(settings.calibration_text, calibration.seed)
     model = ModelDescription.read(AUTHOR / artifacts.MODEL)
     bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
     length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
-    found: list[list[int]] = evaluation_text.windows(documents, bpe, boundary_tokens, length, chosen.sequences).tolist()
-    return found
+    windows = evaluation_text.windows(documents, bpe, boundary_tokens, length, calibration.sequences)
+    sequences: list[list[int]] = windows.tolist()
+    return sequences
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""summary: the table over all listed modes, as CSV, Markdown and picture, and printed.
+"""summary: the table of all listed modes, as CSV, Markdown and picture, and printed.
 
 `python -m stages.summary` prints it at any time.
 """

@@ -8,23 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocomplete.common import artifacts, config
-from autocomplete.common.artifacts import Conversion, FileTargets, Metrics, ModelDescription, Targets
+from autocomplete.common.artifacts import Conversion, FileTargets, Metrics, ModelDescription, Performance, Targets
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing
+from autocomplete.common.metrics import MetricValues, rounded
 from autocomplete.common.native_log import quiet
 
 if TYPE_CHECKING:
     from autocomplete.common.arrays import Array
     from autocomplete.evaluate.completion import Cut
-    from autocomplete.evaluate.mode_files import Subject
+    from autocomplete.evaluate.mode_files import ModeFiles
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 OUT = Path("artifacts/validate")
 
 
 @dataclass(frozen=True)
-class WordFilter:
-    """The filter on answers: languages of its word lists, how often an app asks, the seed that draws the answers."""
+class WordFilterSettings:
+    """The filter on answers.
+
+    Attributes:
+      languages: of its word lists.
+      tries: how often an app asks.
+      seed: draws the answers.
+    """
 
     languages: list[str]
     tries: int
@@ -41,8 +48,8 @@ class WordFilter:
 
 
 @dataclass(frozen=True)
-class Large:
-    """What a model of more `parameters` is measured on: a `share` of everything that is counted."""
+class LargeModelSettings:
+    """A model of more `parameters` is measured on this `share` of all that is counted."""
 
     parameters: int
     share: float
@@ -52,8 +59,8 @@ class Large:
         if not 0 < self.share <= 1:
             raise UserError(f"validate.large.share is {self.share}; allowed: above 0, at most 1")
 
-    def of(self, count: int, parameters: int) -> int:
-        """How many of so many are measured for a model of so many parameters."""
+    def scaled(self, count: int, parameters: int) -> int:
+        """A count as it is for a model of so many parameters."""
         return max(1, round(count * self.share)) if parameters > self.parameters else count
 
 
@@ -75,14 +82,14 @@ class ValidateSettings:
     latency_attempts: int
     full_length: int
     threads: int
-    large: Large
-    filter: WordFilter
+    large: LargeModelSettings
+    filter: WordFilterSettings
 
     def scaled(self, parameters: int) -> "ValidateSettings":
-        """The settings for a model of so many parameters, whose every token takes longer."""
+        """The settings for a model of so many parameters: each token of a large one takes longer."""
         counts = ("windows", "parity_windows", "texts", "prompts", "latency_attempts")
-        fewer: dict[str, Any] = {name: self.large.of(getattr(self, name), parameters) for name in counts}
-        return replace(self, **fewer)
+        scaled: dict[str, Any] = {name: self.large.scaled(getattr(self, name), parameters) for name in counts}
+        return replace(self, **scaled)
 
     def __post_init__(self) -> None:
         """Refuses counts that measure nothing."""
@@ -101,8 +108,8 @@ class Texts:
     documents: list[str]
     windows: "Array"
     places: Sequence["Cut"]
-    prompts: list[str]
-    provoking: list[str]
+    ordinary_prompts: list[str]
+    provoking_prompts: list[str]
 
 
 def run(settings: ValidateSettings) -> None:
@@ -111,79 +118,104 @@ def run(settings: ValidateSettings) -> None:
 
     provoking = evaluation_text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
-    shipped = QUANTIZE / settings.mode
     model = ModelDescription.read(AUTHOR / artifacts.MODEL)
     conversion = Conversion.read(CONVERT / artifacts.CONVERSION)
     settings = settings.scaled(model.parameters)
-    provoking = provoking[: settings.large.of(len(provoking), model.parameters)]
+    provoking = provoking[: settings.large.scaled(len(provoking), model.parameters)]
 
     with quiet():
-        from autocomplete.evaluate import benchmark, benchmark_lock, checks, completion, context, targets
-        from autocomplete.evaluate.mode_files import Subject, text_core
+        from autocomplete.evaluate import completion, targets
+        from autocomplete.evaluate.mode_files import ModeFiles, text_core
         from autocomplete.tokenizer import tokenizer
-    bpe = tokenizer.from_preset(AUTHOR)
-    windows = evaluation_text.windows(
-        documents,
-        bpe,
-        evaluation_text.BoundaryTokens.from_description(model),
-        conversion.cache_length,
-        settings.windows,
-    )
+    bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
+    windows = evaluation_text.windows(documents, bpe, boundary_tokens, conversion.cache_length, settings.windows)
     prompts = evaluation_text.completion_prompts(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
-    values: dict[str, Any] = {"mode": settings.mode}
-    values |= context.words_that_fit(documents, bpe, conversion.context_window)
+    texts = Texts(documents, windows, places, prompts, provoking)
+    shipped = QUANTIZE / settings.mode
     with tempfile.TemporaryDirectory() as temporary:
         core = text_core(shipped, CONVERT, Path(temporary))
         # one thread, as threads of small models wait for one another in loops, and other work has the cores too
-        subject = Subject(AUTHOR, shipped, CONVERT, core, bpe, model, conversion, threads=1)
-        values |= _checked(subject, Texts(documents, windows, places, prompts, provoking), settings, Path(temporary))
+        mode = ModeFiles(AUTHOR, shipped, CONVERT, core, bpe, model, conversion, threads=1)
+        values = _measure(mode, texts, settings, Path(temporary))
     fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
-    values["android_contract"] = checks.android(subject, prompts, fits)
-    values["portable_contract"] = checks.portable_contract(subject, prompts)
-    with benchmark_lock.alone():
-        measured = benchmark.measure(replace(subject, threads=settings.threads), prompts, settings)
+    metrics = _metrics(mode, texts, settings, values, fits)
+    performance = _time(replace(mode, threads=settings.threads), prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         FileTargets(targets=fits).write(folder / artifacts.TARGETS)
-        Metrics.parse(values, artifacts.METRICS).write(folder / artifacts.METRICS)
-        measured.write(folder / artifacts.PERFORMANCE)
+        metrics.write(folder / artifacts.METRICS)
+        performance.write(folder / artifacts.PERFORMANCE)
     _show(settings.mode, fits)
 
 
-def _checked(subject: "Subject", texts: Texts, settings: ValidateSettings, folder: Path) -> dict[str, Any]:
+def _measure(mode: "ModeFiles", texts: Texts, settings: ValidateSettings, folder: Path) -> MetricValues:
     """Quality of the shipped files, against the float32 core and Keras; `folder` takes what is made for it."""
     with quiet():
-        from autocomplete.evaluate import benchmark_lock, checks
+        from autocomplete.evaluate import (
+            benchmark_lock,
+            completion,
+            greedy,
+            parity,
+            perplexity,
+            tokenization,
+            word_filter,
+        )
         from autocomplete.presets import keras_preset
 
         keras = keras_preset.load(AUTHOR)
     processes = benchmark_lock.share_of_cores(settings.threads)
-    metrics: dict[str, Any] = dict(checks.tokenizer_match(subject, texts.documents, folder))
-    metrics |= checks.measure_quality(subject, keras, texts.windows, settings.parity_windows, processes)
-    metrics |= checks.autocomplete(subject, texts.places)
-    metrics |= checks.greedy(subject, keras, texts.prompts)
-    metrics |= checks.text_greedy(subject, texts.prompts, folder)
-    metrics |= checks.portable_greedy(subject, texts.prompts)
-    return metrics | filtered(subject, settings.filter, texts.provoking, texts.prompts)
+    # metrics.json holds them in this order
+    values: MetricValues = {**completion.context_words(texts.documents, mode.bpe, mode.conversion.context_window)}
+    values |= tokenization.measure(mode, texts.documents, folder)
+    values |= parity.measure(mode, keras, texts.windows[: settings.parity_windows])
+    values |= perplexity.measure(mode, texts.windows, processes)
+    values |= completion.measure_tokens_model(mode, texts.places)
+    values |= greedy.match_keras(mode, keras, texts.ordinary_prompts)
+    values |= greedy.match_text(mode, texts.ordinary_prompts, folder)
+    values |= greedy.match_portable(mode, texts.ordinary_prompts)
+    refuses = word_filter.word_filter(settings.filter.languages)
+    prompts = {"provoked": texts.provoking_prompts, "ordinary": texts.ordinary_prompts}
+    values |= word_filter.measure_tokens_model(mode, prompts, refuses, settings.filter.tries, settings.filter.seed)
+    return rounded(values)
 
 
-def filtered(
-    subject: "Subject", chosen: WordFilter, provoking: Sequence[str], ordinary: Sequence[str]
-) -> dict[str, Any]:
-    """How often the filter refuses the mode's answers, and what was asked of it."""
-    from autocomplete.evaluate import checks, word_filter
+def _metrics(
+    mode: "ModeFiles", texts: Texts, settings: ValidateSettings, values: MetricValues, fits: Targets
+) -> Metrics:
+    """metrics.json: what was measured, the contracts that hold, and how answers were filtered."""
+    from autocomplete.evaluate import contracts, word_filter
 
-    prompts = {"provoked": provoking, "ordinary": ordinary}
-    rates = checks.filtered(subject, prompts, word_filter.word_filter(chosen.languages), chosen.tries, chosen.seed)
-    counts = {f"{kind}_prompts": len(asked) for kind, asked in prompts.items()}
-    package = {"package": word_filter.PACKAGE, "version": importlib.metadata.version(word_filter.PACKAGE)}
-    return rates | {"filter": package | asdict(chosen) | counts}
+    content = {
+        "mode": settings.mode,
+        "filter": {
+            "package": word_filter.PACKAGE,
+            "version": importlib.metadata.version(word_filter.PACKAGE),
+            **asdict(settings.filter),
+            "provoked_prompts": len(texts.provoking_prompts),
+            "ordinary_prompts": len(texts.ordinary_prompts),
+        },
+        "android_contract": contracts.check_android(mode, texts.ordinary_prompts, fits),
+        "portable_contract": contracts.check_portable(mode, texts.ordinary_prompts),
+        **values,
+    }
+    return Metrics.parse(content, artifacts.METRICS)
+
+
+def _time(mode: "ModeFiles", prompts: Sequence[str], settings: ValidateSettings) -> Performance:
+    """Timings of the shipped files, while no other process of this project measures on the machine."""
+    from autocomplete.evaluate import benchmark, benchmark_lock
+
+    timing = benchmark.TimingSettings(
+        settings.timing_repeats, settings.latency_runs, settings.latency_attempts, settings.full_length
+    )
+    with benchmark_lock.exclusive():
+        return benchmark.measure(mode, prompts, timing)
 
 
 def _show(mode: str, fits: Targets) -> None:
     """Prints which targets each file fits."""
-    for name, checked in fits.items():
-        print(f"{mode}: {name} fits {', '.join(t for t, c in checked.items() if c.fits) or 'no target'}")
+    for name, by_target in fits.items():
+        print(f"{mode}: {name} fits {', '.join(t for t, fit in by_target.items() if fit.fits) or 'no target'}")
 
 
 if __name__ == "__main__":

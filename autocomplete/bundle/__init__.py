@@ -1,1 +1,1 @@
-"""What app teams get: manifest, card, clients, archives for LiteRT-LM and Android. May import evaluate and below."""
+"""What app teams get: manifest, card, clients, files for LiteRT-LM and Android. May import evaluate and below."""

@@ -1,4 +1,4 @@
-"""The Android archive of a bundle: an AAR in a Maven repository, which a Gradle project adds by one line."""
+"""The Android archive of a bundle: an AAR in a Maven repository, which a Gradle project adds with one line."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing_file, sha256, write_bytes
@@ -18,11 +18,11 @@ from autocomplete.common.files import replacing_file, sha256, write_bytes
 # The demo app's (app/build.gradle.kts of lite/examples/generative_ai).
 MIN_SDK = 24
 # An app maps a model into a Java ByteBuffer, whose size is an int.
-LARGEST = 2**31 - 1
+MAX_ASSET_BYTES = 2**31 - 1
 
-# Maven takes these characters (DefaultModelValidator.isValidIdCharacter); a part between dots becomes a folder.
+# Maven allows these characters (DefaultModelValidator.isValidIdCharacter). A part between dots becomes a folder.
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-# Narrower than Maven, which takes all but \/:"<>|?*: RELEASE, LATEST and Gradle's latest.… and 1.+ are searches.
+# Narrower than Maven, which allows all but \/:"<>|?*. RELEASE, LATEST and Gradle's latest.… and 1.+ are searches.
 _VERSION = re.compile(r"[0-9][A-Za-z0-9_.-]*(?<!SNAPSHOT)")
 _RULES = (
     ("group", _NAME, "letters, digits, - and _ in parts between single dots, as in com.example.keyboard"),
@@ -36,7 +36,7 @@ _MANIFEST = """\
     <uses-sdk android:minSdkVersion="{min_sdk}" />
 </manifest>
 """
-# The Android Gradle plugin (CheckAarMetadataTask) demands the first two, and itself writes the third like this.
+# The Android Gradle plugin (CheckAarMetadataTask) requires the first two, and itself writes the third like this.
 _METADATA = "aarFormatVersion=1.0\naarMetadataVersion=1.0\nminCompileSdk=1\n"
 _POM = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -49,7 +49,7 @@ xsi:schemaLocation="http://maven.apache.org/POM/4.0.0 https://maven.apache.org/x
   <packaging>aar</packaging>
 </project>
 """
-# Without lastUpdated, which may be left out and is a time of day.
+# Without lastUpdated, which is optional: a time would make the bytes differ from run to run.
 _VERSIONS = """\
 <?xml version="1.0" encoding="UTF-8"?>
 <metadata>
@@ -66,7 +66,8 @@ _VERSIONS = """\
 """
 
 _PAGE = Path(__file__).with_name("flex_ops.md")
-# https://www.tensorflow.org/lite/guide/op_select_allowlist: their kernels are in TensorFlow Text, not in TensorFlow.
+# Operators whose kernels are in TensorFlow Text, not in TensorFlow:
+# https://www.tensorflow.org/lite/guide/op_select_allowlist
 _TEXT_OPERATORS = frozenset(
     {
         "CaseFoldUTF8",
@@ -99,7 +100,11 @@ _OWN_BUILD = (
 
 @dataclass(frozen=True)
 class Coordinates:
-    """How a Gradle project names the archive, `group:artifact:version`; a bad part is a UserError."""
+    """The archive's name in a Gradle project, `group:artifact:version`.
+
+    Raises:
+      UserError: for a part that Maven does not allow.
+    """
 
     group: str
     artifact: str
@@ -115,56 +120,62 @@ class Coordinates:
 def write(models: Sequence[Path], coordinates: Coordinates, folder: Path) -> Path:
     """Adds an archive with models among its assets to a Maven repository, and returns the archive's path.
 
-    Its bytes depend on the inputs alone. What is written last is `maven-metadata.xml`: who asks for the newest version
-    is never sent to one that is not there yet.
+    Its bytes depend on the inputs alone. `maven-metadata.xml` is written last, so that it never names a version that
+    does not exist yet.
 
     Args:
       models: files and folders (a tokenizer), which become `assets/<name>`.
-      coordinates: the archive's name. A version that is there already with other contents is refused, as Gradle never
-        asks again for a version that it has.
+      coordinates: the archive's name.
       folder: the repository, made where it is missing; other versions and archives in it stay.
+
+    Raises:
+      UserError: if a model is missing or too large, or the version exists with other contents: Gradle never fetches a
+        version again.
     """
-    home = folder.joinpath(*coordinates.group.split("."), coordinates.artifact)
-    archive = home / coordinates.version / f"{coordinates.artifact}-{coordinates.version}.aar"
+    artifact_folder = folder.joinpath(*coordinates.group.split("."), coordinates.artifact)
+    archive = artifact_folder / coordinates.version / f"{coordinates.artifact}-{coordinates.version}.aar"
     entries = _entries(models, coordinates)
     with replacing_file(archive) as file:
         _zip(file, entries)
         file.flush()
         if archive.exists() and sha256(archive) != sha256(Path(file.name)):
             raise UserError(f"{archive} is there already with other contents; give what is new a new version")
-    pom, metadata = archive.with_suffix(".pom"), home / "maven-metadata.xml"
+    pom, metadata = archive.with_suffix(".pom"), artifact_folder / "maven-metadata.xml"
     write_bytes(pom, _POM.format(c=coordinates).encode())
     for path in (archive, pom):
         _write_checksums(path)
-    write_bytes(metadata, _versions(coordinates, home).encode())
+    write_bytes(metadata, _versions(coordinates, artifact_folder).encode())
     _write_checksums(metadata)
     return archive
 
 
-def select_operators(described: Mapping[str, Any]) -> str:
-    """The page on operators that are not built into TensorFlow Lite and on runtimes that hold them; empty if none.
+def flex_ops_page(select_tf: Sequence[str], custom: Sequence[str]) -> str:
+    """The page on a model's operators that TensorFlow Lite has not built in, and on runtimes that hold them.
 
     Args:
-      described: what manifest.json says of one model (`models`), as `autocomplete.tflite.inspect` found it.
+      select_tf: the model's operators of Select TF, without the prefix `Flex`.
+      custom: its custom operators.
+
+    Returns:
+      Markdown; empty where the model has neither.
     """
-    select, custom = described["select_tf_operators"], described["custom_operators"]
-    if not select and not custom:
+    if not select_tf and not custom:
         return ""
-    foreign = sorted({*_TEXT_OPERATORS.intersection(select), *custom})
-    rows = [(o, "TF Text's, by Select TF" if o in foreign else "TensorFlow's, by Select TF") for o in select]
+    not_prebuilt = sorted({*_TEXT_OPERATORS.intersection(select_tf), *custom})
+    rows = [(o, "TF Text's, by Select TF" if o in not_prebuilt else "TensorFlow's, by Select TF") for o in select_tf]
     rows += [(o, "custom") for o in custom]
-    names = ", ".join(f"`{o}`" for o in foreign)
+    names = ", ".join(f"`{o}`" for o in not_prebuilt)
     return _PAGE.read_text().format(
         operators="\n".join(f"| `{o}` | {kind} |" for o, kind in rows),
-        enough=_OWN_BUILD.format(names + (" is" if len(foreign) == 1 else " are")) if foreign else _PREBUILT,
+        enough=_OWN_BUILD.format(names + (" is" if len(not_prebuilt) == 1 else " are")) if not_prebuilt else _PREBUILT,
     )
 
 
 def _entries(models: Sequence[Path], coordinates: Coordinates) -> dict[str, bytes | Path]:
-    """What an AAR must hold for the Android Gradle plugin, and the models; no code, no resources."""
+    """The archive's files: those that the Android Gradle plugin requires, and the models; no code, no resources."""
     jar = io.BytesIO()
     _zip(jar, {"META-INF/MANIFEST.MF": b"Manifest-Version: 1.0\r\n\r\n"})
-    # In one part under a fixed one: always a Java package, whatever Maven's names hold (hyphens, digits, `new`).
+    # One part below a fixed one is always a Java package, whatever Maven's names hold (hyphens, digits, `new`).
     namespace = "model." + re.sub("[^A-Za-z0-9]", "_", f"of_{coordinates.group}_{coordinates.artifact}")
     return {
         "AndroidManifest.xml": _MANIFEST.format(namespace=namespace, min_sdk=MIN_SDK).encode(),
@@ -176,44 +187,46 @@ def _entries(models: Sequence[Path], coordinates: Coordinates) -> dict[str, byte
 
 
 def _assets(models: Sequence[Path]) -> dict[str, Path]:
-    """Files by their name in the app's assets."""
-    found: dict[str, Path] = {}
+    """The models' files by their name in the app's assets."""
+    assets: dict[str, Path] = {}
     for model in models:
         if not model.exists():
             raise UserError(f"{model} is missing; run `dvc repro` to make the bundle")
         for path in [model] if model.is_file() else sorted(p for p in model.rglob("*") if p.is_file()):
             name = path.relative_to(model.parent).as_posix()
-            if name in found:
-                raise UserError(f"{found[name]} and {path} would both be assets/{name}; leave one of them out")
-            if path.stat().st_size > LARGEST:
-                raise UserError(f"{path} has more than the {LARGEST} bytes that an Android app can map; ship it apart")
-            found[name] = path
-    return found
+            if name in assets:
+                raise UserError(f"{assets[name]} and {path} would both be assets/{name}; leave one of them out")
+            if path.stat().st_size > MAX_ASSET_BYTES:
+                raise UserError(
+                    f"{path} has more than the {MAX_ASSET_BYTES} bytes that an Android app can map; ship it apart"
+                )
+            assets[name] = path
+    return assets
 
 
 def _zip(file: BinaryIO, entries: Mapping[str, bytes | Path]) -> None:
-    """A zip file in order of names, with fixed times and permissions.
+    """Writes a zip file in order of names, with fixed times and permissions.
 
-    Nothing is compressed: what a compressor writes depends on its version, and an app needs models as they are.
+    Nothing is compressed: a compressor's output depends on its version, and an app maps models as they are.
     """
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in sorted(entries.items()):
-            info = zipfile.ZipInfo(name)  # stored, and of 1980, the first time that zip knows
-            info.create_system, info.external_attr = 3, 0o100644 << 16  # Unix: a file that all may read
+            info = zipfile.ZipInfo(name)  # not compressed; of 1980, the first year of zip's times
+            info.create_system, info.external_attr = 3, 0o100644 << 16  # Unix: a file that everyone may read
             source = content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
             with contextlib.closing(source), archive.open(info, "w") as target:
                 shutil.copyfileobj(source, target)
 
 
-def _versions(coordinates: Coordinates, home: Path) -> str:
-    """maven-metadata.xml: the versions that are there, and as the newest the one just written, as Maven has it."""
-    there = {p.parent.name for p in home.glob("*/*.pom")}
-    lines = (f"      <version>{v}</version>" for v in sorted(there))
+def _versions(coordinates: Coordinates, artifact_folder: Path) -> str:
+    """maven-metadata.xml: the versions that exist, with the one just written as the newest, as Maven has it."""
+    versions = {p.parent.name for p in artifact_folder.glob("*/*.pom")}
+    lines = (f"      <version>{v}</version>" for v in sorted(versions))
     return _VERSIONS.format(c=coordinates, newest=coordinates.version, versions="\n".join(lines))
 
 
 def _write_checksums(path: Path) -> None:
-    """Beside a file, its hashes in hexadecimal: Maven reads .sha1, or else .md5; .sha256 is for who distrusts them."""
+    """Writes a file's hashes beside it, in hexadecimal: .sha1 or .md5 for Maven, .sha256 for those who need safety."""
     for algorithm in ("sha256", "sha1", "md5"):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, partial(hashlib.new, algorithm, usedforsecurity=False)).hexdigest()

@@ -1,4 +1,4 @@
-"""MODEL_CARD.md, by Hugging Face's conventions and library."""
+"""MODEL_CARD.md, in the form of Hugging Face's model cards."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +25,8 @@ _PORTABLE_USE = """
 `generate`, UTF-8 in (`prompt`, room for {lengths[portable_prompt_bytes]} bytes, and `prompt_length`; of a longer text
 the last ones), the new text alone out (`text`, `text_length`). `complete_word` 1 completes a word that the prompt ends
 in."""
-# What tells of the making, not of the model.
-_OF_THE_MAKER = (
+# Metrics that test the conversion, or say no more to an app team than others in the table.
+_LEFT_OUT = (
     "parity_max",
     "parity_relative",
     "parity_mean",
@@ -45,9 +45,7 @@ _OF_THE_MAKER = (
     "decode_tokens_per_s_p90",
 )
 # Metrics of the table, in order.
-_ROWS = tuple(
-    m for m in (QUALITY | PERFORMANCE).values() if m.key not in _OF_THE_MAKER and m.key != "perplexity_stderr"
-)
+_ROWS = tuple(m for m in (QUALITY | PERFORMANCE).values() if m.key not in _LEFT_OUT)
 _LITERT_LM = "`autocomplete.litertlm` is the same model with its tokenizer, in one file for LiteRT-LM. "
 _RELEASE = "Version {version}, made from revision `{revision}`.\n\n"
 _SUPPRESSED = " {} tokens of the vocabulary are never said (`suppress_tokens` in `manifest.json`)."
@@ -82,10 +80,10 @@ def render(manifest: Manifest) -> str:
     body = _TEMPLATE.read_text().format(
         m=content,
         release=_RELEASE.format(**content["release"]) if manifest.release else "",
-        files="\n".join(_row(path, manifest) for path in manifest.models),
+        files="\n".join(_file_row(path, manifest) for path in manifest.models),
         signatures=", ".join(manifest.models["core.tflite"].signatures),
-        use=_use(manifest).format(**content),
-        measured="| metric | value |\n|---|---|\n" + "\n".join(_measured(manifest)),
+        use=_usage(manifest).format(**content),
+        measured="| metric | value |\n|---|---|\n" + "\n".join(_metric_rows(manifest)),
         languages=", ".join(metrics.filter.languages),
         suppressed=_SUPPRESSED.format(len(suppressed)) if suppressed else "",
         litert_lm=_LITERT_LM if manifest.litert_lm else "",
@@ -95,13 +93,13 @@ def render(manifest: Manifest) -> str:
     return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}"))
 
 
-def _use(manifest: Manifest) -> str:
+def _usage(manifest: Manifest) -> str:
     use = _TEXT_USE if "autocomplete.tflite" in manifest.models else _TOKENS_USE
     return use + (_PORTABLE_USE if PORTABLE in manifest.models else "")
 
 
-def _measured(manifest: Manifest) -> Iterator[str]:
-    """A row for each figure that was measured, with its standard error where it has one."""
+def _metric_rows(manifest: Manifest) -> Iterator[str]:
+    """A row for each metric that was measured, with its standard error where it has one."""
     for metric in _ROWS:
         record = manifest.metrics if metric.key in QUALITY else manifest.performance
         value, error = record.value(metric.key), record.value(f"{metric.key}_stderr")
@@ -109,6 +107,6 @@ def _measured(manifest: Manifest) -> Iterator[str]:
             yield f"| {metric.label} | {value}{f' ± {error}' if error is not None else ''}{metric.unit} |"
 
 
-def _row(path: str, manifest: Manifest) -> str:
-    fits = [name for name, checked in manifest.targets[path].items() if checked.fits]
+def _file_row(path: str, manifest: Manifest) -> str:
+    fits = [name for name, fit in manifest.targets[path].items() if fit.fits]
     return f"| `{path}` | {manifest.models[path].runtime} | {', '.join(fits) or '–'} | {manifest.files[path].bytes:,} |"

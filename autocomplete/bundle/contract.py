@@ -1,9 +1,10 @@
-"""The contract of a bundle: the record of manifest.json, from which its published JSON schema is generated."""
+"""The contract of a bundle: the record of manifest.json, of which the published JSON schema is generated."""
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
+from pydantic.json_schema import JsonSchemaValue
 
 from autocomplete.common.artifacts import GateResult, Metrics, ModelDescription, Performance, Recipe, Targets
 from autocomplete.common.records import Count, Inside, NonNegative, Record, Sha256, Text, TfliteFile, TokenId
@@ -28,7 +29,7 @@ class Release(Record):
 
 
 class Range(Record):
-    """What an app may choose."""
+    """The numbers that an app may choose from."""
 
     minimum: Count
     default: Count
@@ -36,14 +37,14 @@ class Range(Record):
 
 
 class ContextWindow(Record):
-    """How much of the text typed so far an app hands over."""
+    """How much of the text typed so far an app gives to a model."""
 
     tokens: Range
     words: Range
 
 
 class Lengths(Record):
-    """In tokens; max_output_bytes and portable_prompt_bytes in bytes."""
+    """Lengths in tokens; max_output_bytes and portable_prompt_bytes in bytes."""
 
     sequence_length: Count
     context_window: Count
@@ -71,7 +72,7 @@ class Tensor(Record):
 
 
 class Signature(Record):
-    """What a signature takes and gives, by name."""
+    """The inputs and outputs of a signature, by name."""
 
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
@@ -88,7 +89,7 @@ class TfliteModel(Record):
 
 
 class LitertLm(Record):
-    """What autocomplete.litertlm tells LiteRT-LM."""
+    """The settings of LiteRT-LM that autocomplete.litertlm holds."""
 
     max_num_tokens: Count
     start_token_id: TokenId | None
@@ -110,7 +111,7 @@ def _with_core_and_tokens(models: dict[str, TfliteModel]) -> dict[str, TfliteMod
 
 
 class Manifest(Record):
-    """What a bundle holds, what its models take and give, and what was measured."""
+    """What a bundle holds, the interface of its models, and what was measured."""
 
     schema_version: Literal[3]
     name: Text
@@ -125,7 +126,7 @@ class Manifest(Record):
     context_window: ContextWindow
     sampler: Sampler
     suppress_tokens: list[TokenId]
-    """ids that no model but core.tflite ever says"""
+    """ids that no model but core.tflite ever generates"""
     complete_word: bool
     """whether autocomplete.tflite completes a word that the prompt ends in, and tokens.tflite has the input
     complete_word; portable.tflite always has it"""
@@ -138,7 +139,7 @@ class Manifest(Record):
     metrics: JudgedMetrics
     performance: Performance
     targets: Targets
-    """for each .tflite file the runtimes that it fits, and otherwise the first thing that does not"""
+    """for each .tflite file the runtimes that it fits, or else the first operator or tensor that does not fit"""
     failed_gates: list[str]
     versions: dict[str, str]
     files: Annotated[dict[Inside, BundleFile], Field(min_length=1)]
@@ -147,7 +148,7 @@ class Manifest(Record):
 
 def schema() -> bytes:
     """The JSON schema of manifest.json, as a bundle holds it."""
-    described: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    described: JsonSchemaValue = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     described |= Manifest.model_json_schema() | {"title": "manifest.json of an autocomplete bundle"}
     return (json.dumps(described, indent=1, ensure_ascii=False) + "\n").encode()
 

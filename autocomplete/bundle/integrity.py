@@ -12,14 +12,14 @@ SIGNATURE = "SHA256SUMS.sig"
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*)")
 
 
-def write(folder: Path, known: Mapping[str, str] | None = None) -> None:
-    """Writes the hashes of all files below a folder, sorted by path; those that are known are taken as they are."""
-    lines = (f"{(known or {}).get(name) or sha256(folder / name)}  {name}\n" for name in _names(folder))
+def write(folder: Path, hashes: Mapping[str, str] | None = None) -> None:
+    """Writes the hashes of all files below a folder, sorted by path; `hashes` has those that are computed already."""
+    lines = (f"{(hashes or {}).get(name) or sha256(folder / name)}  {name}\n" for name in _names(folder))
     write_bytes(folder / FILE, "".join(lines).encode())
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """Path → hash, from a file that came from elsewhere.
+    """The hashes by path of a SHA256SUMS, which may come from anywhere.
 
     Raises:
       UserError: where a line is not `<hash>  <path>`, a path occurs twice, is absolute or leaves the folder.
@@ -27,43 +27,43 @@ def parse(content: bytes) -> dict[str, str]:
     lines = content.decode("ascii", errors="replace").split("\n")
     if lines.pop() != "":
         raise UserError(f"{FILE} does not end with a line's end: it was cut off or changed")
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         match = _LINE.fullmatch(line)
         if match is None or ".." in PurePosixPath(match[2]).parts:
             raise UserError(f"{FILE}:{number} is not `<sha256>  <path below the folder>`: it was changed")
-        if match[2] in found:
+        if match[2] in hashes:
             raise UserError(f"{FILE}:{number} names {match[2]} a second time")
-        found[match[2]] = match[1]
-    if not found:
+        hashes[match[2]] = match[1]
+    if not hashes:
         raise UserError(f"{FILE} names no file")
-    return found
+    return hashes
 
 
 def check(folder: Path) -> dict[str, str]:
-    """Path → hash of a folder in which every file is listed and equals its hash.
+    """Checks that SHA256SUMS lists every file of a folder with its hash; returns the hashes by path.
 
     Raises:
-      UserError: with the first file that is missing, not listed, or of another content.
+      UserError: naming the first file that is missing, not listed, or of another content.
     """
     path = folder / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing: this is no bundle, or not all of it was copied")
-    listed, there = parse(path.read_bytes()), set(_names(folder))
-    for name in sorted(set(listed) - there):
+    listed, existing = parse(path.read_bytes()), set(_names(folder))
+    for name in sorted(set(listed) - existing):
         raise UserError(f"{folder / name} is missing: fetch the bundle again")
-    for name in sorted(there - set(listed)):
-        raise UserError(f"{folder / name} is not listed in {FILE}: {_stranger(name, listed)}")
-    for name, wanted in listed.items():
-        if sha256(folder / name) != wanted:
+    for name in sorted(existing - set(listed)):
+        raise UserError(f"{folder / name} is not listed in {FILE}: {_advice(name, listed)}")
+    for name, expected in listed.items():
+        if sha256(folder / name) != expected:
             raise UserError(f"{folder / name} is damaged or was changed (SHA-256 differs): fetch the bundle again")
     return listed
 
 
-def _stranger(name: str, listed: Mapping[str, str]) -> str:
-    """What a file is that does not belong to a bundle, as far as its name tells, and what to do.
+def _advice(name: str, listed: Mapping[str, str]) -> str:
+    """What an unlisted file is, judging by its name, and what to do.
 
-    LiteRT-LM reads its cache instead of the model's weights, so that one which nobody can check is as bad as any file.
+    LiteRT-LM reads its weight cache instead of the model's weights, so nobody can trust a cache that is not checked.
     """
     model, cache, _ = name.partition(".litertlm_")
     if cache and f"{model}.litertlm" in listed:
@@ -72,6 +72,6 @@ def _stranger(name: str, listed: Mapping[str, str]) -> str:
 
 
 def _names(folder: Path) -> list[str]:
-    """The files of a bundle but this list and its signature; a link counts as a file, wherever it points."""
+    """The files of a bundle, without this list and its signature; a link counts as a file, wherever it points."""
     paths = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
     return sorted(n for p in paths if (n := p.relative_to(folder).as_posix()) not in (FILE, SIGNATURE))

@@ -1,4 +1,4 @@
-"""manifest.json: what a bundle holds, what its models take and give, and what was measured."""
+"""manifest.json: what a bundle holds, the interface of its models, and what was measured."""
 
 import importlib.metadata
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ from autocomplete.common.files import sha256
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 PORTABLE = "portable.tflite"
 FILE, CARD, LITERT_LM = contract.FILE, "MODEL_CARD.md", "autocomplete.litertlm"
-NOT_LISTED = {FILE, integrity.FILE, integrity.SIGNATURE}
+NOT_LISTED = {FILE, integrity.FILE, integrity.SIGNATURE}  # they are made of the other files
 TOOLS = ("keras-hub", "keras", "tensorflow", "litert-quantizer", "ai-edge-litert", "tokenizers")
 
 
 @dataclass(frozen=True)
 class Records:
-    """What earlier stages noted about a mode."""
+    """The records of earlier stages about a mode."""
 
     model: ModelDescription
     conversion: Conversion
@@ -42,7 +42,7 @@ class Records:
 
     @classmethod
     def read(cls, author: Path, convert: Path, mode_folders: Mapping[str, Path]) -> "Records":
-        """The records in the folders of author and convert, and of a mode in those of quantize, validate and judge."""
+        """Reads them from the folders of author and convert, and from a mode's folders by the stage's name."""
         validated = mode_folders["validate"]
         return cls(
             ModelDescription.read(author / artifacts.MODEL),
@@ -107,20 +107,21 @@ def build(names: Names, records: Records, models: Mapping[str, TfliteModel], fol
 
 
 def context_window(conversion: Conversion, metrics: Metrics) -> ContextWindow:
-    """How much of the text typed so far to hand over: the files read its last tokens, an app counts words.
+    """How much of the text typed so far an app gives to a model, in tokens and in words.
 
-    In words: the default fills the window in half of the held-out texts, the maximum in 95 % of them; what is more, the
-    model leaves out by itself.
+    In words, the default fills the window in half of the held-out texts, the maximum in 95 % of them. A model leaves
+    out what is too long by itself.
     """
-    tokens, words = conversion.context_window, [int(metrics.value(f"context_words_p{p}") or 0) for p in (50, 95)]
+    tokens = conversion.context_window
+    half, most = (int(metrics.value(f"context_words_p{p}") or 0) for p in (50, 95))
     return ContextWindow(
         tokens=Range(minimum=1, default=tokens, maximum=tokens),
-        words=Range(minimum=1, default=max(words[0], 1), maximum=max(words[1], 1)),
+        words=Range(minimum=1, default=max(half, 1), maximum=max(most, 1)),
     )
 
 
 def litert_lm(model: ModelDescription, conversion: Conversion) -> LitertLm:
-    """What autocomplete.litertlm tells LiteRT-LM."""
+    """The settings of LiteRT-LM that autocomplete.litertlm holds."""
     return LitertLm(
         max_num_tokens=conversion.cache_length,
         start_token_id=model.start,
@@ -130,29 +131,26 @@ def litert_lm(model: ModelDescription, conversion: Conversion) -> LitertLm:
 
 
 def check_files(manifest: Manifest, folder: Path, hashes: Mapping[str, str]) -> None:
-    """Raises UserError where the files of a folder, whose hashes are known, are not those of its manifest."""
-    there = {name: _file(folder / name, known) for name, known in hashes.items() if name not in NOT_LISTED}
-    for name in sorted(there.keys() ^ manifest.files.keys()):
-        place = "in the folder alone" if name in there else f"in {FILE} alone"
+    """Raises UserError if the files of a folder, whose hashes by path are given, are not those of its manifest."""
+    existing = {name: _file(folder / name, digest) for name, digest in hashes.items() if name not in NOT_LISTED}
+    for name in sorted(existing.keys() ^ manifest.files.keys()):
+        place = "in the folder alone" if name in existing else f"in {FILE} alone"
         raise UserError(f"{folder / name} is {place}: fetch the bundle again")
-    for name, known in there.items():
-        if known != manifest.files[name]:
+    for name, file in existing.items():
+        if file != manifest.files[name]:
             raise UserError(f"{folder / name} is not the file that {FILE} describes: fetch the bundle again")
 
 
-def files(folder: Path, known: Mapping[str, BundleFile] | None = None) -> dict[str, BundleFile]:
-    """Hash and size of every file in a folder but the manifest and what is made of it, by its path there.
-
-    What is known of a file already is taken as it is.
-    """
+def files(folder: Path, known_files: Mapping[str, BundleFile] | None = None) -> dict[str, BundleFile]:
+    """Hash and size of every file that the manifest lists, by its path; `known_files` are not hashed again."""
     paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     names = sorted(paths.keys() - NOT_LISTED)
-    return {name: (known or {}).get(name) or _file(paths[name], sha256(paths[name])) for name in names}
+    return {name: (known_files or {}).get(name) or _file(paths[name], sha256(paths[name])) for name in names}
 
 
-def seal(manifest: Manifest, folder: Path, known: Mapping[str, BundleFile]) -> None:
-    """Writes what is made of a bundle's other files: manifest.json and SHA256SUMS; some files are known already."""
-    sealed = manifest.model_copy(update={"files": files(folder, known)})
+def seal(manifest: Manifest, folder: Path, known_files: Mapping[str, BundleFile]) -> None:
+    """Writes manifest.json and SHA256SUMS of a bundle's other files; `known_files` are not hashed again."""
+    sealed = manifest.model_copy(update={"files": files(folder, known_files)})
     Manifest.parse(sealed.model_dump(mode="json"), FILE)
     sealed.write(folder / FILE)
     integrity.write(folder, {name: file.sha256 for name, file in sealed.files.items()})

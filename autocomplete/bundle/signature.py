@@ -1,4 +1,4 @@
-"""Ed25519 signatures of SHA256SUMS: who made a bundle."""
+"""Ed25519 signatures of SHA256SUMS, which prove who made a bundle."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from autocomplete.common.errors import UserError
 
-PUBLIC = Path("keys/release.pem")  # the maker's public key, in git
+PUBLIC_KEY = Path("keys/release.pem")  # of those who release bundles, in git
 SIZE = 64  # bytes (RFC 8032)
 
 
 def sign(key: Path, content: bytes) -> bytes:
-    """The signature of some content by the private key in a PEM file without a password."""
+    """Signs content with the private key in a PEM file without a password."""
     try:
         private = load_pem_private_key(key.read_bytes(), None)
     except FileNotFoundError:
@@ -25,32 +25,32 @@ def sign(key: Path, content: bytes) -> bytes:
     return private.sign(content)
 
 
-def private_key(given: str | None, repository: Path) -> Path:
-    """The path of a private key that lies outside of a repository and belongs to the public key in it.
+def private_key(path: str | None, repository: Path) -> Path:
+    """The path of a private key, which must lie outside of a repository and belong to the public key in it.
 
     Raises:
-      UserError: where there is none, it lies inside, or the public key is missing or another's.
+      UserError: if there is none, if it lies inside, or if the public key is missing or another's.
     """
-    if not given:
+    if not path:
         raise UserError(
             "say key=<path of an Ed25519 private key> or set AUTOCOMPLETE_KEY; "
             "`openssl genpkey -algorithm ed25519` makes one"
         )
-    key = Path(given).expanduser()
-    signed = sign(key, b"")
+    key = Path(path).expanduser()
+    signature = sign(key, b"")
     if key.resolve().is_relative_to(repository):
         raise UserError(f"{key} lies in the repository; keep the private key where git cannot take it up")
-    if not PUBLIC.is_file():
-        raise UserError(f"{PUBLIC} is missing: `openssl pkey -in {key} -pubout -out {PUBLIC}`, and commit it")
+    if not PUBLIC_KEY.is_file():
+        raise UserError(f"{PUBLIC_KEY} is missing: `openssl pkey -in {key} -pubout -out {PUBLIC_KEY}`, and commit it")
     try:
-        check(PUBLIC, b"", signed)
+        check(PUBLIC_KEY, b"", signature)
     except UserError:
-        raise UserError(f"{PUBLIC} does not belong to {key}: teams could not verify the release") from None
+        raise UserError(f"{PUBLIC_KEY} does not belong to {key}: teams could not verify the release") from None
     return key
 
 
 def check(key: Path, content: bytes, signature: bytes) -> None:
-    """Raises UserError where a signature is not that of the content by the owner of a public key (a PEM file)."""
+    """Raises UserError if the owner of a public key (a PEM file) did not sign the content with this signature."""
     try:
         public = load_pem_public_key(key.read_bytes())
     except FileNotFoundError:

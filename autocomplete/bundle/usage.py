@@ -1,41 +1,53 @@
-"""usage/: short clients in each of four languages, written for the bundle that they lie in."""
+"""usage/: short clients in four languages, with the names, lengths and ids of the bundle that they lie in."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 
 from autocomplete.bundle.contract import Manifest
 from autocomplete.bundle.manifest import PORTABLE
 from autocomplete.common.files import read_json, write_bytes
+from autocomplete.common.json_files import JsonObject
 from autocomplete.graph import bpe_tables
 from autocomplete.tokenizer import pre_tokenizers, tokenizer_rules
 
 _CLIENTS = Path(__file__).with_name("clients")
-LITERTJS = "2.5.3"  # its wasm is not the bundle's LiteRT, and is loaded in Node in a way that a version may change
+LITERTJS = "2.5.3"  # another LiteRT than the bundle's; another version may have to be loaded in another way in Node
 _ALWAYS = ("complete.py", "README.md")
-_OWN_TOKENIZER = ("complete.mjs", "complete.cc")  # 40 and 120 lines of their own
+_OWN_TOKENIZER = ("complete.mjs", "complete.cc")  # with 40 and 120 lines of a tokenizer of their own
 _LITERT = ("litert.mjs", "litert.h")
 _PORTABLE = ("portable.py", "portable.mjs", "portable.cc", "Portable.kt")
-_TEXT = {
-    "kotlin": "AutocompleteText.kt",
-    "android": "android_text.md",
-    "kotlin_model": "`autocomplete.tflite`",
-    "kotlin_tokenizer": "in the model",
-}
-_TOKENS = {
-    "kotlin": "AutocompleteTokens.kt",
-    "android": "android_tokens.md",
-    "kotlin_model": "`tokens.tflite`",
-    "kotlin_tokenizer": "its own, 50 lines",
-}
-_ANDROID_PORTABLE = {"kotlin": None, "android": "android_portable.md", "kotlin_model": "", "kotlin_tokenizer": ""}
+
+TemplateValues = dict[str, str | int | bool | list[int] | None]
 
 
-def knows(tokenizer: Mapping[str, Any]) -> bool:
-    """Whether the clients with a tokenizer of their own do what a completed tokenizer.json does."""
+@dataclass(frozen=True)
+class _Android:
+    """What usage/ says of Android.
+
+    Attributes:
+      page: the template of the README's part.
+      kotlin: the template of Autocomplete.kt; None: there is no such file.
+      kotlin_model: the model that it runs, for the README's table.
+      kotlin_tokenizer: where its tokenizer is, for the README's table.
+    """
+
+    page: str
+    kotlin: str | None = None
+    kotlin_model: str = ""
+    kotlin_tokenizer: str = ""
+
+
+_ANDROID_TEXT = _Android("android_text.md", "AutocompleteText.kt", "`autocomplete.tflite`", "in the model")
+_ANDROID_TOKENS = _Android("android_tokens.md", "AutocompleteTokens.kt", "`tokens.tflite`", "its own, 50 lines")
+_ANDROID_PORTABLE = _Android("android_portable.md")
+
+
+def has_client_tokenizer(tokenizer: JsonObject) -> bool:
+    """Whether the clients with a tokenizer of their own encode as a completed tokenizer.json does."""
     rules = tokenizer_rules.read_rules(tokenizer, "tokenizer.json")
     plain = not rules.nfc and not rules.added_tokens and tokenizer["model"]["unk_token"] is None
     return (
@@ -53,47 +65,54 @@ def write(manifest: Manifest, folder: Path) -> None:
       folder: the bundle's folder, which holds `tokenizer/tokenizer.json` already.
     """
     tokenizer = read_json(folder / "tokenizer/tokenizer.json")
-    own, portable = knows(tokenizer), manifest.models.get(PORTABLE)
-    text = "autocomplete.tflite" in manifest.models
-    android = _TEXT if text else _TOKENS if own else _ANDROID_PORTABLE
-    values = _values(manifest, tokenizer) | android | {"portable": "", "rows": "", "languages": ""}
-    values |= dict.fromkeys(("javascript_client", "cpp_client"), "complete" if own else "portable")
-    values["javascript_client"] += ".mjs"
-    values["android"] = _filled(str(android["android"]), values).strip()
-    files = {n: n for n in (*_ALWAYS, *(_OWN_TOKENIZER if own else ()), *(_LITERT if own or portable else ()))}
-    rows = [*(["own_rows"] if own else []), *(["kotlin_row"] if android["kotlin"] else [])]
-    if android["kotlin"]:
-        files["Autocomplete.kt"] = str(android["kotlin"])
+    own_tokenizer, portable = has_client_tokenizer(tokenizer), manifest.models.get(PORTABLE)
+    android = _android(manifest, own_tokenizer)
+    client = "complete" if own_tokenizer else "portable"
+    values = _manifest_values(manifest, tokenizer) | {"portable": "", "rows": "", "languages": ""}
+    values |= {"javascript_client": f"{client}.mjs", "cpp_client": client}
+    values |= {"kotlin_model": android.kotlin_model, "kotlin_tokenizer": android.kotlin_tokenizer}
+    values["android"] = _filled(android.page, values).strip()
+    files = {name: name for name in (*_ALWAYS, *(_OWN_TOKENIZER if own_tokenizer else ()))}  # file → its template
+    files |= {name: name for name in (_LITERT if own_tokenizer or portable else ())}
+    rows = [*(["own_rows"] if own_tokenizer else []), *(["kotlin_row"] if android.kotlin else [])]
+    if android.kotlin:
+        files["Autocomplete.kt"] = android.kotlin
     if portable:
-        files |= {n: n for n in _PORTABLE}
+        files |= {name: name for name in _PORTABLE}
         values["portable_text_bytes"] = portable.signatures["generate"].outputs["text"].shape[1]
         values["portable"] = _part("portable", values)
         rows.append("portable_rows")
-    languages = ["javascript", "cpp", *(["kotlin"] if portable or android["kotlin"] else [])] if own or portable else []
-    values["rows"] = "".join(_part(n, values) for n in rows)
-    values["languages"] = "\n".join(_part(n, values) for n in languages)
+    languages = ["javascript", "cpp"] if own_tokenizer or portable else []
+    languages += ["kotlin"] if languages and (portable or android.kotlin) else []
+    values["rows"] = "".join(_part(name, values) for name in rows)
+    values["languages"] = "\n".join(_part(name, values) for name in languages)
     for name, template in files.items():
         write_bytes(folder / "usage" / name, _filled(template, values).encode())
 
 
-def _part(name: str, values: Mapping[str, Any]) -> str:
+def _android(manifest: Manifest, own_tokenizer: bool) -> _Android:
+    if "autocomplete.tflite" in manifest.models:
+        return _ANDROID_TEXT
+    return _ANDROID_TOKENS if own_tokenizer else _ANDROID_PORTABLE
+
+
+def _part(name: str, values: Mapping[str, object]) -> str:
     return _filled(f"{name}.md", values).strip() + "\n"
 
 
-def _filled(template: str, values: Mapping[str, Any]) -> str:
+def _filled(template: str, values: Mapping[str, object]) -> str:
     return Template((_CLIENTS / template).read_text()).substitute(values)
 
 
-def _values(manifest: Manifest, tokenizer: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands for the names in the templates; lists as Python and JavaScript write them, `_items` without []."""
-    model, versions = manifest.model, manifest.versions
-    window = manifest.context_window.model_dump()
+def _manifest_values(manifest: Manifest, tokenizer: JsonObject) -> TemplateValues:
+    """The values of the templates; lists as Python and JavaScript write them, and under `<name>_items` without []."""
+    model, versions, lengths = manifest.model, manifest.versions, manifest.lengths
+    window: dict[str, dict[str, int]] = manifest.context_window.model_dump()
     start = [] if model.start is None else [model.start]
-    digits = tokenizer_rules.read_rules(tokenizer, "tokenizer.json").pattern == pre_tokenizers.DIGITS
-    classes = bpe_tables.character_classes(pre_tokenizers.DIGITS if digits else pre_tokenizers.GPT2)
-    no_text = model.special_token_ids
+    splits_digits = tokenizer_rules.read_rules(tokenizer, "tokenizer.json").pattern == pre_tokenizers.DIGITS
+    classes = bpe_tables.character_classes(pre_tokenizers.DIGITS if splits_digits else pre_tokenizers.GPT2)
     return {
-        **manifest.lengths.model_dump(),
+        **lengths.model_dump(),
         **{f"{unit}_{bound}": number for unit, bounds in window.items() for bound, number in bounds.items()},
         "name": manifest.name,
         "mode": manifest.mode,
@@ -102,14 +121,14 @@ def _values(manifest: Manifest, tokenizer: Mapping[str, Any]) -> dict[str, Any]:
         "start": start,
         "start_items": _items(start),
         "end": model.end_token_id,
-        "no_text": no_text,
-        "no_text_items": _items(no_text),
-        "digits_apart": str(digits).lower(),
+        "no_text": model.special_token_ids,
+        "no_text_items": _items(model.special_token_ids),
+        "digits_apart": str(splits_digits).lower(),
         "litert": versions["ai-edge-litert"],
         "tokenizers": versions["tokenizers"],
         "litertjs": LITERTJS,
-        "letters": _ranges(classes, bpe_tables.LETTER),
-        "numbers": _ranges(classes, bpe_tables.NUMBER),
+        "letters": _code_points(classes, bpe_tables.LETTER),
+        "numbers": _code_points(classes, bpe_tables.NUMBER),
     }
 
 
@@ -117,7 +136,7 @@ def _items(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _ranges(classes: bpe_tables.CharacterClasses, kind: int) -> str:
+def _code_points(classes: bpe_tables.CharacterClasses, kind: int) -> str:
     """The code points of a class, for C++, whose library has no Unicode: `{0x41, 0x5a}, …`."""
     points = np.flatnonzero(classes.pages[classes.page_of].reshape(-1) == kind)
     runs = np.split(points, np.flatnonzero(np.diff(points) > 1) + 1)

@@ -58,8 +58,9 @@ def run(request: Request) -> None:
     from autocomplete.tflite import inspect
 
     console = Console(highlight=False, soft_wrap=True)
-    for name, signature in inspect.describe(request.path)["signatures"].items():
-        ends = (", ".join(f"{n} {t['type']} {t['shape']}" for n, t in signature[k].items()) for k in signature)
+    for name, signature in inspect.describe(request.path).signatures.items():
+        sides = (signature.inputs, signature.outputs)
+        ends = (", ".join(f"{name} {t.type} {t.shape}" for name, t in side.items()) for side in sides)
         console.print(f"{request.path}: signature {name}: {' → '.join(ends)}", style="dim", markup=False)
     complete = text_model.interpreted(interpreters.tensorflow(request.path, request.threads))
     for prompt in prompts(request):

@@ -116,7 +116,7 @@ def _found(request: Request) -> Iterator[Release]:
     with registry.repository(request.source.removeprefix("git+")) as repository:
         version = versions.choose(request.wanted, registry.offer(repository, mode))
         place = registry.place(repository, mode, version)
-        yield Release(version, place, key=registry.public_key(repository, mode, version, signature.PUBLIC))
+        yield Release(version, place, key=registry.public_key(repository, mode, version, signature.PUBLIC_KEY))
 
 
 def _indexed(source: str, wanted: versions.Wanted) -> Release:
@@ -138,10 +138,10 @@ def _indexed(source: str, wanted: versions.Wanted) -> Release:
 
 def _get(request: Request, release: Release, folder: Path) -> None:
     """Downloads a release into an empty folder and checks it, what tells of it before its many bytes."""
-    ours = request.key or (signature.PUBLIC if signature.PUBLIC.is_file() else None)
+    ours = request.key or (signature.PUBLIC_KEY if signature.PUBLIC_KEY.is_file() else None)
     named = {str(folder): release.place.name}
     if release.key is not None:
-        named[str(release.key)] = f"{signature.PUBLIC} of {download.without_login(request.source)}"
+        named[str(release.key)] = f"{signature.PUBLIC_KEY} of {download.without_login(request.source)}"
     try:
         sizes = download.listing(release.place, folder)
         signed = verify.signed(folder, ours or release.key)

@@ -42,8 +42,8 @@ def command(bundle: str, key: Path | None) -> None:
 
     Example: autocomplete verify artifacts/package/dynamic_range
     """
-    if key is None and signature.PUBLIC.is_file():
-        key = signature.PUBLIC
+    if key is None and signature.PUBLIC_KEY.is_file():
+        key = signature.PUBLIC_KEY
     run(Request(bundle, key))
 
 

@@ -1,1 +1,1 @@
-"""What every room needs: settings, errors, files, processes, progress. Imports no other room."""
+"""What every room needs: settings, records, errors, files, processes, progress. Imports no other room."""

@@ -1,4 +1,4 @@
-"""The type of a NumPy array whose shape and element type the docstring tells."""
+"""The type of a NumPy array; docstrings give its shape and, where it matters, its element type."""
 
 from typing import Any
 

@@ -1,25 +1,30 @@
-"""What stages hand on: the records of their JSON files, read, checked and written here alone.
+"""The records that stages hand on as JSON files; only this module reads, checks and writes them.
 
-A number that was not measured is null. What a bundle publishes is in bundle/contract.py.
+A number that was not measured is null. The records that a bundle publishes are in bundle/contract.py.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from autocomplete.common import metrics
+from autocomplete.common.json_files import JsonObject
 from autocomplete.common.records import Count, NonNegative, Record, Sha256, TfliteFile, TokenId
 
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
 
-# As litert-quantizer takes and gives it: its keys are that package's.
-Recipe = list[dict[str, Any]]
+# In litert-quantizer's form.
+Recipe = list[JsonObject]
+# A machine that timings were taken on, by what is said of it.
+Machine = dict[str, str | int | float | None]
 
 
 class Tuning(Record):
-    """How a preset was tuned on a text of its user's own."""
+    """How a preset was tuned on its user's own text."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -52,7 +57,7 @@ class ModelDescription(Record):
     """stand for no text"""
     source: str
     source_name: str | None = None
-    """as the model's file says itself"""
+    """as the model's own file has it"""
     source_license: str | None = None
     """likewise"""
     converted_from: str | None = None
@@ -90,6 +95,21 @@ class Conversion(Record):
     layers: Count
 
 
+class Calibration(Record):
+    """How much of calibration_text a recipe was calibrated with, and the seed that drew it."""
+
+    sequences: Count
+    seed: int
+
+
+class ExtraRecipe(Record):
+    """Entries that quantize some matrices further, and the size of the core to reach by them."""
+
+    recipe: Recipe
+    size: float
+    """share of the core's size without them"""
+
+
 class ModeRecipe(Record):
     """recipe.json: how a mode was quantized."""
 
@@ -100,12 +120,12 @@ class ModeRecipe(Record):
     """of the core inside autocomplete.tflite, where it has another"""
     text: bool
     """whether the mode has autocomplete.tflite"""
-    calibration: dict[str, int] | None
-    extra_recipe: dict[str, Any] | None
+    calibration: Calibration | None
+    extra_recipe: ExtraRecipe | None
 
 
 class WordFilter(Record):
-    """The word lists that answers were filtered by, and what was asked, each up to `tries` times."""
+    """The word lists that answers were filtered by, and the numbers of prompts, each asked up to `tries` times."""
 
     package: str
     version: str
@@ -117,7 +137,7 @@ class WordFilter(Record):
 
 
 class _Measured(Record):
-    """A record whose further keys are metrics of a registry and their standard errors; null where not measured."""
+    """A record whose other keys are metrics of a registry and their standard errors; null where not measured."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | None]
@@ -126,26 +146,26 @@ class _Measured(Record):
     @classmethod
     def numbers(cls) -> dict[str, str]:
         """The metrics that are numbers, and their standard errors: key → label."""
-        own = {key: m for key, m in cls.registry.items() if key not in cls.model_fields}
-        errors = {f"{key}_stderr": f"standard error of {key}" for key, m in own.items() if m.stderr}
-        return {key: m.label for key, m in own.items()} | errors
+        listed = {key: m for key, m in cls.registry.items() if key not in cls.model_fields}
+        errors = {f"{key}_stderr": f"standard error of {key}" for key, m in listed.items() if m.stderr}
+        return {key: m.label for key, m in listed.items()} | errors
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _refuse_unknown(self) -> Self:
         if unknown := set(self.__pydantic_extra__) - self.numbers().keys():
             raise ValueError(f"no metric {min(unknown)!r}")
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Names each metric, and allows no others."""
-        described: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        described = handler.resolve_ref_schema(handler(core_schema))
         number = {"type": ["number", "null"]}
         described["properties"] |= {key: number | {"description": label} for key, label in cls.numbers().items()}
         return described | {"additionalProperties": False}
 
     def value(self, metric: str) -> float | None:
-        """A metric by its key; a contract's is 1 where all of its rules hold, else 0."""
+        """A metric by its key; that of a contract is 1 if all of its rules hold, else 0."""
         if metric in type(self).model_fields:
             rules: dict[str, bool] | None = getattr(self, metric)
             return None if rules is None else float(all(rules.values()))
@@ -174,7 +194,7 @@ class Performance(_Measured):
     size_bytes: dict[TfliteFile, int]
     runtime: dict[str, str]
     """versions of the packages that ran the files"""
-    machine: dict[str, str | int | float | None]
+    machine: Machine
 
 
 class GateResult(Record):
@@ -194,12 +214,12 @@ class Gates(Record):
 
     @property
     def failed(self) -> list[GateResult]:
-        """Those that did not pass."""
+        """The gates that did not pass."""
         return [gate for gate in self.gates if not gate.passed]
 
 
 class TargetFit(Record):
-    """Whether a file fits a runtime, the first thing that does not, and whether a run tells more than the file."""
+    """Whether a file fits a runtime, the first operator or tensor that does not, and whether tests run files there."""
 
     fits: bool
     offence: str | None

@@ -1,4 +1,4 @@
-"""Settings of a stage: Hydra composes conf/ and params.yaml, dvc.yaml says which part a stage may see.
+"""Settings of a stage: Hydra composes conf/ and params.yaml, and dvc.yaml says which part a stage may see.
 
 Precedence: group file < params.yaml < command line.
 """
@@ -28,11 +28,11 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
     """
     arguments = [a for a in sys.argv[1:] if a not in HELP]
     asks_for_help = len(arguments) < len(sys.argv) - 1
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # hand exceptions to us instead of printing them
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints exceptions instead of raising them
     with user_errors(), one_line_errors():
         if asks_for_help and not any(a.startswith("quantize=") for a in arguments):
-            arguments.append(f"quantize={overrides.names('quantize')[0]}")  # any mode shows what a mode holds
-        # Hydra's parser takes the overrides in one piece, behind its flags
+            arguments.append(f"quantize={overrides.names('quantize')[0]}")  # any mode shows the settings of a mode
+        # Hydra's parser needs the overrides together, behind its flags
         flags = [a for a in arguments if a.startswith("-")]
         values = [a for a in arguments if not a.startswith("-")]
         sys.argv[1:] = [*flags, *overrides.of_params(Path("params.yaml")), *values]
@@ -55,13 +55,13 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
             )
 
 
-def composed(name: str, settings: type[Settings], changes: Mapping[str, Any]) -> Settings:
-    """The settings of conf/<name>.yaml, some of them changed: of its section <name>, where it has one."""
+def composed(name: str, settings: type[Settings], changes: Mapping[str, object]) -> Settings:
+    """The settings of conf/<name>.yaml, or of its section <name> where it has one, with some of them changed."""
     return composed_with(name, settings, [f"{key}={overrides.quoted(value)}" for key, value in changes.items()])
 
 
 def composed_with(name: str, settings: type[Settings], changes: Sequence[str]) -> Settings:
-    """The same with changes in Hydra's grammar."""
+    """As `composed`, with changes in Hydra's grammar."""
     with one_line_errors():
         with hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3"):
             config = hydra.compose(name, list(changes))
@@ -69,7 +69,7 @@ def composed_with(name: str, settings: type[Settings], changes: Sequence[str]) -
 
 
 def _visible(stage: str, config: DictConfig) -> DictConfig:
-    """The part of the configuration that dvc.yaml declares for a stage: whatever it may read re-runs it."""
+    """The part of the configuration that dvc.yaml declares for a stage, so that all that it reads re-runs it."""
     declared = overrides.read_yaml(Path("dvc.yaml"))["stages"][stage]
     params = overrides.read_yaml(Path("params.yaml"))
     visible: dict[str, Any] = {}
@@ -82,8 +82,8 @@ def _visible(stage: str, config: DictConfig) -> DictConfig:
             group = Path(file).parts[1]
             if HydraConfig.get().runtime.choices.get(group) is None:
                 _missing_choice(group)
-            own = {k: v for k, v in config[group].items() if k not in (params.get(group) or {})}
-            visible |= {k: v for k, v in own.items() if not keys or k in keys}
+            of_file = {k: v for k, v in config[group].items() if k not in (params.get(group) or {})}
+            visible |= {k: v for k, v in of_file.items() if not keys or k in keys}
     if "matrix" in declared:
         visible["mode"] = HydraConfig.get().runtime.choices["quantize"] or _missing_choice("quantize")
     return OmegaConf.create(visible)

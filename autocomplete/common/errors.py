@@ -1,4 +1,4 @@
-"""The one exception that stands for a user's mistake, how a command ends with it, and what other exceptions say."""
+"""The exception for a user's mistakes, how a command ends with it, and messages of other exceptions."""
 
 import contextlib
 import os
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one line saying what, where, what is allowed and what to do."""
+    """A mistake that the user can correct: one line that says what, where, what is allowed and what to do."""
 
 
 def chain(error: BaseException) -> list[str]:
-    """What an exception and those that it came from say, a line each, the first cause last."""
-    found = [error]
-    while (cause := found[-1].__cause__ or found[-1].__context__) is not None and cause not in found:
-        found.append(cause)
-    return [" ".join(str(e).split()) or type(e).__name__ for e in found]
+    """The messages of an exception and of its causes, a line each; the first cause is last."""
+    errors = [error]
+    while (cause := errors[-1].__cause__ or errors[-1].__context__) is not None and cause not in errors:
+        errors.append(cause)
+    return [" ".join(str(e).split()) or type(e).__name__ for e in errors]
 
 
 def within(key: str, value: float, least: float, most: float, allowed: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Writing files and folders whole or not at all; JSON, CSV and hashes."""
 
 import contextlib
 import csv
@@ -8,9 +8,10 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 
 
 @contextlib.contextmanager
@@ -29,11 +30,11 @@ def replacing(folder: Path) -> Iterator[Path]:
 
 
 def _settle(folder: Path, temporary: Path, before: Path) -> None:
-    """Ends a replacement, also one that a killed process left half done: the new folder is there, or the old one."""
+    """Leaves the new folder or the old one, also after a killed process, and deletes the other two."""
     if before.exists() and not folder.exists():
         before.replace(folder)
-    for rest in (temporary, before):
-        shutil.rmtree(rest, ignore_errors=True)
+    for leftover in (temporary, before):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -55,15 +56,15 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Writes readable JSON whose bytes depend on the value alone."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> JsonObject:
     """Reads a JSON object; raises UserError where the file is missing or damaged."""
     try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
+        value: JsonObject = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it") from None
     except ValueError as error:
@@ -71,7 +72,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def csv_text(heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table as comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -87,7 +88,7 @@ def sha256(path: Path) -> str:
 
 
 def tree_sha256(folder: Path, leave_out: Iterable[str] = ()) -> str:
-    """The SHA-256 over the names and hashes of all files below a folder, `leave_out` excepted."""
+    """The SHA-256 over the names and hashes of all files below a folder, without those to `leave_out`."""
     skipped = set(leave_out)
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     lines = (f"{sha256(folder / name)}  {name}\n" for name in names if name not in skipped)

@@ -1,4 +1,4 @@
-"""JSON files that somebody else wrote: reading them, and what they hold in messages."""
+"""Reading JSON files of other projects, and showing their values in messages."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 from autocomplete.common.errors import UserError
 
-# A JSON object whose keys another project defines (config.json, tokenizer.json, GGUF's metadata): no record of ours can
-# name its type, and whoever reads a key checks its value.
+# A JSON object without a record: its keys are another project's (config.json, tokenizer.json, GGUF's metadata), or the
+# caller checks them. Whoever reads a key checks its value.
 JsonObject: TypeAlias = dict[str, Any]
 
 _LONGEST = 80  # characters of a value in a message

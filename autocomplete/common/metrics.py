@@ -1,6 +1,6 @@
-"""The registry of metrics: what validate measures, and how tables, gates, sweeps, cards and schemas speak of it."""
+"""The registry of metrics: what validate measures, and how tables, gates, sweeps, cards and schemas name it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -9,19 +9,21 @@ from autocomplete.common.errors import UserError
 UP: Final = "up"
 DOWN: Final = "down"
 
+MetricValues = dict[str, float | None]  # by the metric's key, or `<key>_stderr`; None where it was not measured
+
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured value.
+    """A quantity that is measured.
 
     Attributes:
       key: its name in metrics.json, performance.json or a row of the summary.
-      label: what it is, in words.
-      heading: above its column in a table, with the unit; "" where no table shows it.
-      unit: behind the value in a sentence.
-      form: the format of its column.
-      better: which values are better, up or down; None where neither is, or where it is no number.
-      gate: whether judge may bound it.
+      label: its name in words.
+      heading: of its column in a table, with the unit; "" where no table shows it.
+      unit: behind the value in a sentence, with a blank before it.
+      form: the format of the numbers in its column.
+      better: whether higher values are better (up) or lower ones (down); None for neither, or for no number.
+      gate: whether a gate may bound it.
       stderr: whether `<key>_stderr` holds its standard error.
     """
 
@@ -96,10 +98,10 @@ def _sizes() -> Iterable[Metric]:
     yield Metric("core_mb", "size of core.tflite", "core MB", " MB", ".2f", DOWN, gate=False)
 
 
-QUALITY, PERFORMANCE, SIZES = ({m.key: m for m in some()} for some in (_quality, _performance, _sizes))
+QUALITY, PERFORMANCE, SIZES = ({m.key: m for m in listed()} for listed in (_quality, _performance, _sizes))
 METRICS = QUALITY | PERFORMANCE | SIZES
 GATES = tuple(m.key for m in METRICS.values() if m.gate)
-# What can be best, or bounded by a number.
+# Metrics that a sweep may rank jobs by, or bound by a number.
 RANKED = tuple(sorted(m.key for m in METRICS.values() if m.better))
 
 
@@ -107,6 +109,16 @@ def columns() -> list[Metric]:
     """The metrics of the summary's table, in order: sizes, quality, speed and memory."""
     ordered = [*SIZES.values(), *QUALITY.values(), *PERFORMANCE.values()]
     return [m for m in ordered if m.heading]
+
+
+def significant(value: float, digits: int = 6) -> float:
+    """A number rounded to a number of significant digits."""
+    return float(f"{value:.{digits}g}")
+
+
+def rounded(values: Mapping[str, float | None], digits: int = 6) -> MetricValues:
+    """Metrics as their JSON file holds them, with a number of significant digits."""
+    return {key: None if value is None else significant(value, digits) for key, value in values.items()}
 
 
 def require(key: str, allowed: Iterable[str], setting: str) -> None:

@@ -1,4 +1,4 @@
-"""Hiding what native code says about itself, so that a stage's own lines are seen."""
+"""Hides the log of native code, so that a stage's own lines are seen."""
 
 import atexit
 import contextlib
@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops standard error of native code (CUDA look-ups, delegates) and Python warnings; exceptions come through.
+    """Drops what native code writes to standard error (CUDA, delegates), and Python warnings; exceptions pass.
 
     With AUTOCOMPLETE_TRACEBACK set everything is shown.
     """
@@ -23,7 +23,7 @@ def quiet() -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
+    stderr_copy = os.dup(2)
     with Path(os.devnull).open("wb") as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.dup2(sink.fileno(), 2)
@@ -31,12 +31,12 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr_copy, 2)
+            os.close(stderr_copy)
 
 
 @functools.cache
 def quiet_exit() -> None:
-    """Drops what native code says when the process has ended, behind Python's last word."""
+    """Drops what native code writes to standard error when the process ends."""
     if not os.environ.get("AUTOCOMPLETE_TRACEBACK"):
         atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))

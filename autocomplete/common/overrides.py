@@ -4,15 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import JsonObject
 
 
 def of_params(path: Path) -> Iterator[str]:
-    """The values of params.yaml in Hydra's override grammar; placed before the command line, they yield to it."""
+    """The values of params.yaml as Hydra's overrides; those of the command line come behind them and win."""
     params = read_yaml(path)
     declared = [p for s in read_yaml(Path("dvc.yaml"))["stages"].values() for p in s.get("params", [])]
     keys = [d for d in declared if isinstance(d, str)]
@@ -32,10 +32,10 @@ def names(group: str) -> list[str]:
     return sorted(p.stem for p in (Path("conf") / group).glob("*.yaml"))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> JsonObject:
     """A YAML file that holds a mapping; raises UserError for anything else."""
     try:
-        value: dict[str, Any] = yaml.safe_load(path.read_text())
+        value: JsonObject = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path} not found in {Path.cwd()}; run from the project's top folder") from None
     except yaml.YAMLError as error:
@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     """A value in the grammar of Hydra's overrides."""
     if isinstance(value, list):
         return f"[{','.join(quoted(v) for v in value)}]"
@@ -54,7 +54,8 @@ def quoted(value: Any) -> str:
     return json.dumps(value)  # null, true, numbers
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(tree: JsonObject, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The values of nested mappings, by their keys joined by dots."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")

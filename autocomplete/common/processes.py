@@ -1,4 +1,4 @@
-"""Processes beside this one that end when it does, however it ends: nothing works on for a stage that was killed."""
+"""Worker processes that end when this process does, also when it is killed."""
 
 import multiprocessing
 import os
@@ -10,30 +10,31 @@ from typing import Any
 
 
 def pool(
-    count: int, prepare: Callable[..., None] | None = None, given: tuple[Any, ...] = (), *, forked: bool = False
+    count: int, initializer: Callable[..., None] | None = None, arguments: tuple[Any, ...] = (), *, forked: bool = False
 ) -> ProcessPoolExecutor:
-    """A pool of `count` processes, each of which begins with `prepare(*given)`.
+    """A pool of `count` processes, each of which begins with `initializer(*arguments)`.
 
-    `forked` ones have imported what this process has, which saves them seconds: to be asked for only before a library
-    has begun threads that may hold locks. Elsewhere than on Linux it is never safe, and they are spawned all the same.
+    Forked processes share what this process has imported, which saves them seconds. Ask for them only before a library
+    has started threads, which may hold locks. Forking is never safe on other systems than Linux: there the processes
+    are spawned.
     """
     context = multiprocessing.get_context("fork" if forked and sys.platform == "linux" else "spawn")
-    return ProcessPoolExecutor(count, context, _begin, (prepare, given))
+    return ProcessPoolExecutor(count, context, _begin, (initializer, arguments))
 
 
-def _begin(prepare: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
-    end_with_parent()  # else it waits for work for ever: it holds the pipe open itself that work comes from
-    if prepare is not None:
-        prepare(*given)
+def _begin(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    end_with_parent()  # else it waits for work for ever: it holds the pipe itself open that work comes from
+    if initializer is not None:
+        initializer(*arguments)
 
 
 def end_with_parent() -> None:
-    """Lets this process, which multiprocessing started, end as soon as the one that started it has ended."""
+    """Ends this process, which multiprocessing started, as soon as its parent has ended."""
 
-    def follow() -> None:
+    def wait_for_parent() -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=wait_for_parent, daemon=True).start()

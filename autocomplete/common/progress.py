@@ -15,7 +15,7 @@ _PLAIN_EVERY_S = 15.0
 
 @contextlib.contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """Yields `show(done, note)`; the bar has the time left."""
+    """Yields `show(done, note)`, which shows progress and the time left."""
     console = Console(stderr=True)
     columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")]
     if console.is_terminal:
@@ -28,15 +28,15 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]
             yield live
         return
     last = began = time.monotonic()
-    first: int | None = None
+    start: int | None = None  # what a resumed run had done before
 
     def plain(done: int, note: str = "") -> None:
-        nonlocal last, first
-        first = done - 1 if first is None else first
+        nonlocal last, start
+        start = done - 1 if start is None else start
         now = time.monotonic()
         if now - last >= _PLAIN_EVERY_S:
             last = now
-            left = timedelta(seconds=round((now - began) / max(done - first, 1) * (total - done)))
+            left = timedelta(seconds=round((now - began) / max(done - start, 1) * (total - done)))
             console.print(f"{title} {done}/{total} {note} {left} left", highlight=False)
 
     yield plain
@@ -44,7 +44,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]
 
 @contextlib.contextmanager
 def step(title: str) -> Iterator[None]:
-    """Tells of work that has no count: a sign that turns on a terminal, a plain line elsewhere."""
+    """Shows work that has no count: a spinner on a terminal, a plain line elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(title, highlight=False)
@@ -59,7 +59,7 @@ def step(title: str) -> Iterator[None]:
 def training_progress(log: Path) -> Iterator[Callable[[Any], None]]:
     """Yields `show(progress)` for training: smoothed loss, tokens/s and time left; each step goes to `log`.
 
-    A run that goes on appends to its log.
+    A resumed run appends to its log.
     """
     smooth: float | None = None
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Configuration as frozen dataclasses: checked for unknown keys, types and the rules of the classes themselves."""
+"""Settings as frozen dataclasses, checked for unknown keys, for types, and by the classes' own rules."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from autocomplete.common.errors import UserError
 
 Settings = TypeVar("Settings")
-# conf/ is in git, and what a stage was told is in dvc.lock
+# keys that sound like a credential: conf/ is in git, and a stage's settings are in dvc.lock
 _SECRET = re.compile("token|secret|password|credential|username|key")
 _NO_SECRETS = (
     "; credentials come from the environment alone (HF_TOKEN, KAGGLE_API_TOKEN, KAGGLE_USERNAME and KAGGLE_KEY)"
@@ -30,14 +30,14 @@ def one_line_errors() -> Iterator[None]:
         raise UserError(_one_line(error)) from error
 
 
-def typed(stage: str, settings: type[Settings], given: DictConfig) -> Settings:
+def typed(stage: str, settings: type[Settings], values: DictConfig) -> Settings:
     """The settings as a checked dataclass.
 
     Raises:
       UserError: for an unknown key, a wrong type or a broken rule of the dataclass.
     """
     try:
-        return cast(Settings, OmegaConf.to_object(OmegaConf.merge(_schema(settings, given), given)))
+        return cast(Settings, OmegaConf.to_object(OmegaConf.merge(_schema(settings, values), values)))
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None)
         known = ", ".join(getattr(settings, "__dataclass_fields__", {}))
@@ -45,12 +45,12 @@ def typed(stage: str, settings: type[Settings], given: DictConfig) -> Settings:
         raise UserError(f"{stage}.{key}: {_one_line(error)}; known settings: {known}{advice}") from None
 
 
-def _schema(settings: type, given: DictConfig) -> DictConfig:
-    """A schema that values can be merged into: OmegaConf marks every frozen dataclass read-only, nested ones too."""
+def _schema(settings: type, values: DictConfig) -> DictConfig:
+    """A schema that values can be merged into: OmegaConf makes every frozen dataclass read-only, also nested ones."""
     schema: DictConfig = OmegaConf.structured(settings)
     OmegaConf.set_readonly(schema, False)
     for key, hint in typing.get_type_hints(settings).items():
-        part = given.get(key) if key in given else None
+        part = values.get(key) if key in values else None
         classes = [t for t in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(t)]
         if not isinstance(part, DictConfig) or not classes:
             continue

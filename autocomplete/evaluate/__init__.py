@@ -1,1 +1,1 @@
-"""What is measured on shipped files: quality, parity, contracts, speed, memory. May import quantize and below."""
+"""Measures shipped files: quality, parity, contracts, targets, speed, memory. May import quantize and below."""

@@ -6,114 +6,132 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import psutil
 
 from autocomplete.common import artifacts
 from autocomplete.common.arrays import Array
-from autocomplete.common.artifacts import Performance
+from autocomplete.common.artifacts import Machine, Performance
 from autocomplete.common.errors import UserError
-from autocomplete.evaluate import perplexity
-from autocomplete.evaluate.mode_files import Subject
-from autocomplete.runtime import bytes_model, interpreters, tokens_model
+from autocomplete.common.metrics import MetricValues, rounded
+from autocomplete.evaluate.mode_files import ModeFiles
+from autocomplete.runtime import bytes_model, compiled, interpreters, tokens_model
 
-_WARM_UP = 3
+_WARM_UP = 3  # calls that are not timed
+_DIGITS = 4  # significant ones of a timing
 
 Prompt = TypeVar("Prompt")
 Answer = TypeVar("Answer")
 
 
-def measure(subject: Subject, prompts: Sequence[str], settings: Any) -> Performance:
-    """Timings, memory and sizes of the shipped files; timings vary from run to run."""
-    before = machine()
-    prompt = np.array(subject.prompt_ids(prompts[0]), np.int32)
-    speed = core_speed(subject.session(subject.core), prompt, settings.timing_repeats)
-    files = sorted(subject.shipped.glob("*.tflite"))
-    measured: dict[str, Any] = {name: perplexity.significant(value, 4) for name, value in speed.items()}
-    measured |= _latencies(subject, prompts, settings)
-    measured |= {
-        "peak_rss_mib": round(peak_rss_mib(subject.core), 1),
-        "size_bytes": {p.name: p.stat().st_size for p in files},
-        "threads": subject.threads,
-        "runtime": interpreters.versions(),
-        "machine": before,
-    }
-    return Performance.parse(measured, artifacts.PERFORMANCE)
+@dataclass(frozen=True)
+class TimingSettings:
+    """How much is timed.
 
-
-def _latencies(subject: Subject, prompts: Sequence[str], settings: Any) -> dict[str, float | None]:
-    """Seconds of the shipped text, tokens and portable models for an answer of 100 tokens; greedy but in text.
-
-    Null where sequence_length is below 100, where too few answers are that long, or where there is no such model. A
-    longer sequence_length is scaled to 100 tokens.
+    Attributes:
+      repeats: timed calls of each signature of the core.
+      latency_runs: timed answers of full length, whose median counts.
+      latency_attempts: prompts that may be tried to get so many answers.
+      full_length: tokens of the answer that a latency is given for.
     """
-    length = subject.conversion.sequence_length
+
+    repeats: int
+    latency_runs: int
+    latency_attempts: int
+    full_length: int
+
+
+def measure(mode: ModeFiles, prompts: Sequence[str], settings: TimingSettings) -> Performance:
+    """Timings, memory and sizes of the shipped files; timings vary from run to run."""
+    machine_before = machine()
+    prompt = np.array(mode.prompt_ids(prompts[0]), np.int32)
+    timings: MetricValues = {**core_speed(mode.session(mode.core), prompt, settings.repeats)}
+    timings |= _latencies(mode, prompts, settings)
+    content = {
+        "threads": mode.threads,
+        "size_bytes": {p.name: p.stat().st_size for p in sorted(mode.shipped.glob("*.tflite"))},
+        "runtime": interpreters.versions(),
+        "machine": machine_before,
+        **rounded(timings, _DIGITS),
+        "peak_rss_mib": round(peak_rss_mib(mode.core), 1),
+    }
+    return Performance.parse(content, artifacts.PERFORMANCE)
+
+
+def _latencies(mode: ModeFiles, prompts: Sequence[str], settings: TimingSettings) -> MetricValues:
+    """Seconds of the shipped text, tokens and portable models for an answer of `full_length` tokens.
+
+    The tokens and the portable model decode greedily, the text model by its own sampler. A value is None if
+    sequence_length is below full_length, if too few answers are long enough, or if there is no such model. The time of
+    a longer answer is scaled down to full_length.
+    """
+    length = mode.conversion.sequence_length
     names = ("latency_100_tokens_s", "tokens_latency_100_tokens_s", "portable_latency_100_tokens_s")
-    found: dict[str, float | None] = dict.fromkeys(names)
+    seconds: MetricValues = dict.fromkeys(names)
     if length < settings.full_length:
-        return found
-    again = [p for _ in range(settings.latency_attempts) for p in prompts][: settings.latency_attempts]
-    found["tokens_latency_100_tokens_s"] = full_length_latency(
-        lambda ids: subject.generate(ids, length, tokens_model.Sampling()),
-        lambda said: len(said) == length,
-        [subject.prompt_ids(p) for p in again],
+        return seconds
+    attempts = [prompts[i % len(prompts)] for i in range(settings.latency_attempts)]
+    attempts_in_bytes = [p.encode() for p in attempts]
+    seconds["tokens_latency_100_tokens_s"] = full_length_latency(
+        lambda ids: mode.generate(ids, length, tokens_model.Sampling()),
+        lambda ids: len(ids) == length,
+        [mode.prompt_ids(p) for p in attempts],
         settings.latency_runs,
     )
-    if subject.portable.exists():
-        proceed = bytes_model.interpreted(interpreters.litert(subject.portable, subject.threads))
-        found["portable_latency_100_tokens_s"] = full_length_latency(
+    if mode.portable.exists():
+        proceed = bytes_model.interpreted(interpreters.litert(mode.portable, mode.threads))
+        seconds["portable_latency_100_tokens_s"] = full_length_latency(
             lambda prompt: prompt + proceed(prompt, length, tokens_model.Sampling(), False),
-            lambda answer: _tokens(subject, answer) >= length,
-            [p.encode() for p in again],
+            lambda answer: _token_count(mode, answer) >= length,
+            attempts_in_bytes,
             settings.latency_runs,
         )
-    if subject.text_core is not None:
-        found["latency_100_tokens_s"] = full_length_latency(
-            subject.complete,
-            lambda answer: _tokens(subject, answer) >= length,
-            [p.encode() for p in again],
-            settings.latency_runs,
+    if mode.text_core is not None:
+        seconds["latency_100_tokens_s"] = full_length_latency(
+            mode.complete, lambda answer: _token_count(mode, answer) >= length, attempts_in_bytes, settings.latency_runs
         )
     scale = settings.full_length / length
-    return {n: None if s is None else perplexity.significant(s * scale, 4) for n, s in found.items()}
+    return {name: None if value is None else value * scale for name, value in seconds.items()}
 
 
-def _tokens(subject: Subject, answer: bytes) -> int:
-    """How many tokens an answer has when encoded anew: it may end early, and only the text shows what was said."""
-    return len(subject.bpe.encode(answer.decode()).ids) + subject.model.add_start_token
+def _token_count(mode: ModeFiles, answer: bytes) -> int:
+    """The tokens of an answer when its text is encoded again: a model of text does not tell how many it generated."""
+    return len(mode.bpe.encode(answer.decode()).ids) + mode.model.add_start_token
 
 
-def core_speed(session: Any, prompt: Array, repeats: int) -> dict[str, float]:
+def core_speed(session: compiled.CompiledSession, prompt: Array, repeats: int) -> dict[str, float]:
     """TTFT, prefill and decode speed of a core's signatures: medians after warm-up, p90 for decode."""
-    chunk, longest = session.chunks[0], session.chunks[-1]
-    many = np.resize(prompt, longest)
+    chunk, longest_chunk = session.chunks[0], session.chunks[-1]
+    long_prompt = np.resize(prompt, longest_chunk)
 
     def first_token() -> None:
         session.reset()
         session.prefill(prompt[:-1], chunk)
         session.decode(int(prompt[-1]))
 
-    def read_many() -> None:
+    def read_long_prompt() -> None:
         session.reset()
-        session.prefill(many, longest)
+        session.prefill(long_prompt, longest_chunk)
 
-    ttft, prefill = _times(first_token, repeats), _times(read_many, repeats)
+    ttft, prefill = _times(first_token, repeats), _times(read_long_prompt, repeats)
     session.reset()
     session.prefill(prompt[:-1], chunk)
     steps = min(session.slots - session.position - _WARM_UP, 10 * repeats)
     decode = _times(lambda: session.decode(int(prompt[-1])), steps)
     return {
         "ttft_ms": 1e3 * statistics.median(ttft),
-        "prefill_tokens_per_s": longest / statistics.median(prefill),
+        "prefill_tokens_per_s": longest_chunk / statistics.median(prefill),
         "decode_tokens_per_s": 1 / statistics.median(decode),
         "decode_tokens_per_s_p90": 1 / float(np.quantile(decode, 0.9)),
     }
 
 
 def _times(call: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each call after warm-up."""
     for _ in range(_WARM_UP):
         call()
     return [_seconds(call) for _ in range(repeats)]
@@ -126,7 +144,10 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def full_length_latency(
-    complete: Callable[[Prompt], Answer], reached: Callable[[Answer], bool], prompts: Sequence[Prompt], runs: int
+    complete: Callable[[Prompt], Answer],
+    is_full_length: Callable[[Answer], bool],
+    prompts: Sequence[Prompt],
+    runs: int,
 ) -> float | None:
     """Median seconds of `runs` answers of full length; None where too few of the prompts lead to such answers."""
     seconds: list[float] = []
@@ -134,7 +155,7 @@ def full_length_latency(
         began = time.perf_counter()
         answer = complete(prompt)
         elapsed = time.perf_counter() - began
-        if index >= _WARM_UP and reached(answer):
+        if index >= _WARM_UP and is_full_length(answer):
             seconds.append(elapsed)
         if len(seconds) == runs:
             return statistics.median(seconds)
@@ -142,11 +163,11 @@ def full_length_latency(
 
 
 def peak_rss_mib(model: Path) -> float:
-    """Peak resident memory of a fresh process that reads and writes tokens, above one with an empty model, in MiB."""
-    return _fresh_peak(str(model)) - _fresh_peak("")
+    """Peak resident memory, in MiB, of a fresh process that runs a model, above one that runs an empty model."""
+    return _fresh_peak_mib(str(model)) - _fresh_peak_mib("")
 
 
-def _fresh_peak(model: str) -> float:
+def _fresh_peak_mib(model: str) -> float:
     command = [sys.executable, "-m", "autocomplete.evaluate.peak_memory", model]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -154,8 +175,8 @@ def _fresh_peak(model: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def machine() -> dict[str, Any]:
-    """What the timings were taken on."""
+def machine() -> Machine:
+    """The machine that timings are taken on."""
     return {
         "processor": _processor(),
         "logical_cores": psutil.cpu_count(),

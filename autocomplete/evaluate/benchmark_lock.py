@@ -1,4 +1,4 @@
-"""Speed is measured by one process at a time on a machine; others are told, so that they can stand still."""
+"""A lock of the machine: one process at a time measures speed, and others see it and can pause."""
 
 import contextlib
 import os
@@ -10,34 +10,35 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
-_PLACE = Path(tempfile.gettempdir()) / f"autocomplete-{os.getuid()}-timing"  # one for each machine, not for a cluster
-_NOTICE_S = 0.6  # those who look every LOOK_S have seen it by then
-LOOK_S = 0.2
+# Without its ending. In the machine's own temporary folder: a cluster's machines may share other folders.
+_LOCK = Path(tempfile.gettempdir()) / f"autocomplete-{os.getuid()}-timing"
+POLL_S = 0.2  # how often a process that pauses for others calls `measuring_process`
+_NOTICE_S = 0.6  # after which such processes have paused
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Waits for its turn, says which process measures, and gives those who heed it (a sweep's jobs) time to stop."""
-    said = _PLACE.with_suffix(".pid")
-    with FileLock(_PLACE.with_suffix(".lock")):
-        said.write_text(str(os.getpid()))
+def exclusive() -> Iterator[None]:
+    """Waits for the lock, names this process as the one that measures, and gives others time to pause."""
+    pid_file = _LOCK.with_suffix(".pid")
+    with FileLock(_LOCK.with_suffix(".lock")):
+        pid_file.write_text(str(os.getpid()))
         try:
             time.sleep(_NOTICE_S)
             yield
         finally:
-            said.unlink(missing_ok=True)
+            pid_file.unlink(missing_ok=True)
 
 
-def share_of_cores(wanted: int) -> int:
-    """As many as wanted, but no more than a launcher of many jobs leaves each of them (OMP_NUM_THREADS)."""
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    return min(wanted, int(share)) if share.isdigit() and int(share) else wanted
-
-
-def measuring() -> int | None:
-    """The process that measures on this machine now; one that was killed does not count."""
+def measuring_process() -> int | None:
+    """The id of the process that measures on this machine now; None also where that process was killed."""
     try:
-        process = int(_PLACE.with_suffix(".pid").read_text())
+        process = int(_LOCK.with_suffix(".pid").read_text())
     except (FileNotFoundError, ValueError):
         return None
     return process if psutil.pid_exists(process) else None
+
+
+def share_of_cores(threads: int) -> int:
+    """A number of threads, lowered to the cores that a launcher of many jobs gives to each (OMP_NUM_THREADS)."""
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    return min(threads, int(share)) if share.isdigit() and int(share) else threads

@@ -1,4 +1,4 @@
-"""Gates: bounds on metrics that a mode keeps, or is not packaged."""
+"""Gates: bounds on metrics. A mode that breaks one is not packaged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from autocomplete.common.errors import UserError
 
 @dataclass(frozen=True)
 class Gate:
-    """A bound on a metric; `modes` names the modes that it holds for, None all."""
+    """A bound on a metric, for the modes that `modes` names; None: for all modes."""
 
     metric: str
     at_most: float | None = None
@@ -24,17 +24,17 @@ class Gate:
             raise UserError(f"judge.gates: {self.metric} needs one of at_most and at_least")
 
 
-def judge(gates: Sequence[Gate], measured: Metrics) -> Gates:
-    """Applies the gates that hold for a mode.
+def judge(gates: Sequence[Gate], mode_metrics: Metrics) -> Gates:
+    """Applies the gates that a mode has.
 
-    A gate on the text or the portable model does not hold for a mode without one, whose metrics of it are None.
+    A gate on a metric that was not measured is left out: so is one on the text model for a mode without a text model.
     """
     results = []
     for gate in gates:
-        value = measured.value(gate.metric)
-        if value is None or (gate.modes is not None and measured.mode not in gate.modes):
+        value = mode_metrics.value(gate.metric)
+        if value is None or (gate.modes is not None and mode_metrics.mode not in gate.modes):
             continue
         threshold = f"<= {gate.at_most:g}" if gate.at_most is not None else f">= {gate.at_least:g}"
         passed = value <= gate.at_most if gate.at_most is not None else value >= (gate.at_least or 0.0)
         results.append(GateResult(name=gate.metric, threshold=threshold, value=value, passed=passed))
-    return Gates(mode=measured.mode, gates=results)
+    return Gates(mode=mode_metrics.mode, gates=results)

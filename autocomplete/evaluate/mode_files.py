@@ -1,8 +1,8 @@
-"""What validate looks at: a mode's shipped files, and what they were made from."""
+"""A mode as validate sees it: its shipped files, and what they were made from."""
 
 import filecmp
 import functools
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,18 @@ from autocomplete.tokenizer import tokenizer
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is checked: a mode's folder, what it was made from, and how.
+class ModeFiles:
+    """A mode's shipped files, and what they were made from.
 
-    `text_core` is the core inside the text model, with all its signatures; None for a mode without a text model.
+    Attributes:
+      preset: author's folder.
+      shipped: quantize's folder of the mode.
+      converted: convert's folder.
+      text_core: the core inside the text model, with all its signatures; None for a mode without a text model.
+      bpe: the preset's tokenizer.
+      model: author's model.json.
+      conversion: convert's convert.json.
+      threads: of each runtime that runs a file.
     """
 
     preset: Path
@@ -38,9 +46,18 @@ class Subject:
         start = [] if self.model.start is None else [self.model.start]
         return [*start, *ids] or [self.model.end_token_id]
 
+    def text_of(self, ids: Sequence[int]) -> bytes:
+        """The text of generated ids, without bytes that are no whole character of UTF-8."""
+        return b"".join(self.token_bytes[i] for i in ids).decode(errors="ignore").encode()
+
+    def text_answer(self, prompt: str, ids: Sequence[int]) -> bytes:
+        """The answer that the text model must give to a prompt when its core generates these ids."""
+        text_bytes = max(self.conversion.max_output_bytes - len(prompt.encode()), 0)
+        return prompt.encode() + self.text_of(ids)[:text_bytes].decode(errors="ignore").encode()
+
     @property
     def suppressed(self) -> list[int]:
-        """The ids that the models never say."""
+        """The ids that the models never generate."""
         return self.conversion.suppress_tokens
 
     @property
@@ -50,26 +67,26 @@ class Subject:
 
     @property
     def portable(self) -> Path:
-        """The shipped portable model, which there may not be."""
+        """The shipped portable model; the file does not exist where no graph knows the tokenizer."""
         return self.shipped / "portable.tflite"
 
     @property
     def recipe(self) -> ModeRecipe:
-        """The mode's settings, as quantize noted them."""
+        """The mode's recipe.json."""
         return ModeRecipe.read(self.shipped / artifacts.RECIPE)
 
     def sampling(self, seed: int) -> tokens_model.Sampling:
-        """The text model's sampler, as the tokens model is told of it: at most the 64 likeliest tokens are drawn."""
-        rule = self.conversion
-        if rule.sampler == "greedy":
+        """The text model's sampler as inputs of the tokens model, which draws from at most the 64 likeliest tokens."""
+        conversion = self.conversion
+        if conversion.sampler == "greedy":
             return tokens_model.Sampling()
-        top_k = rule.top_k if rule.sampler == "top_k" else 0
-        top_p = rule.top_p if rule.sampler == "top_p" else 1.0
-        return tokens_model.Sampling(rule.temperature, top_k, top_p, seed)
+        top_k = conversion.top_k if conversion.sampler == "top_k" else 0
+        top_p = conversion.top_p if conversion.sampler == "top_p" else 1.0
+        return tokens_model.Sampling(conversion.temperature, top_k, top_p, seed)
 
     @functools.cached_property
-    def pieces(self) -> list[bytes]:
-        """What each token id says."""
+    def token_bytes(self) -> list[bytes]:
+        """The bytes of each token, by id."""
         return tokenizer.read_token_bytes(self.preset)
 
     @functools.cached_property
@@ -78,12 +95,12 @@ class Subject:
         return tokens_model.interpreted(interpreters.litert(self.shipped / "tokens.tflite", self.threads))
 
     @functools.cached_property
-    def complete(self) -> Callable[[bytes], bytes]:
+    def complete(self) -> text_model.Complete:
         """The shipped text model, loaded once for all checks."""
         return text_model.interpreted(interpreters.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
 
     def session(self, core: Path) -> compiled.CompiledSession:
-        """A core in ai-edge-litert."""
+        """A session over a core in ai-edge-litert."""
         return compiled.CompiledSession(compiled.load(core, self.threads))
 
 
@@ -91,15 +108,15 @@ def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:
     """The core inside the shipped text model, with all its signatures; None where the mode has no text model.
 
     Raises:
-      UserError: where linking it (in `folder`) does not give the shipped text model byte for byte.
+      UserError: if the driver and that core, linked in `folder`, are not the shipped text model byte for byte.
     """
-    text = shipped / "autocomplete.tflite"
+    shipped_text = shipped / "autocomplete.tflite"
     if not ModeRecipe.read(shipped / artifacts.RECIPE).text:
         return None
-    own = shipped / "parts/text_core.tflite"
-    core = own if own.exists() else shipped / "parts/core.tflite"
+    separate = shipped / "parts/text_core.tflite"
+    core = separate if separate.exists() else shipped / "parts/core.tflite"
     driver = flatbuffer.read(converted / "text_driver.tflite")
     flatbuffer.write(linker.link(driver, flatbuffer.read(core)), folder / "text.tflite")
-    if not filecmp.cmp(folder / "text.tflite", text, shallow=False):
-        raise UserError(f"{text} is not what its driver and core give; run `dvc repro`")
+    if not filecmp.cmp(folder / "text.tflite", shipped_text, shallow=False):
+        raise UserError(f"{shipped_text} is not what its driver and core give; run `dvc repro`")
     return core

@@ -1,8 +1,8 @@
-"""A fresh process that runs one model and prints its peak resident memory, above what imports left, in MiB.
+"""A fresh process that runs one model and prints its peak resident memory in MiB, less what imports take.
 
 Usage: python -m autocomplete.evaluate.peak_memory FILE
 
-A core runs in LiteRT; an empty name measures its interpreter with an empty model, what the runtime itself takes.
+A core runs in LiteRT. An empty name measures LiteRT with an empty model, which is what the runtime itself takes.
 autocomplete.tflite runs in TensorFlow's interpreter, with Select TF.
 """
 
@@ -29,8 +29,8 @@ def empty_model() -> bytes:
     return bytes(builder.Output())
 
 
-def exercise(path: str) -> None:
-    """Loads a core and calls each of its signatures, as generating text does."""
+def run_core(path: str) -> None:
+    """Loads a core and calls each of its signatures."""
     interpreter = Interpreter(model_path=path, num_threads=2)
     for name in interpreter.get_signature_list():
         runner = interpreter.get_signature_runner(name)
@@ -39,8 +39,8 @@ def exercise(path: str) -> None:
             runner(**inputs)
 
 
-def answer(path: Path) -> None:
-    """Loads a text model and lets it answer."""
+def run_text_model(path: Path) -> None:
+    """Loads a text model and lets it answer prompts of several lengths."""
     from autocomplete.runtime import interpreters, text_model
 
     complete = text_model.interpreted(interpreters.tensorflow(path, 2))
@@ -48,22 +48,22 @@ def answer(path: Path) -> None:
         complete(prompt)
 
 
-def forget_imports() -> None:
-    """Resets the kernel's high-water mark (proc(5), clear_refs), which loading Python packages has raised."""
-    with contextlib.suppress(OSError):  # not Linux, or not allowed: the mark then counts the imports, in both processes
+def reset_peak() -> None:
+    """Resets the kernel's peak of resident memory (proc(5), clear_refs), which imports have raised."""
+    with contextlib.suppress(OSError):  # not Linux, or not allowed: then the peak counts the imports
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mib() -> float:
-    """The high-water mark of resident memory."""
+    """The peak of this process's resident memory."""
     return _status_mib("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _status_mib(field: str) -> float:
-    """A field of the kernel's account of this process; 0 where there is none."""
+    """A field of /proc/self/status; 0 where there is none."""
     with contextlib.suppress(OSError):
-        if found := re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text()):
-            return int(found[1]) / 1024
+        if match := re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(match[1]) / 1024
     return 0.0
 
 
@@ -71,13 +71,13 @@ if __name__ == "__main__":
     model = Path(sys.argv[1])
     is_text = model.name == "autocomplete.tflite"
     if is_text:
-        import tensorflow_text  # noqa: F401  (hundreds of MiB of imports, which are no app's)
-    forget_imports()
+        import tensorflow_text  # noqa: F401  (hundreds of MiB of imports, which an app does not have)
+    reset_peak()
     before = _status_mib("VmRSS")
     if is_text:
-        answer(model)
+        run_text_model(model)
     elif sys.argv[1]:
-        exercise(sys.argv[1])
+        run_core(sys.argv[1])
     else:
         Interpreter(model_content=empty_model(), num_threads=2).allocate_tensors()
     print(peak_mib() - before)

@@ -1,12 +1,13 @@
-"""The table of modes: a row for each from its records, as text, CSV, Markdown and a picture."""
+"""The table of modes, a row for each, as text, CSV, Markdown and a picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from autocomplete.common import metrics
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import csv_text
+
+Row = dict[str, str | float | None]  # `mode`, `gates`, and metrics by key: None where a mode has none
 
 COLUMNS = metrics.columns()
 LEGEND = (
@@ -17,14 +18,14 @@ LEGEND = (
 )
 
 
-def row(measured: Metrics, performance: Performance, gates: Gates) -> dict[str, Any]:
-    """One mode's row: every metric, timing and size, and the gates that failed."""
+def row(quality: Metrics, performance: Performance, gates: Gates) -> Row:
+    """The row of a mode: every metric, timing and size, and the gates that failed."""
     sizes, failed = performance.size_bytes, [gate.name for gate in gates.failed]
-    numbers = {key: measured.value(key) for key in metrics.QUALITY}
-    errors = {f"{m.key}_stderr": measured.value(f"{m.key}_stderr") for m in metrics.QUALITY.values() if m.stderr}
+    values = {key: quality.value(key) for key in metrics.QUALITY}
+    errors = {f"{m.key}_stderr": quality.value(f"{m.key}_stderr") for m in metrics.QUALITY.values() if m.stderr}
     return {
-        "mode": measured.mode,
-        **numbers,
+        "mode": quality.mode,
+        **values,
         **errors,
         **{key: performance.value(key) for key in metrics.PERFORMANCE},
         "text_mb": sizes["autocomplete.tflite"] / 1e6 if "autocomplete.tflite" in sizes else None,
@@ -33,31 +34,31 @@ def row(measured: Metrics, performance: Performance, gates: Gates) -> dict[str, 
     }
 
 
-def cells(values: dict[str, Any]) -> list[str]:
+def cells(row: Row) -> list[str]:
     """A row as text; a value that was not measured is a dash."""
-    numbers = [format(values[c.key], c.form) if values[c.key] is not None else "–" for c in COLUMNS]
-    return [values["mode"], *numbers, values["gates"]]
+    numbers = [format(row[c.key], c.form) if row[c.key] is not None else "–" for c in COLUMNS]
+    return [str(row["mode"]), *numbers, str(row["gates"])]
 
 
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
+def markdown(rows: Sequence[Row]) -> str:
     """The table in Markdown."""
     lines = [headings(), ["---"] * len(headings()), *(cells(r) for r in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{LEGEND}\n"
 
 
-def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
+def comma_separated(rows: Sequence[Row]) -> str:
     """The table with full precision, for programs."""
     lines = ([r["mode"], *(r[c.key] for c in COLUMNS), r["gates"]] for r in rows)
     return csv_text(["mode", *(c.key for c in COLUMNS), "gates"], lines)
 
 
 def headings() -> list[str]:
-    """The table's heading."""
+    """The headings of the columns."""
     return ["mode", *(c.heading for c in COLUMNS), "gates"]
 
 
-def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """The core's size against its perplexity ratio, latency as the colour, refused modes crossed out."""
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draws perplexity ratios over the cores' sizes, with latency as the colour and refused modes crossed out."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -70,10 +71,10 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     errors = [r["perplexity_ratio_stderr"] or 0.0 for r in rows]
     axes.errorbar(sizes, ratios, errors, fmt="none", ecolor="grey", capsize=3, zorder=0)
     for r in rows:
-        spot = (r["core_mb"], r["perplexity_ratio"])
-        axes.annotate(r["mode"], spot, textcoords="offset points", xytext=(9, 7))
+        point = (r["core_mb"], r["perplexity_ratio"])
+        axes.annotate(r["mode"], point, textcoords="offset points", xytext=(9, 7))
         if r["gates"] != "passed":
-            axes.plot(*spot, "x", color="red", markersize=14, markeredgewidth=2)
+            axes.plot(*point, "x", color="red", markersize=14, markeredgewidth=2)
     figure.colorbar(points, label="tokens model, answer of 100 tokens, s")
     axes.set(xlabel="core.tflite, MB", ylabel="perplexity, ratio to float32", title="Modes (red cross: refused)")
     axes.margins(0.18)
@@ -82,8 +83,8 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def show(rows: Sequence[dict[str, Any]]) -> None:
-    """Prints the table; on a terminal as wide as that, elsewhere as wide as it needs."""
+def show(rows: Sequence[Row]) -> None:
+    """Prints the table, on a terminal in its width, elsewhere as wide as the table is."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

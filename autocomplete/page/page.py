@@ -1,24 +1,23 @@
 """web/: the page that runs portable.tflite in a browser, as static files for any host.
 
-Sources are in `web/` beside this file, the runtime in what npm_runtime.py wrote; the word list is that of the package
-which validate measures with.
+Its sources are in `web/` beside this file, and npm_runtime.py writes its runtime. Its word lists are those of the
+package that validate measures with.
 """
 
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from autocomplete.bundle.contract import Manifest
 from autocomplete.bundle.manifest import PORTABLE
 from autocomplete.common.files import sha256, write_bytes
 from autocomplete.page import npm_runtime, site
+from autocomplete.page.site import PageModel, PageModels
 
 FOLDER, MODEL = "web", PORTABLE
 _SOURCES = Path(__file__).with_name("web")
-# where more threads than one may pay, and the page may ask for them
-_THREADS_FROM = 32_000_000  # bytes
+_THREADS_MIN_BYTES = 32_000_000  # of a model, from which on more threads than one may pay
 
 
 def write(manifest: Manifest, runtime: Path, folder: Path) -> None:
@@ -29,37 +28,37 @@ def write(manifest: Manifest, runtime: Path, folder: Path) -> None:
       runtime: the folder that `npm_runtime.write` filled.
       folder: the bundle's folder.
     """
-    page, model = folder / FOLDER, described(manifest, folder / MODEL)
+    page, model = folder / FOLDER, describe(manifest, folder / MODEL)
     for source in sorted(_SOURCES.iterdir()):
         if source.is_file() and source not in npm_runtime.PINS:
             write_bytes(page / source.name, source.read_bytes())
     for source in sorted(runtime.iterdir()):
-        if model["threads"] or not npm_runtime.is_threaded(source.name):
+        if model.threads or not npm_runtime.is_threaded(source.name):
             write_bytes(page / site.RUNTIME / source.name, source.read_bytes())
     write_bytes(page / "words.json", words(manifest.metrics.filter.languages))
     files = {p.relative_to(page).as_posix(): p for p in page.rglob("*") if p.is_file()}
-    for name, content in site.generated(files, manifest.title, [model]).items():
+    for name, content in site.generated(files, PageModels(title=manifest.title, models=[model])).items():
         write_bytes(page / name, content)
 
 
-def described(manifest: Manifest, path: Path) -> dict[str, Any]:
-    """What the page must know of a model: where it is, its hash, and the bounds of what a user may choose."""
+def describe(manifest: Manifest, path: Path) -> PageModel:
+    """A bundle's model for models.json; `path` is its file, in the folder above the page."""
     size, lengths = path.stat().st_size, manifest.lengths
-    return {
-        "mode": manifest.mode,
-        "file": f"../{path.name}",
-        "bytes": size,
-        "sha256": sha256(path),
-        "words": manifest.context_window.words.model_dump(),
-        "longest": lengths.sequence_length - lengths.context_window,
-        "threads": size >= _THREADS_FROM,
-    }
+    return PageModel(
+        mode=manifest.mode,
+        file=f"../{path.name}",
+        bytes=size,
+        sha256=sha256(path),
+        words=manifest.context_window.words,
+        longest=lengths.sequence_length - lengths.context_window,
+        threads=size >= _THREADS_MIN_BYTES,
+    )
 
 
 def words(languages: Sequence[str]) -> bytes:
-    """words.json: the lists of some languages as regular expressions, and the signs that pass for letters.
+    """words.json: the word lists of some languages as regular expressions, and the characters that look like letters.
 
-    The same words and borders as `measure.profanity.word_filter` has; `web/filter.js` applies them.
+    It has the same words and word boundaries as `evaluate.word_filter.word_filter`; `web/filter.js` applies them.
     """
     from importlib.metadata import version
 
@@ -77,7 +76,7 @@ def words(languages: Sequence[str]) -> bytes:
 
 
 def _pattern(word: str) -> str:
-    """A word with its borders, as JavaScript writes them: of ASCII letters, of any letters, or none in Han."""
+    """A word between its boundaries, in JavaScript's syntax: of ASCII letters, of any letters, or none in Han."""
     from glin_profanity.filters.word_matcher import edge_kind
 
     head = {"ascii": r"\b", "native": r"(?<![\p{L}\p{N}_])", "kata": r"(?<!\p{sc=Katakana})", "free": ""}

@@ -1,4 +1,4 @@
-"""A server on loopback for a site that is known in advance: what is not one of its paths is not there."""
+"""A server on loopback for a fixed set of paths; any other path is not found."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from autocomplete.common.errors import UserError
 
 HOST, INDEX = "127.0.0.1", "index.html"
-# Not asked of the machine's own table: a wrong type of .js or .wasm keeps the page from running.
+# The machine's own table may differ, and with a wrong type of .js or .wasm the page does not run.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -26,44 +26,44 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 HEADERS = {
-    # isolation, without which a browser gives no threads to WebAssembly
+    # cross-origin isolation: without it a browser gives no threads to WebAssembly
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # nothing from elsewhere, and nothing sent elsewhere
+    # nothing is loaded from or sent to another host
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; object-src 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # kept, and asked after each time
+    # a browser keeps files, and asks each time whether they are still current
     "Cache-Control": "no-cache",
 }
 _BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
-class Running:
-    """A server that has its port."""
+class RunningServer:
+    """A server that listens on its port."""
 
     server: ThreadingHTTPServer
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The page's URL."""
         return f"http://{HOST}:{self.server.server_address[1]}/"
 
     def serve(self) -> None:
-        """Answers until it is interrupted or shut down."""
+        """Answers requests until Ctrl-C or a shutdown."""
         with contextlib.suppress(KeyboardInterrupt):
             self.server.serve_forever(poll_interval=0.1)
 
 
 @contextlib.contextmanager
-def listening(site: Mapping[str, Path | bytes], port: int) -> Iterator[Running]:
-    """A server of a site on loopback; port 0 takes any.
+def listening(site: Mapping[str, Path | bytes], port: int) -> Iterator[RunningServer]:
+    """A server of a site, which is a file or its content by path; port 0 takes any free port.
 
     Raises:
-      UserError: where the port is taken or not allowed.
+      UserError: if the port is taken or not allowed.
     """
 
     class Handler(_Handler):
@@ -74,7 +74,7 @@ def listening(site: Mapping[str, Path | bytes], port: int) -> Iterator[Running]:
     except OSError as error:
         raise UserError(f"port {port} on {HOST} cannot be had ({error.strerror}): say --port 0 or another") from None
     try:
-        yield Running(server)
+        yield RunningServer(server)
     finally:
         server.server_close()
 
@@ -83,7 +83,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Takes the port, for itself alone, and does not ask DNS for a name."""
+        """Takes the port; unlike the base class it does not ask DNS for a name."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -92,7 +92,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # head and body are two writes: the second would wait until a browser acknowledges the first
+    # headers and body are two writes: the second would wait until a browser acknowledges the first
     disable_nagle_algorithm = True
     paths: Mapping[str, Path | bytes] = {}
 
@@ -106,25 +106,25 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(urlsplit(self.path).path).removeprefix("/") or INDEX
         source = self.paths.get(name)
         if source is None:
-            return self._head(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
-        tag = _tag(source)
+            return self._send_headers(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
+        tag = _entity_tag(source)
         if self.headers.get("If-None-Match") == tag:
-            return self._head(HTTPStatus.NOT_MODIFIED, {"ETag": tag})
+            return self._send_headers(HTTPStatus.NOT_MODIFIED, {"ETag": tag})
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        kind = TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
-        self._head(HTTPStatus.OK, {"Content-Type": kind, "Content-Length": str(size), "ETag": tag})
+        content_type = TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+        self._send_headers(HTTPStatus.OK, {"Content-Type": content_type, "Content-Length": str(size), "ETag": tag})
         if with_body:
-            self._send(source)
+            self._send_body(source)
         return None
 
-    def _head(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+    def _send_headers(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         self.send_response(status)
         for key, value in {**HEADERS, **headers}.items():
             self.send_header(key, value)
         self.end_headers()
 
-    def _send(self, source: Path | bytes) -> None:
-        with contextlib.suppress(ConnectionError):  # a browser that leaves is no error
+    def _send_body(self, source: Path | bytes) -> None:
+        with contextlib.suppress(ConnectionError):  # the browser has left
             if isinstance(source, bytes):
                 self.wfile.write(source)
                 return
@@ -133,12 +133,12 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(block)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Says nothing: the browser shows what is missing."""
+        """Prints nothing: the browser shows what is missing."""
 
 
-def _tag(source: Path | bytes) -> str:
-    """Changes when the content does: of a file by its size and time, which a packaging sets."""
+def _entity_tag(source: Path | bytes) -> str:
+    """An ETag, which changes when the content does: of a file by its size and time, which packaging sets."""
     if isinstance(source, bytes):
         return f'"{hashlib.sha256(source).hexdigest()[:32]}"'
-    told = source.stat()
-    return f'"{told.st_size:x}-{told.st_mtime_ns:x}"'
+    status = source.stat()
+    return f'"{status.st_size:x}-{status.st_mtime_ns:x}"'

@@ -57,7 +57,7 @@ def write(bundle: Path, stamp: Stamp, key: Path, folder: Path) -> str:
     name = record.artifact(content.name, content.mode)
     android.write(_assets(folder), android.Coordinates(stamp.maven_group, name, stamp.version), folder / ANDROID)
     write_bytes(folder / manifest.CARD, card.render(content).encode())
-    manifest.seal(content, folder, known={n: f for n, f in content.files.items() if n != manifest.CARD})
+    manifest.seal(content, folder, known_files={n: f for n, f in content.files.items() if n != manifest.CARD})
     write_bytes(folder / integrity.SIGNATURE, signature.sign(key, (folder / integrity.FILE).read_bytes()))
     return sha256(folder / integrity.FILE)
 

@@ -94,7 +94,7 @@ def _run(command: list[str], folder: Path, log: Any) -> int:
     try:
         while True:
             try:
-                return child.wait(timeout=benchmark_lock.LOOK_S)
+                return child.wait(timeout=benchmark_lock.POLL_S)
             except subprocess.TimeoutExpired:
                 wanted = _other_measures(child.pid)
             if wanted != stopped:
@@ -105,7 +105,7 @@ def _run(command: list[str], folder: Path, log: Any) -> int:
 
 
 def _other_measures(session: int) -> bool:
-    process = benchmark_lock.measuring()
+    process = benchmark_lock.measuring_process()
     try:
         return process is not None and os.getpgid(process) != session
     except ProcessLookupError:

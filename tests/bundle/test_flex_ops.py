@@ -12,14 +12,19 @@ def rows(page: str) -> dict[str, str]:
     return {operator.strip(" `"): kind.strip() for _, operator, kind, _ in cells}
 
 
+def page_of(model: Path) -> str:
+    described = inspect.describe(model)
+    return android.flex_ops_page(described.select_tf_operators, described.custom_operators)
+
+
 def test_page_of_operators_is_the_models(toy_bundle: Path, core_path: Path) -> None:
     model = toy_bundle / "autocomplete.tflite"
-    page = android.select_operators(inspect.describe(model))
+    page = page_of(model)
     assert set(rows(page)) == {name.removeprefix("Flex") for name in _operators(model) if name.startswith("Flex")}
     assert set(rows(page).values()) == {"TensorFlow's, by Select TF"}
     assert "`tensorflow-lite-select-tf-ops` is enough" in page
     assert "{" not in page.replace("android { defaultConfig { ndk { abiFilters", "")
-    assert android.select_operators(inspect.describe(core_path)) == ""
+    assert page_of(core_path) == ""
 
 
 def _operators(model: Path) -> set[str]:
@@ -32,8 +37,7 @@ def _operators(model: Path) -> set[str]:
 
 
 def test_page_tells_of_operators_that_no_public_archive_holds() -> None:
-    described = {"select_tf_operators": ["RegexSplitWithOffsets", "Substr"], "custom_operators": ["Mine"]}
-    page = android.select_operators(described)
+    page = android.flex_ops_page(["RegexSplitWithOffsets", "Substr"], ["Mine"])
     assert rows(page) == {
         "RegexSplitWithOffsets": "TF Text's, by Select TF",
         "Substr": "TensorFlow's, by Select TF",

@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "core.tflite").write_bytes(b"core")
     (tmp_path / "usage").mkdir()
     (tmp_path / "usage/README.md").write_text("# usage\n")
-    manifest.seal(manifest_of(tmp_path), tmp_path, known={})
+    manifest.seal(manifest_of(tmp_path), tmp_path, known_files={})
     return tmp_path
 
 
@@ -37,7 +37,7 @@ def test_a_sealed_folder_is_the_manifest_s(folder: Path) -> None:
 
 def test_sealing_again_changes_nothing(folder: Path) -> None:
     before = hashes(folder)
-    manifest.seal(Manifest.read(folder / manifest.FILE), folder, known={})
+    manifest.seal(Manifest.read(folder / manifest.FILE), folder, known_files={})
     assert hashes(folder) == before
 
 

@@ -52,7 +52,7 @@ def test_the_private_key_belongs_to_the_repository_s_public_one(
     monkeypatch.chdir(repository)
     with pytest.raises(UserError, match=r"keys/release\.pem is missing"):
         signature.private_key(str(private), repository)
-    signature.PUBLIC.write_bytes(public.read_bytes())
+    signature.PUBLIC_KEY.write_bytes(public.read_bytes())
     assert signature.private_key(str(private), repository) == private
     with pytest.raises(UserError, match="does not belong to"):
         signature.private_key(str(other), repository)

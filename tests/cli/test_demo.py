@@ -15,6 +15,7 @@ from autocomplete.bundle import manifest
 from autocomplete.cli import demo
 from autocomplete.common.errors import UserError
 from autocomplete.page import page, site
+from autocomplete.page.site import PageModels
 from helpers.commands import refused, requested, stage
 from helpers.folders import ROOT
 from helpers.manifests import manifest_of
@@ -27,11 +28,11 @@ def bundle(folder: Path, mode: str) -> Path:
     (folder / "web/index.html").write_text("<title>page</title>")
     (folder / "web/run.wasm").write_bytes(b"\0asm")
     known = manifest_of(folder, mode)
-    described = page.described(known, folder / page.MODEL)
+    described = page.describe(known, folder / page.MODEL)
     files = {n: folder / "web" / n for n in ("index.html", "run.wasm")}
-    for name, content in site.generated(files, "Toy", [described]).items():
+    for name, content in site.generated(files, PageModels(title="Toy", models=[described])).items():
         (folder / "web" / name).write_bytes(content)
-    manifest.seal(known, folder, known={})
+    manifest.seal(known, folder, known_files={})
     return folder
 
 

@@ -56,7 +56,7 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
     flatbuffer.write(linker.link(without, flatbuffer.read(core_path)), models["suppressed"])
     per_channel = tmp_path / "per_channel.tflite"
     flatbuffer.write(quantized(toy, core_path, "dynamic_range"), per_channel)
-    prompts = [p.encode() for p in PROMPTS] + list(contracts.HOSTILE.values())
+    prompts = [p.encode() for p in PROMPTS] + list(contracts.HOSTILE_PROMPTS.values())
     answers = in_old_runtime(
         {
             "models": [str(m) for m in models.values()],

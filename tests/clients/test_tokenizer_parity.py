@@ -17,6 +17,7 @@ import pytest
 import tokenizers
 
 from autocomplete.bundle import litertlm
+from autocomplete.bundle.contract import LitertLm
 from autocomplete.common.native_log import quiet
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer
@@ -173,7 +174,8 @@ def engine(
     """The engine on the shipped tokenizer; the core beside it is the toy's, as nothing is said here."""
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "tokenizer.json").write_text(tokenizer_json)
-    litertlm.write(core_path, folder / "tokenizer.json", litertlm.Facts(64, [1], 1), folder / "a.litertlm")
+    told = LitertLm(max_num_tokens=64, start_token_id=1, stop_token_ids=[1], suppress_token_ids=[])
+    litertlm.write(core_path, folder / "tokenizer.json", told, folder / "a.litertlm")
     processor = litert_lm.Backend.CPU(thread_count=1)
     with litert_lm.Engine(str(folder / "a.litertlm"), processor, cache_dir=str(folder)) as running:
         yield running

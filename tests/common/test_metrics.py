@@ -38,3 +38,9 @@ def test_an_unknown_metric_is_one_line_with_those_allowed() -> None:
     metrics.require("perplexity", metrics.RANKED, "sweep.objective")
     with pytest.raises(UserError, match=r"^sweep\.objective: no metric 'beauty'; allowed: .*perplexity"):
         metrics.require("beauty", metrics.RANKED, "sweep.objective")
+
+
+def test_values_are_rounded_to_significant_digits() -> None:
+    assert metrics.significant(123456789.0) == 123457000.0
+    assert metrics.significant(0.000123456789) == 0.000123457
+    assert metrics.rounded({"a": 0.123456, "b": None}, 4) == {"a": 0.1235, "b": None}

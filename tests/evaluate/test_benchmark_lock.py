@@ -15,7 +15,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from autocomplete.evaluate import benchmark_lock
-with benchmark_lock.alone():
+with benchmark_lock.exclusive():
     for event in ("began", "ended"):
         with Path("log").open("a") as log:
             log.write(f"{event} {sys.argv[1]}\\n")
@@ -25,7 +25,7 @@ with benchmark_lock.alone():
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_lock, "_PLACE", tmp_path / "timing")
+    monkeypatch.setattr(benchmark_lock, "_LOCK", tmp_path / "timing")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
@@ -46,14 +46,14 @@ def test_one_after_another(tmp_path: Path) -> None:
 
 
 def test_who_measures_is_said_while_it_lives() -> None:
-    assert benchmark_lock.measuring() is None
-    with benchmark_lock.alone():
-        assert benchmark_lock.measuring() == os.getpid()
-    assert benchmark_lock.measuring() is None
+    assert benchmark_lock.measuring_process() is None
+    with benchmark_lock.exclusive():
+        assert benchmark_lock.measuring_process() == os.getpid()
+    assert benchmark_lock.measuring_process() is None
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    benchmark_lock._PLACE.with_suffix(".pid").write_text(str(dead.pid))
-    assert benchmark_lock.measuring() is None
+    benchmark_lock._LOCK.with_suffix(".pid").write_text(str(dead.pid))
+    assert benchmark_lock.measuring_process() is None
 
 
 @pytest.mark.timeout(120)  # a lock that nobody gives back is waited for forever
@@ -64,9 +64,9 @@ def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
         time.sleep(0.05)
     killed.kill()
     killed.wait()
-    benchmark_lock._PLACE = next(tmp_path.glob("*.pid")).with_suffix("")
-    with benchmark_lock.alone():
-        assert benchmark_lock.measuring() == os.getpid()
+    benchmark_lock._LOCK = next(tmp_path.glob("*.pid")).with_suffix("")
+    with benchmark_lock.exclusive():
+        assert benchmark_lock.measuring_process() == os.getpid()
 
 
 @pytest.mark.parametrize(("said", "share"), [("1", 1), ("8", 4), ("", 4), ("0", 4), ("two", 4)])

@@ -1,12 +1,15 @@
-"""Accepted words and keystrokes saved, against counts by hand."""
+"""Accepted words and keystrokes saved, against counts by hand; how many words fill a context window."""
 
 import math
+import re
 
 import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import completion
 from autocomplete.evaluate.completion import Cut
+from helpers.toys import TEXT as TEXTS
+from helpers.toys import Toy
 
 TEXT = "one two three four five six seven eight nine ten eleven twelve"
 
@@ -69,3 +72,27 @@ def test_places_of_one_document_are_not_independent() -> None:
 def test_one_document_has_no_standard_error() -> None:
     measured = completion.measure(lambda _: " four ", [Cut(0, "x", [" four", " five", " six"])])
     assert math.isnan(measured["keystrokes_saved_stderr"])
+
+
+def test_as_many_words_as_fit_and_not_one_more(toy: Toy) -> None:
+    texts = [t for t in TEXTS if len(t) > 400]
+    assert len(texts) > 3
+    for text in texts:
+        count = int(completion.context_words([text], toy.bpe, 40)["context_words_p50"])
+        starts = [match.start() for match in re.finditer(r"\S+", text)]
+        fitting, longer = (len(toy.bpe.encode(text[starts[-n] :]).ids) for n in (count, count + 1))
+        assert fitting <= 40 < longer
+
+
+def test_shares_are_of_documents(toy: Toy) -> None:
+    short, long = " ".join(["zqxj"] * 60), " ".join(["the"] * 60)
+    each = [completion.context_words([d], toy.bpe, 30)["context_words_p50"] for d in (short, long)]
+    assert each[0] < each[1]
+    both = completion.context_words([short] * 9 + [long], toy.bpe, 30)
+    assert (both["context_words_p50"], both["context_words_p95"]) == (each[0], each[0])
+    both = completion.context_words([short] + [long] * 9, toy.bpe, 30)
+    assert (both["context_words_p50"], both["context_words_p95"]) == (each[1], each[1])
+
+
+def test_texts_that_never_fill_the_window(toy: Toy) -> None:
+    assert completion.context_words(["a b", ""], toy.bpe, 30) == {"context_words_p50": 30.0, "context_words_p95": 30.0}

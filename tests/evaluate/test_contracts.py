@@ -16,7 +16,7 @@ def model(new: Callable[[int], bytes]) -> Callable[[bytes], bytes]:
 
 
 def failed(complete: Callable[[bytes], bytes], samples: bool = True) -> set[str]:
-    return {name for name, kept in contracts.check(complete, PROMPTS, samples).items() if not kept}
+    return {name for name, kept in contracts.android_answers(complete, PROMPTS, samples).items() if not kept}
 
 
 def test_a_good_model_keeps_all() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from autocomplete.data import evaluation_text
 from autocomplete.evaluate import layer_report
+from autocomplete.evaluate.layer_report import QuantizationLoss
 from autocomplete.quantize import recipes
 from autocomplete.tflite import flatbuffer
 from helpers.modes import settings
@@ -23,7 +24,7 @@ LOOKUPS = ["embedding", "positions"]
 WEIGHTED = [*LOOKUPS, *(f"layer_{i}_{m}" for i in range(2) for m in MATRICES), "logits"]
 
 
-def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, layer_report.Loss]:
+def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> dict[str, QuantizationLoss]:
     windows = evaluation_text.windows(
         TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), 48, 1
     )
@@ -71,7 +72,10 @@ def test_nothing_is_lost_by_float32(toy: Toy, core_path: Path, tmp_path: Path) -
 
 
 def test_the_table_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = [layer_report.Loss("layer_0_qkv", 40.0, 1e-5), layer_report.Loss("logits", 21.5, 0.0123456789)]
+    found = [
+        QuantizationLoss("layer_0_qkv", 40.0, 1e-5),
+        QuantizationLoss("logits", 21.5, 0.0123456789),
+    ]
     rows = list(csv.DictReader(io.StringIO(layer_report.comma_separated(found))))
     assert rows[1] == {"product": "logits", "snr_db": "21.5", "kl_divergence": "0.0123457"}
     stage.show("int4", found)

@@ -55,9 +55,3 @@ def test_extreme_logits_do_not_overflow() -> None:
     scores = scored(np.array([[1e4, -1e4]], np.float32), np.array([[1e4, -1e4]], np.float32), np.array([0]))
     assert scores.losses[0] == 0
     assert np.isfinite(scores.divergences[0])
-
-
-def test_difference_and_rounding() -> None:
-    assert perplexity.difference(np.array([1.0, 2.5]), np.array([1.0, 2.0])) == (0.5, 0.25)
-    assert perplexity.significant(123456789.0) == 123457000.0
-    assert perplexity.significant(0.000123456789) == 0.000123457

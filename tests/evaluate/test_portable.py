@@ -7,48 +7,47 @@ from typing import Any
 
 import pytest
 
-from autocomplete.evaluate import checks
-from autocomplete.evaluate import portable as rules
-from autocomplete.evaluate.mode_files import Subject
+from autocomplete.evaluate import contracts, greedy
+from autocomplete.evaluate.mode_files import ModeFiles
 from autocomplete.tflite import flatbuffer, linker
-from helpers.toy_models import bytes_driver_of, subject_of
+from helpers.toy_models import bytes_driver_of, mode_files_of
 from helpers.toys import PROMPTS, Toy
 
 GIVEN = [p.encode() for p in PROMPTS]
 
 
 @pytest.fixture
-def subject(toy: Toy, core_path: Path, bytes_driver: Any, tmp_path: Path) -> Subject:
+def mode(toy: Toy, core_path: Path, bytes_driver: Any, tmp_path: Path) -> ModeFiles:
     """The toy's mode as quantize writes it, for both runtimes."""
     (tmp_path / "parts").mkdir()
     shutil.copyfile(core_path, tmp_path / "parts/core.tflite")
     flatbuffer.write(linker.link(bytes_driver, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
-    return dataclasses.replace(subject_of(toy, core_path), shipped=tmp_path, text_core=core_path)
+    return dataclasses.replace(mode_files_of(toy, core_path), shipped=tmp_path, text_core=core_path)
 
 
-def test_greedy_text_is_the_cores(subject: Subject) -> None:
-    assert checks.portable_greedy(subject, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": 1.0}
+def test_greedy_text_is_the_cores(mode: ModeFiles) -> None:
+    assert greedy.match_portable(mode, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": 1.0}
 
 
-def test_a_mode_that_tf_cannot_run_is_tried_in_litert_alone(subject: Subject) -> None:
-    without = dataclasses.replace(subject, text_core=None)
-    assert checks.portable_greedy(without, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
+def test_a_mode_that_tf_cannot_run_is_tried_in_litert_alone(mode: ModeFiles) -> None:
+    without = dataclasses.replace(mode, text_core=None)
+    assert greedy.match_portable(without, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
 
 
-def test_another_models_text_is_seen(toy: Toy, subject: Subject, core_path: Path) -> None:
+def test_another_models_text_is_seen(toy: Toy, mode: ModeFiles, core_path: Path) -> None:
     other = bytes_driver_of(toy, suppressed=range(2, 200))
-    flatbuffer.write(linker.link(other, flatbuffer.read(core_path)), subject.portable)
-    assert all(share is not None and share < 1 for share in checks.portable_greedy(subject, PROMPTS).values())
+    flatbuffer.write(linker.link(other, flatbuffer.read(core_path)), mode.portable)
+    assert all(share is not None and share < 1 for share in greedy.match_portable(mode, PROMPTS).values())
 
 
-def test_no_portable_model_has_no_figures(subject: Subject) -> None:
-    subject.portable.unlink()
-    assert set(checks.portable_greedy(subject, PROMPTS).values()) == {None}
-    assert checks.portable_contract(subject, PROMPTS) is None
+def test_no_portable_model_has_no_figures(mode: ModeFiles) -> None:
+    mode.portable.unlink()
+    assert set(greedy.match_portable(mode, PROMPTS).values()) == {None}
+    assert contracts.check_portable(mode, PROMPTS) is None
 
 
-def test_the_rules_hold(subject: Subject) -> None:
-    held = checks.portable_contract(subject, PROMPTS)
+def test_the_rules_hold(mode: ModeFiles) -> None:
+    held = contracts.check_portable(mode, PROMPTS)
     assert held is not None and all(held.values()) and len(held) == 7
 
 
@@ -62,14 +61,16 @@ def test_the_rules_hold(subject: Subject) -> None:
     ],
 )
 def test_a_rule_that_is_broken_is_named(rule: str, answer: Any) -> None:
-    assert not rules.check(answer, GIVEN)[rule]
+    assert not contracts.portable_answers(answer, GIVEN)[rule]
 
 
 def test_a_seed_that_does_not_repeat_is_seen() -> None:
     said = iter(range(10_000))
-    assert not rules.check(lambda p, n, s, w: str(next(said)).encode() if n else b"", GIVEN)["seed_repeats"]
+    assert not contracts.portable_answers(lambda p, n, s, w: str(next(said)).encode() if n else b"", GIVEN)[
+        "seed_repeats"
+    ]
 
 
-def test_another_outside_and_foreign_operators_are_seen(subject: Subject, greedy_driver: Any, core_path: Path) -> None:
-    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), subject.portable)
-    assert rules.interface(subject.portable) == {"signature_generate": False, "built_in_operators": False}
+def test_another_outside_and_foreign_operators_are_seen(mode: ModeFiles, greedy_driver: Any, core_path: Path) -> None:
+    flatbuffer.write(linker.link(greedy_driver, flatbuffer.read(core_path)), mode.portable)
+    assert contracts.portable_interface(mode.portable) == {"signature_generate": False, "built_in_operators": False}

@@ -11,7 +11,7 @@ SIZES = {"autocomplete.tflite": 2_000_000, "core.tflite": 1_500_000}
 UNMEASURED = dict.fromkeys([f"{model}latency_100_tokens_s" for model in ("", "tokens_", "portable_")])
 
 
-def row(mode: str, passed: bool = True) -> dict[str, object]:
+def row(mode: str, passed: bool = True) -> table.Row:
     speed = records.performance(size_bytes=SIZES, **UNMEASURED)
     return table.row(records.measured(mode=mode), speed, records.gates(mode, perplexity_ratio=passed))
 

@@ -92,4 +92,4 @@ def test_an_unknown_rule_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_tests_that_a_target_names_exist() -> None:
-    assert all(Path(rules["run"]).exists() for rules in targets.targets().values() if rules["run"])
+    assert all(Path(t.run).exists() for t in targets.targets().values() if t.run)

@@ -23,5 +23,5 @@ def test_the_share_of_pieces_that_all_cut_alike(toy: Toy) -> None:
     def same(piece: str) -> list[int]:
         return list(toy.bpe.encode(piece).ids)
 
-    assert tokenization.match(documents, toy.bpe, [same, same]) == 1.0
-    assert tokenization.match(documents, toy.bpe, [same, odd]) == 0.75
+    assert tokenization.share_encoded_alike(documents, toy.bpe, [same, same]) == 1.0
+    assert tokenization.share_encoded_alike(documents, toy.bpe, [same, odd]) == 0.75

@@ -9,13 +9,13 @@ import yaml
 
 from autocomplete.common.errors import UserError
 from autocomplete.data import evaluation_text
-from autocomplete.evaluate import checks, word_filter
+from autocomplete.evaluate import word_filter
 from autocomplete.runtime import interpreters, tokens_model
 from autocomplete.tokenizer import tokenizer
 from helpers import records
 from helpers.commands import stage
 from helpers.folders import ROOT
-from helpers.toy_models import subject_of
+from helpers.toy_models import mode_files_of
 from helpers.toys import Toy
 
 RUDE = "wtf"
@@ -72,7 +72,7 @@ def test_the_prompts_that_come_with_the_project() -> None:
 def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that says a rude word now and then, by the seed that it is given."""
     rule = records.conversion(sampler="top_k", top_k=7, temperature=0.5)
-    subject = dataclasses.replace(subject_of(toy, core_path), conversion=rule)
+    mode = dataclasses.replace(mode_files_of(toy, core_path), conversion=rule)
     good, rude = toy.bpe.encode(" fine").ids, toy.bpe.encode(f" {RUDE}").ids
     asked: list[tokens_model.Sampling] = []
 
@@ -84,8 +84,8 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
     monkeypatch.setattr(tokens_model, "interpreted", lambda path: generate)
     refuses = word_filter.word_filter(["english"])
     kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
-    found = checks.filtered(subject, kinds, refuses, 3, 100)
-    assert found == checks.filtered(subject, kinds, refuses, 3, 100)
+    found = word_filter.measure_tokens_model(mode, kinds, refuses, 3, 100)
+    assert found == word_filter.measure_tokens_model(mode, kinds, refuses, 3, 100)
     # the seeds of first answers are 100, 103, … 112
     assert (found["provoked_refused"], found["provoked_unanswered"], found["ordinary_refused"]) == (0.2, 0.0, 0.5)
     assert [s.seed for s in asked[:6]] == [100, 101, 103, 106, 109, 112]
@@ -97,7 +97,7 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
 )
 def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, rule: tuple[float, int, float]) -> None:
     conversion = records.conversion(sampler=name, top_k=7, top_p=0.3, temperature=0.5)
-    told = dataclasses.replace(subject_of(toy, core_path), conversion=conversion).sampling(3)
+    told = dataclasses.replace(mode_files_of(toy, core_path), conversion=conversion).sampling(3)
     assert (told.temperature, told.top_k, told.top_p) == rule
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import contracts, targets
-from autocomplete.evaluate import portable as rules
 from autocomplete.graph import bytes_driver, core, fixed_loop, growing_loop, loop_plan, tokens_driver
 from autocomplete.runtime import bytes_model, compiled, interpreters, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker, signatures
@@ -101,14 +100,14 @@ def test_a_prompt_that_leaves_room_for_a_few_tokens(toy: Toy, tmp_path: Path, le
 
 
 def test_built_in_operators_only_and_every_target_that_has_them(path: Path) -> None:
-    assert all(rules.interface(path).values())
+    assert all(contracts.portable_interface(path).values())
     fits = targets.check(path)
     assert {n for n, c in fits.items() if not c.fits} == {"litert_lm", "gpu_delegate", "android_demo"}
     assert fits["android_demo"].offence == "no signature serving_default"
 
 
 def test_the_rules_that_validate_checks(proceed: bytes_model.Continue) -> None:
-    assert all(rules.check(proceed, [p.encode() for p in PROMPTS]).values())
+    assert all(contracts.portable_answers(proceed, [p.encode() for p in PROMPTS]).values())
 
 
 def test_no_more_tokens_than_asked_for(toy: Toy, proceed: bytes_model.Continue) -> None:

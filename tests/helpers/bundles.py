@@ -1,6 +1,7 @@
 """A toy bundle, complete but for what was measured, which is made up."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,9 @@ def toy_bundle(
     flatbuffer.write(linker.link(greedy_driver, core), folder / "autocomplete.tflite")
     for name, data in tokenizer_json.client_files(tokenizer.read_tokenizer_json(toy.preset)).items():
         (folder / "tokenizer" / name).write_bytes(data)
-    told = litertlm.Facts(**manifest.litert_lm(known.model, known.conversion).model_dump())
+    told = manifest.litert_lm(known.model, known.conversion)
     litertlm.write(folder / "core.tflite", folder / "tokenizer/tokenizer.json", told, folder / manifest.LITERT_LM)
-    described = {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")}
+    described = {p.name: TfliteModel(**asdict(inspect.describe(p))) for p in folder.glob("*.tflite")}
     seal(folder, manifest.build(manifest.Names("toy", "Toy", "en"), known, described, folder))
     return folder
 
@@ -68,13 +69,13 @@ def toy_bundle(
 def reseal(folder: Path, **changes: Any) -> None:
     """Another manifest, and the hashes that belong to it."""
     content = read_json(folder / manifest.FILE) | changes
-    manifest.seal(Manifest.parse(content, manifest.FILE), folder, known={})
+    manifest.seal(Manifest.parse(content, manifest.FILE), folder, known_files={})
 
 
 def seal(folder: Path, content: Manifest) -> None:
     """Card, manifest and hashes, last of all."""
     (folder / manifest.CARD).write_text(card.render(content))
-    manifest.seal(content, folder, known={})
+    manifest.seal(content, folder, known_files={})
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import litert_lm
 
 from autocomplete.bundle import litertlm
+from autocomplete.bundle.contract import LitertLm
 from helpers.toys import SLOTS, Toy, client_tokenizer
 
 litert_lm.set_min_log_severity(litert_lm.LogSeverity.ERROR)
@@ -20,12 +21,17 @@ def spelled(toy: Toy) -> str:
     return json.dumps(json.loads(client_tokenizer(toy)) | {"decoder": None})
 
 
-def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **facts: Any) -> Path:
+def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **changes: Any) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer)
     start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
-    told = litertlm.Facts(**{"max_num_tokens": SLOTS, "stop_token_ids": [end], "start_token_id": start} | facts)
-    litertlm.write(core, folder / "tokenizer.json", told, folder / "toy.litertlm")
+    told: dict[str, Any] = {
+        "max_num_tokens": SLOTS,
+        "stop_token_ids": [end],
+        "start_token_id": start,
+        "suppress_token_ids": [],
+    }
+    litertlm.write(core, folder / "tokenizer.json", LitertLm(**told | changes), folder / "toy.litertlm")
     return folder / "toy.litertlm"
 
 

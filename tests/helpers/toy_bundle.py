@@ -96,7 +96,7 @@ def described(toy: Toy, form: Form, folder: Path) -> Manifest:
     return manifest_of(
         folder,
         form.mode,
-        {p.name: TfliteModel(**inspect.describe(p)) for p in folder.glob("*.tflite")},
+        {p.name: TfliteModel(**dataclasses.asdict(inspect.describe(p))) for p in folder.glob("*.tflite")},
         model=records.model(add_start_token=form.start, **special),
         conversion=conversion,
         metrics=records.measured(mode=form.mode, context_words_p50=WORDS, context_words_p95=2 * WORDS),

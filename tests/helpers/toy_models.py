@@ -1,4 +1,4 @@
-"""What the pipeline makes of the toy: drivers, quantized cores, the files that validate looks at."""
+"""What the pipeline makes of the toy: drivers, quantized cores, the files that validate measures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,9 +56,9 @@ def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
     return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
 
 
-def subject_of(toy: Toy, core_path: Path) -> Any:
-    """The toy as validate looks at it, its float32 core alone."""
-    from autocomplete.evaluate.mode_files import Subject
+def mode_files_of(toy: Toy, core_path: Path) -> Any:
+    """The toy as validate measures it, its float32 core alone."""
+    from autocomplete.evaluate.mode_files import ModeFiles
 
     model, conversion = records.model(), records.conversion(sequence_length=SEQUENCE)
-    return Subject(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, conversion, 1)
+    return ModeFiles(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, conversion, 1)

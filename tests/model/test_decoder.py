@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autocomplete.evaluate import checks, keras_reference
+from autocomplete.evaluate import greedy, keras_reference
 from autocomplete.runtime import compiled, interpreters, sessions
 from helpers.greedy import keras_greedy
-from helpers.toy_models import subject_of
+from helpers.toy_models import mode_files_of
 from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, Toy
 
 
@@ -71,8 +71,8 @@ def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: Any) -> N
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_tokens_equal_kerashub_generate(toy: Toy, core_path: Path, prompt: str) -> None:
-    subject = subject_of(toy, core_path)
-    said = checks.continue_greedily(subject.session(core_path), ids_of(toy, prompt), subject)
+    mode = mode_files_of(toy, core_path)
+    said = greedy.continue_prompt(mode.session(core_path), ids_of(toy, prompt), mode)
     assert said == keras_greedy(toy, ids_of(toy, prompt), SEQUENCE)
 
 

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,10 +11,11 @@ from autocomplete.bundle import usage
 from autocomplete.bundle.contract import ContextWindow, Lengths, Manifest, Range
 from autocomplete.common.errors import UserError
 from autocomplete.page import npm_runtime, page, site
+from autocomplete.page.site import PageModel, PageModels
 from helpers.environments import absent
 
 
-def described(model: Path, mode: str = "float32") -> dict[str, Any]:
+def described(model: Path, mode: str = "float32") -> PageModel:
     """What the page knows of a model."""
     window = Range(minimum=1, default=20, maximum=30)
     manifest = Manifest.model_construct(
@@ -23,17 +23,17 @@ def described(model: Path, mode: str = "float32") -> dict[str, Any]:
         lengths=Lengths(sequence_length=100, context_window=50, cache_length=256, max_output_bytes=788),
         context_window=ContextWindow(tokens=window, words=window),
     )
-    return page.described(manifest, model)
+    return page.describe(manifest, model)
 
 
 def test_a_model_is_described_by_its_file_and_its_bounds(tmp_path: Path) -> None:
     model = tmp_path / page.MODEL
     model.write_bytes(b"x" * 10)
     told = described(model)
-    assert (told["file"], told["bytes"], told["longest"], told["threads"]) == ("../portable.tflite", 10, 50, False)
+    assert (told.file, told.bytes, told.longest, told.threads) == ("../portable.tflite", 10, 50, False)
     with model.open("r+b") as file:
         file.truncate(1 << 26)
-    assert described(model)["threads"]
+    assert described(model).threads
 
 
 def test_words_are_whole_ones_by_the_letters_of_their_script() -> None:
@@ -102,8 +102,8 @@ def bundle(folder: Path, mode: str, model: bytes = b"model", file: str = "../por
     (folder / "web/index.html").write_text("page")
     (folder / "web/app.js").write_text("code")
     files = {n: folder / "web" / n for n in ("index.html", "app.js")}
-    told = described(folder / page.MODEL, mode) | {"file": file}
-    for name, content in site.generated(files, "Toy", [told]).items():
+    told = described(folder / page.MODEL, mode).model_copy(update={"file": file})
+    for name, content in site.generated(files, PageModels(title="Toy", models=[told])).items():
         (folder / "web" / name).write_bytes(content)
     return folder
 

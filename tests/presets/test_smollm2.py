@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from autocomplete.common.native_log import quiet
-from autocomplete.evaluate import perplexity
+from autocomplete.evaluate import parity
 from autocomplete.graph import core, core_calls
 from autocomplete.model import families
 from autocomplete.runtime import compiled, interpreters, logits
@@ -77,7 +77,7 @@ def test_logits_are_transformers(smollm2: Model, tmp_path: Path) -> None:
     python = references.transformers_python()
     references.run("transformers_gguf.py", python, smollm2.file, tmp_path / "given.npy", tmp_path / "logits.npy")
     expected = np.load(tmp_path / "logits.npy")[0]
-    most, mean = perplexity.difference(logits.decoded(session, given[0])[:, : expected.shape[1]], expected)
+    most, mean = parity.difference(logits.decoded(session, given[0])[:, : expected.shape[1]], expected)
     assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
     assert expected.std() > 1
 

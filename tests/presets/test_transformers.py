@@ -10,7 +10,7 @@ import pytest
 
 from autocomplete.common.files import read_json
 from autocomplete.common.native_log import quiet
-from autocomplete.evaluate import perplexity
+from autocomplete.evaluate import parity
 from autocomplete.graph import core
 from autocomplete.model import families
 from autocomplete.presets.settings import DESCRIPTION
@@ -100,7 +100,7 @@ def test_logits_are_transformers(toy: Toy, session: compiled.CompiledSession, re
     session.prefill(toy.ids[:read_by_prefill], CHUNK)
     got = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])
     expected = toy.logits[read_by_prefill:]
-    most, mean = perplexity.difference(got[:, : expected.shape[1]], expected)
+    most, mean = parity.difference(got[:, : expected.shape[1]], expected)
     assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
     assert expected.std() > 0.1  # else any would do
 

@@ -22,7 +22,7 @@ def source(tmp_path: Path) -> Path:
     (folder / "tokenizer").mkdir(parents=True)
     for name in ("core.tflite", "tokens.tflite", "tokenizer/tokenizer.json"):
         (folder / name).write_bytes(name.encode() * 100)
-    manifest.seal(manifest_of(folder), folder, known={})
+    manifest.seal(manifest_of(folder), folder, known_files={})
     return folder
 
 

@@ -7,19 +7,20 @@ from ai_edge_litert import schema_py_generated as schema
 
 from autocomplete.evaluate import peak_memory
 from autocomplete.tflite import flatbuffer, inspect
+from autocomplete.tflite.inspect import TensorDescription
 from helpers.toys import CHUNK, SLOTS
 
 
 def test_a_core_s_signatures_are_described(core_path: Path) -> None:
     described = inspect.describe(core_path)
-    assert {"decode", f"prefill_{CHUNK}", "prefill_32"} <= set(described["signatures"])
-    decode = described["signatures"]["decode"]
-    assert decode["inputs"]["tokens"] == {"shape": [1, 1], "type": "int32"}
-    assert decode["inputs"]["mask"] == {"shape": [1, 1, 1, SLOTS], "type": "float32"}
-    assert "logits" in decode["outputs"]
-    assert "FULLY_CONNECTED" in described["builtin_operators"]
-    assert described["builtin_operators"] == sorted(described["builtin_operators"])
-    assert described["select_tf_operators"] == described["custom_operators"] == []
+    assert {"decode", f"prefill_{CHUNK}", "prefill_32"} <= set(described.signatures)
+    decode = described.signatures["decode"]
+    assert decode.inputs["tokens"] == TensorDescription([1, 1], "int32")
+    assert decode.inputs["mask"] == TensorDescription([1, 1, 1, SLOTS], "float32")
+    assert "logits" in decode.outputs
+    assert "FULLY_CONNECTED" in described.builtin_operators
+    assert described.builtin_operators == sorted(described.builtin_operators)
+    assert described.select_tf_operators == described.custom_operators == []
 
 
 def with_codes(path: Path, *names: str) -> Path:
@@ -37,8 +38,8 @@ def with_codes(path: Path, *names: str) -> Path:
 
 def test_operators_are_told_by_who_has_them(tmp_path: Path) -> None:
     described = inspect.describe(with_codes(tmp_path / "a.tflite", "FlexSubstr", "Mine"))
-    assert described["select_tf_operators"] == ["Substr"]
-    assert described["custom_operators"] == ["Mine"]
-    assert described["runtime"] == "TensorFlow Lite with Select TF operators"
+    assert described.select_tf_operators == ["Substr"]
+    assert described.custom_operators == ["Mine"]
+    assert described.runtime == "TensorFlow Lite with Select TF operators"
     plain = inspect.describe(with_codes(tmp_path / "b.tflite"))
-    assert (plain["signatures"], plain["runtime"]) == ({}, "any TensorFlow Lite or LiteRT runtime")
+    assert (plain.signatures, plain.runtime) == ({}, "any TensorFlow Lite or LiteRT runtime")

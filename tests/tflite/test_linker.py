@@ -55,9 +55,9 @@ def test_shortest_and_longest_lengths_equal_keras(toy: Toy, tmp_path: Path, sequ
         assert complete(prompt.encode()) == expected(toy, prompt, sequence, window)
 
 
-@pytest.mark.parametrize("name", contracts.HOSTILE)
+@pytest.mark.parametrize("name", contracts.HOSTILE_PROMPTS)
 def test_hostile_prompts_are_answered(complete: Any, name: str) -> None:
-    prompt = contracts.HOSTILE[name]
+    prompt = contracts.HOSTILE_PROMPTS[name]
     answer = complete(prompt)
     assert answer.startswith(prompt)
     assert len(answer) <= max(788, len(prompt))

@@ -110,7 +110,7 @@ def bundle(folder: Path, model: Any, mode: str, runtime: Path) -> Path:
         metrics=records.measured(mode=mode, context_words_p50=24, context_words_p95=34),
     ).model_copy(update={"title": "Autocomplete"})
     page.write(known, runtime, folder)
-    manifest.seal(known, folder, known={})
+    manifest.seal(known, folder, known_files={})
     return folder
 
 

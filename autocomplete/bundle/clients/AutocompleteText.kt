@@ -11,7 +11,7 @@ import org.tensorflow.lite.Interpreter
 class Autocomplete(model: ByteBuffer) : AutoCloseable {
     private val interpreter = Interpreter(model)
 
-    /** The text, then what the model adds to its last words; only the text where these alone fill an answer. */
+    /** The text, then what the model adds to its last words; the text alone if these words alone fill an answer. */
     @Synchronized
     fun complete(typed: String, words: Int = WORDS): String {
         val prompt = lastWords(typed, words)
@@ -29,7 +29,7 @@ class Autocomplete(model: ByteBuffer) : AutoCloseable {
         return if (words.size <= count) text else text.substring(words[words.size - count].range.first)
     }
 
-    /** A tensor of one string: how many there are, where it begins, where it ends, its bytes. */
+    /** The string of a tensor with one string: the number of strings, its begin, its end, its bytes. */
     private fun text(tensor: ByteBuffer): String {
         val first = tensor.getInt(4)
         val bytes = ByteArray(tensor.getInt(8) - first)
@@ -39,7 +39,7 @@ class Autocomplete(model: ByteBuffer) : AutoCloseable {
     }
 
     private companion object {
-        /** Words of the text that are handed over: $words_minimum to $words_maximum, as an app may let its users choose. */
+        /** The model gets so many of the text's last words: $words_minimum to $words_maximum, as an app may let its users choose. */
         const val WORDS = $words_default
         val WORD = Regex("\\S+")
         const val MAX_OUTPUT_BYTES = $max_output_bytes

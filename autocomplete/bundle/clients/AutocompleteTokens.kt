@@ -22,14 +22,14 @@ class Autocomplete(model: ByteBuffer, vocabulary: String, merges: String) : Auto
         val tokens = arrayOf(IntArray(LENGTH))
         val length = ByteBuffer.allocateDirect(Int.SIZE_BYTES).order(ByteOrder.nativeOrder())
         interpreter.runSignature(inputs, mapOf<String, Any>("tokens" to tokens, "length" to length), "generate")
-        // The prompt's last tokens may have become others, its text has not.
+        // The answer may spell the end of the prompt in other tokens, but its text is the same.
         return prompt + tokenizer.decode(tokens[0].take(length.getInt(0))).drop(tokenizer.decode(ids).length)
     }
 
     override fun close() = interpreter.close()
 
     companion object {
-        const val WINDOW = $tokens_default // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
+        const val WINDOW = $tokens_default // the model reads so many of the prompt's last tokens: $tokens_minimum to $tokens_maximum
         const val LENGTH = $sequence_length // tokens read and added, the start token included
         val START = listOf<Int>($start_items) // stands before every prompt
         const val END = $end

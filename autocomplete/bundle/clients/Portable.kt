@@ -28,7 +28,7 @@ class Portable(model: ByteBuffer) : AutoCloseable {
     override fun close() = interpreter.close()
 
     companion object {
-        const val ROOM = $portable_prompt_bytes // bytes of the prompt that are handed over, its last ones
+        const val ROOM = $portable_prompt_bytes // the model reads so many of the prompt's last bytes
         const val TOKENS = $sequence_length // added at most
         const val ADDED = $portable_text_bytes // room for what is added
     }

@@ -20,7 +20,7 @@
 
 namespace {
 
-constexpr int kWindow = $tokens_default;   // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
+constexpr int kWindow = $tokens_default;   // the model reads so many of the prompt's last tokens: $tokens_minimum to $tokens_maximum
 constexpr int kLength = $sequence_length;  // tokens read and added, the start token included
 const std::vector<int> kStart = {$start_items};  // stands before every prompt
 constexpr int kEnd = $end;
@@ -238,7 +238,7 @@ std::string Complete(const std::filesystem::path& bundle, const std::string& pro
   if (tokens.empty()) tokens.push_back(kEnd);
   Opened(bundle / "tokens.tflite");  // says so where it is missing
   const std::vector<int> said = Said(Model((bundle / "tokens.tflite").string()), tokens);
-  // The prompt's last tokens may have become others, its text has not.
+  // The answer may spell the end of the prompt in other tokens, but its text is the same.
   return prompt + tokenizer.Text(said).substr(tokenizer.Text(tokens).size());
 }
 

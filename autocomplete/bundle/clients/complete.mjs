@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { litert, main } from './litert.mjs';
 
 const BUNDLE = dirname(dirname(fileURLToPath(import.meta.url)));
-const WINDOW = $tokens_default; // tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
+const WINDOW = $tokens_default; // the model reads so many of the prompt's last tokens: $tokens_minimum to $tokens_maximum
 const LENGTH = $sequence_length; // tokens read and added, the start token included
 const START = $start; // stands before every prompt
 const END = $end;
@@ -78,11 +78,11 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   };
   if (COMPLETE_WORD) given.complete_word = integer(1);
   const answer = await model.run('generate', given);
-  const said = [...answer.tokens.toTypedArray()].slice(0, answer.length.toTypedArray()[0]);
+  const answered = [...answer.tokens.toTypedArray()].slice(0, answer.length.toTypedArray()[0]);
   const held = [...Object.values(given), ...Object.values(answer), model];
-  held.forEach((each) => each.delete()); // their memory is not JavaScript's
-  // The prompt's last tokens may have become others, its text has not.
-  return prompt + tokenizer.decode(said).slice(tokenizer.decode(ids).length);
+  held.forEach((each) => each.delete()); // WebAssembly's memory is not collected
+  // The answer may spell the end of the prompt in other tokens, but its text is the same.
+  return prompt + tokenizer.decode(answered).slice(tokenizer.decode(ids).length);
 }
 
 await main(complete);

@@ -11,7 +11,7 @@ BUNDLE = Path(__file__).resolve().parent.parent
 FILES = MODEL, TOKENIZER = [
     str(BUNDLE / name) for name in ("tokens.tflite", "tokenizer/tokenizer.json")
 ]
-WINDOW = $tokens_default  # tokens of the prompt that are read, its last ones: $tokens_minimum to $tokens_maximum
+WINDOW = $tokens_default  # the model reads so many of the prompt's last tokens: $tokens_minimum to $tokens_maximum
 LENGTH = $sequence_length  # tokens read and added, the start token included
 START = $start  # stands before every prompt
 END = $end
@@ -35,13 +35,13 @@ def complete(prompt: str, temperature: float = 0.0, top_k: int = 0, seed: int = 
         top_k=np.int32(top_k), top_p=np.float32(1), seed=np.int32(seed),
         **({"complete_word": np.int32(1)} if COMPLETE_WORD else {}),
     )
-    # The prompt's last tokens may have become others, its text has not.
-    read, said = (
-        tokenizer.decode([i for i in some if i not in NO_TEXT])
-        for some in (ids, answer["tokens"][0, : int(answer["length"])].tolist())
+    # The answer may spell the end of the prompt in other tokens, but its text is the same.
+    read, answered = (
+        tokenizer.decode([i for i in part if i not in NO_TEXT])
+        for part in (ids, answer["tokens"][0, : int(answer["length"])].tolist())
     )
     # A model may add bytes that are no text, or stop inside a character: these are left out.
-    return prompt + said[len(read) :].replace("\ufffd", "")
+    return prompt + answered[len(read) :].replace("\ufffd", "")
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ void Check(int status, const char* what) {
   if (status != 0) Fail(std::string(what) + ": LiteRT's status is " + std::to_string(status));
 }
 
-// What a function gives through its last argument.
+// What a function returns through its last argument.
 template <typename... Parameters, typename... Arguments>
 void* New(const char* what, int (*function)(Parameters...), Arguments... arguments) {
   void* made = nullptr;
@@ -115,7 +115,7 @@ class Model {
   std::map<std::string, void*> buffers_;
 };
 
-// Writes what a function makes of the bundle's folder and the one prompt; a mistake is one line and exit status 2.
+// Prints what a function returns for the bundle's folder and the prompt; a mistake is one line and exit status 2.
 int Main(int count, char** arguments, std::string (*complete)(const std::filesystem::path&, const std::string&)) {
   try {
     const auto program = std::filesystem::weakly_canonical(arguments[0]);

@@ -5,16 +5,16 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** LiteRT.js, which is made for browsers: Node lacks what it loads its WebAssembly by. */
+/** LiteRT.js in Node, with a stand-in for importScripts, by which it loads its WebAssembly in browsers. */
 export async function litert() {
   globalThis.self = globalThis;
-  globalThis.Module = { printErr() {} }; // it tells how it starts
+  globalThis.Module = { printErr() {} }; // it logs how it starts
   globalThis.importScripts = (script) => {
     const load = new Function('require', '__dirname', readFileSync(script, 'utf8') + '; return ModuleFactory;');
     globalThis.ModuleFactory = load(createRequire(script), dirname(script));
   };
   const { warn } = console;
-  console.warn = () => {}; // that there is no WebGPU
+  console.warn = () => {}; // it warns that there is no WebGPU
   const runtime = await import('@litertjs/core');
   await runtime.loadLiteRt(join(dirname(createRequire(import.meta.url).resolve('@litertjs/core')), '../wasm/'));
   console.warn = warn;
@@ -22,7 +22,7 @@ export async function litert() {
 }
 
 /** The prompt and numbers of the command line. */
-function told() {
+function readArguments() {
   const number = { type: 'string', default: '0' };
   const options = { temperature: number, 'top-k': number, seed: number };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
@@ -37,10 +37,10 @@ const ADVICE = {
   ENOENT: '; usage/ belongs inside the bundle', ERR_MODULE_NOT_FOUND: '; usage/README.md says what to install',
 };
 
-/** Writes what a function makes of the prompt, temperature, top-k and seed; a mistake is one line and exit status 2. */
+/** Prints what a function returns for the prompt, temperature, top-k and seed; a mistake is one line and status 2. */
 export async function main(complete) {
   try {
-    process.stdout.write(await complete(...told()) + '\n');
+    process.stdout.write(await complete(...readArguments()) + '\n');
   } catch (error) {
     console.error('error: ' + String(error.message ?? error).split('\n')[0] + (ADVICE[error.code] ?? ''));
     process.exitCode = 2;

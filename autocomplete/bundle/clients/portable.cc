@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr size_t kRoom = $portable_prompt_bytes;  // bytes of the prompt that are handed over, its last ones
+constexpr size_t kRoom = $portable_prompt_bytes;  // the model reads so many of the prompt's last bytes
 constexpr int kTokens = $sequence_length;  // added at most
 
 std::string Complete(const std::filesystem::path& bundle, const std::string& prompt) {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { litert, main } from './litert.mjs';
 
 const BUNDLE = dirname(dirname(fileURLToPath(import.meta.url)));
-const ROOM = $portable_prompt_bytes; // bytes of the prompt that are handed over, its last ones
+const ROOM = $portable_prompt_bytes; // the model reads so many of the prompt's last bytes
 const TOKENS = $sequence_length; // added at most
 
 /** The prompt and what the model adds; temperature 0 takes the likeliest token, topK 0 draws among the likeliest 64. */
@@ -31,7 +31,7 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   const answer = await model.run('generate', given);
   const added = answer.text.toTypedArray().slice(0, answer.text_length.toTypedArray()[0]);
   const held = [...Object.values(given), ...Object.values(answer), model];
-  held.forEach((each) => each.delete()); // their memory is not JavaScript's
+  held.forEach((each) => each.delete()); // WebAssembly's memory is not collected
   return prompt + new TextDecoder('utf-8', { ignoreBOM: true }).decode(added);
 }
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 MODEL = Path(__file__).resolve().parent.parent / "portable.tflite"
-ROOM = $portable_prompt_bytes  # bytes of the prompt that are handed over, its last ones
+ROOM = $portable_prompt_bytes  # the model reads so many of the prompt's last bytes
 TOKENS = $sequence_length  # added at most
 
 
@@ -17,7 +17,7 @@ def complete(prompt: str, temperature: float = 0.0, top_k: int = 0, seed: int = 
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
-    text = prompt.encode()[-ROOM:].lstrip(bytes(range(0x80, 0xC0)))  # less the rest of a character that was cut
+    text = prompt.encode()[-ROOM:].lstrip(bytes(range(0x80, 0xC0)))  # without the rest of a character that was cut
     generate = Interpreter(str(MODEL)).get_signature_runner("generate")
     answer = generate(
         prompt=np.frombuffer(text.ljust(ROOM), np.uint8)[np.newaxis], prompt_length=np.int32(len(text)),

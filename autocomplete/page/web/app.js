@@ -7,16 +7,16 @@ import { preferred, STRINGS } from './strings.js';
 import { startSuggester } from './suggester.js';
 import * as view from './view.js';
 
-const REMEMBERED = 25; // suggestions that the median is of
+const REMEMBERED = 25; // times of suggestions, of which the page shows the median
 const MOST_THREADS = 4;
-const PATIENCE_MS = 250; // between two looks at whether the model is idle
+const PATIENCE_MS = 250; // between two checks of whether the model is idle
 const ROUNDS = 5;
 const REASONS = ['unsupported', 'runtime', 'missing', 'damaged', 'network', 'memory', 'other'];
 
 const $ = (id) => document.getElementById(id);
 const settings = readSettings();
 let models = [];
-let suggester = null; // once it has a model
+let suggester = null; // null until its model is loaded
 let starting = null;
 let times = [];
 let measured = {};
@@ -29,7 +29,7 @@ const offers = createOffers(settings, editor, () => suggester, { change: showBut
 
 // ---- the model ----
 
-/** Starts the model that is chosen, in the place of the one before. */
+/** Starts the chosen model and stops the one before. */
 async function start() {
   const began = performance.now();
   stop(null);
@@ -54,7 +54,7 @@ async function start() {
   showButtons();
   offers.renew();
   keepForLater(used);
-  return whenIdle(mine, () => pace(mine), 0); // at once if no text waits: the first key then finds fast code
+  return whenIdle(mine, () => pace(mine), 0); // at once if no text waits: the runs also warm the code up for the first key
 }
 
 function stop(trouble) {
@@ -84,12 +84,12 @@ async function readModels() {
   $('title').textContent = document.title = list.title;
   return list.models.map((model) => {
     const url = new URL(model.file, location.href);
-    url.searchParams.set('sha256', model.sha256); // another model is another address, whatever caches there are
+    url.searchParams.set('sha256', model.sha256); // another model has another URL, so that no cache returns the old one
     return { ...model, url: url.href };
   });
 }
 
-/** One thread where more are no faster: models.json says which model is large enough. */
+/** More threads than one only for a model that is large enough for them, as models.json says. */
 function threadsFor({ threads }) {
   return threads && crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
 }
@@ -107,7 +107,7 @@ function measure(more) {
   view.showMeasured(measured);
 }
 
-/** Times the model in a few rounds, the fastest of which counts: nothing but other work makes one slow. */
+/** Times the model in a few rounds; the fastest counts, as only other work on the machine makes a round slower. */
 async function pace(asked, best = { few: Infinity, many: Infinity }, rounds = 1) {
   const { times: round } = (await asked.pace()) ?? {};
   if (!round || suggester !== asked) return;
@@ -116,23 +116,23 @@ async function pace(asked, best = { few: Infinity, many: Infinity }, rounds = 1)
   if (rounds < ROUNDS) whenIdle(asked, () => pace(asked, now, rounds + 1));
 }
 
-/** Runs an action when nobody waits for the model, looked at every now and then. */
+/** Runs an action as soon as nobody waits for the model; checks that now and then. */
 function whenIdle(asked, action, patience = PATIENCE_MS) {
   setTimeout(() => suggester === asked && (asked.idle() ? action() : whenIdle(asked, action)), patience);
 }
 
-/** Hands the service worker what this visit took, for one without a network. */
+/** Tells the service worker which files this visit used, so that a later visit needs no network. */
 async function keepForLater(used) {
   if (!('serviceWorker' in navigator)) return;
   try {
-    // files.js, which it imports, says whether it is a newer one: not from the browser's own cache
+    // the browser must not take files.js from its own cache: the version in it shows that the page is a newer one
     await navigator.serviceWorker.register('service-worker.js', { updateViaCache: 'none' });
     const { active } = await navigator.serviceWorker.ready;
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data: offline }) => measure({ offline });
     active.postMessage({ type: 'keep', used, models: models.map(({ url }) => url) }, [port2]);
   } catch {
-    // no secure context, or no room: the page needs the network each time
+    // no secure context, or no storage left: the page needs the network each time
   }
 }
 
@@ -146,7 +146,7 @@ function changed(name, value) {
   else offers.renew();
 }
 
-/** A choice within the bounds that a model has. */
+/** Brings the settings within the model's bounds. */
 function fitSettings({ words, longest }) {
   Object.assign($('words'), { min: words.minimum, max: words.maximum });
   settings.words = Math.min(Math.max(settings.words ?? words.default, words.minimum), words.maximum);

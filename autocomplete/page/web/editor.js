@@ -1,5 +1,5 @@
-// A text area that shows a suggestion behind the caret. A copy of the text lies under it, invisible but for the
-// suggestion: the text area stays the browser's own, with its undo, its input methods and its screen reader.
+// A text area that shows a suggestion behind the caret. A copy of the text lies under it, of which only the suggestion
+// is visible. So the text area stays the browser's own, with undo, input methods and screen readers.
 
 const SEAL = '\u200b'; // gives a last, empty line its height
 
@@ -11,7 +11,7 @@ export function createEditor(parts, on) {
   const before = () => text.value.slice(0, text.selectionStart);
   const behind = () => text.value.slice(text.selectionEnd);
 
-  /** Draws a suggestion; where text stands behind the caret it has a line of its own below. */
+  /** Shows a suggestion; if there is text behind the caret, on a line of its own below. */
   function show(suggestion) {
     const inline = behind().trim() === '';
     parts.typed.textContent = before();
@@ -21,10 +21,10 @@ export function createEditor(parts, on) {
     parts.betweenText.textContent = inline ? '' : suggestion;
   }
 
-  /** Writes at the caret, so that the browser's undo knows of it. */
+  /** Inserts text at the caret in a way that the browser can undo. */
   function insert(added) {
     text.focus();
-    // nothing else enters the undo history, deprecated or not
+    // deprecated, but nothing else enters the undo history
     if (!document.execCommand('insertText', false, added)) {
       text.setRangeText(added, text.selectionStart, text.selectionEnd, 'end');
       text.dispatchEvent(new InputEvent('input', { bubbles: true }));

@@ -1,23 +1,23 @@
-// Suggestions: asked for, offered behind the caret, taken whole or by the word, refused.
+// Suggestions: requested, offered behind the caret, accepted whole or word by word, or refused.
 
 import { firstWord, lastWords } from './text.js';
 import { showStatus, speak } from './view.js';
 
-const WHILE_TYPING = 8; // tokens of a suggestion that nobody asked for
+const WHILE_TYPING = 8; // tokens of a suggestion that is made while the user types
 const STATUS = { input: 'statusRefusedInput', output: 'statusRefusedOutput', same: 'statusSame' };
-const APART = 101; // between the seeds of two draws, each of which may try some more
+const APART = 101; // between the seeds of two retries, each of which may use the next few seeds too
 
 /**
- * @param editor where to write; `suggester`: a function to the model in use, null without one.
- * @param on {change}: told when something is offered or no longer, {answered}: of each answer and its milliseconds.
+ * @param editor the text area; `suggester`: a function that returns the model in use, or null.
+ * @param on {change}: called when an offer appears or goes; {answered}: called with each answer and its milliseconds.
  */
 export function createOffers(settings, editor, suggester, on) {
-  let current = null; // {before, behind, text, tokens}: the text around the caret, what is offered there, and its length
+  let current = null; // {before, behind, text, tokens}: the text around the caret, the suggestion there, and its length
   let seed = 1;
 
   const has = () => current !== null;
 
-  /** The text has changed: what fits the suggestion uses it up, anything else asks for a new one. */
+  /** The text has changed: typing the suggestion's own characters shortens it, any other change asks for a new one. */
   function typed() {
     const rest = remaining();
     if (!rest) return renew();
@@ -25,14 +25,14 @@ export function createOffers(settings, editor, suggester, on) {
     return offer({ ...current, ...around(), text: rest });
   }
 
-  /** Asks anew for what is suggested unasked. */
+  /** Asks for a new suggestion, if the user wants suggestions while typing. */
   function renew() {
     withdraw();
     showStatus(null);
     if (settings.typing && editor.before().trim()) suggest(Math.min(WHILE_TYPING, settings.length));
   }
 
-  /** What is left of the suggestion when the new text is its beginning; null where it is not. */
+  /** The end of the suggestion, if its beginning has been typed; else null. */
   function remaining() {
     const { before, behind } = around();
     if (!current || behind !== current.behind || !before.startsWith(current.before)) return null;
@@ -41,7 +41,7 @@ export function createOffers(settings, editor, suggester, on) {
     return current.text.startsWith(added) && rest.trim() ? rest : null;
   }
 
-  /** The caret may have left the place that the suggestion is for. */
+  /** Withdraws the suggestion if the caret has left its place. */
   function moved() {
     if (current && (editor.caret() !== current.before.length || editor.behind() !== current.behind)) withdraw();
   }
@@ -103,7 +103,7 @@ export function createOffers(settings, editor, suggester, on) {
     return true;
   }
 
-  /** Whether a key was meant for the suggestion. */
+  /** Handles a key; returns whether it was meant for the suggestion. */
   function pressed(event) {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) return generate();
     if (!current || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return false;

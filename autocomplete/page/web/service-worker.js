@@ -1,5 +1,5 @@
-// Keeps what a visit needs, so that the next one needs no network. files.js, which package writes, names the files and
-// their version, a hash of them all: another version is another cache, and the old one goes.
+// Caches the files of a visit, so that the next one needs no network. files.js, which package writes, lists the files
+// and their version, a hash of them all. Each version has a cache of its own, and the old cache is deleted.
 'use strict';
 
 importScripts('files.js');
@@ -8,8 +8,8 @@ const { version, files } = self.SITE;
 const HERE = new URL('./', self.location).href;
 const PAGES = `autocomplete-page ${HERE} `; // an origin may hold several pages
 const PAGE = PAGES + version;
-const MODELS = `autocomplete-models ${HERE}`; // by an address that holds the model's hash
-const LIST = 'models.json'; // may be edited on the server: asked for first, kept for when there is no network
+const MODELS = `autocomplete-models ${HERE}`; // by a URL that holds the model's hash
+const LIST = 'models.json'; // may be edited on the server: taken from the cache only without a network
 const PATIENCE_MS = 4000;
 
 self.addEventListener('install', (event) => {
@@ -44,7 +44,7 @@ async function forgetOthers() {
   await Promise.all(old.map((name) => caches.delete(name)));
 }
 
-/** Keeps what the model's worker took, and of models those that are still offered. */
+/** Caches the files that the model's worker used, and deletes models that are no longer in models.json. */
 async function keep(used, models) {
   for (const url of used) {
     const cache = await caches.open(models.includes(url) ? MODELS : PAGE);

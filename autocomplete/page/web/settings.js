@@ -1,4 +1,4 @@
-// What the user has chosen, kept in this browser. Bounds of the context window come with the model.
+// The user's settings, stored in this browser. The bounds of the context window come with the model.
 
 const KEPT = 'autocomplete-settings';
 const DEFAULTS = {
@@ -6,13 +6,13 @@ const DEFAULTS = {
   wholeWord: true, filter: true,
 };
 
-/** The settings of the last visit, as far as they are of the kind that they should be. */
+/** The settings of the last visit, without values of a wrong type. */
 export function readSettings() {
   let kept = {};
   try {
     kept = JSON.parse(localStorage.getItem(KEPT)) ?? {};
   } catch {
-    // no storage, or not ours: the defaults
+    // no storage, or another content: the defaults
   }
   const sound = ([name, value]) => name in DEFAULTS && (DEFAULTS[name] === null || typeof value === typeof DEFAULTS[name]);
   return { ...DEFAULTS, ...Object.fromEntries(Object.entries(kept).filter(sound)) };
@@ -22,11 +22,11 @@ export function keepSettings(settings) {
   try {
     localStorage.setItem(KEPT, JSON.stringify(settings));
   } catch {
-    // a private window without storage: they last as long as the page
+    // a private window without storage: the settings last as long as the page
   }
 }
 
-/** Fills a form from the settings and hears of changes. */
+/** Fills a form from the settings, and calls `changed` for each change. */
 export function bindSettings(form, settings, changed) {
   for (const field of form.querySelectorAll('input')) {
     if (field.type === 'checkbox') field.checked = settings[field.name];

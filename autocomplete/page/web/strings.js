@@ -1,4 +1,4 @@
-// All that the page says. A language is one more object of the same keys, and an <option> in index.html.
+// All texts of the page. A new language needs an object with the same keys, and an <option> in index.html.
 
 export const STRINGS = {
   en: {
@@ -141,7 +141,7 @@ export const STRINGS = {
   },
 };
 
-/** The language of STRINGS that fits what the browser asks for, English otherwise. */
+/** The first of the browser's languages that STRINGS has, else English. */
 export function preferred(languages) {
   return languages.map((tag) => tag.split('-')[0]).find((language) => language in STRINGS) ?? 'en';
 }

@@ -1,15 +1,15 @@
-// Asks the model in its worker: one question at a time, and only the newest waits. What was asked before is dropped.
+// Asks the model in its worker one question at a time. Only the newest question waits; older ones are dropped.
 
-const TRIES = 3; // of answers that the filter refuses, as many as the public Android demo takes
-const OTHERS = 6; // draws until one differs from what was refused
-const WARM = 0.8; // the temperature of a second draw where none is set: the likeliest text would be the same again
+const TRIES = 3; // answers that the filter may refuse, as in the public Android demo
+const OTHERS = 6; // draws to get an answer other than the one that the user refused
+const WARM = 0.8; // the temperature of a second draw if it is 0 else: greedy text would be the same again
 
-/** Starts a worker with a model; `on` is told of progress and of failures. */
+/** Starts a worker with a model; `on` {progress, failed}: callbacks. */
 export function startSuggester(model, threads, on) {
   const worker = new Worker(new URL('worker.js', import.meta.url));
   const { promise: loaded, resolve: tellLoaded } = withResolvers();
   let newest = 0;
-  let running = null; // resolves the question that the worker has
+  let running = null; // resolves the question that the worker is answering
   let waiting = null;
 
   worker.onmessage = ({ data: { type, ...what } }) => {
@@ -41,7 +41,7 @@ export function startSuggester(model, threads, on) {
     worker.postMessage(message);
   }
 
-  /** The worker's answer, or null where something newer took the place of this question. */
+  /** The worker's answer, or null if a newer question replaced this one. */
   function ask(message) {
     const { promise, resolve } = withResolvers();
     waiting?.resolve(null);
@@ -52,9 +52,9 @@ export function startSuggester(model, threads, on) {
   }
 
   /**
-   * What the model adds: {text, refused, ms}, or null where a newer request came.
-   * @param request {text, context, filter, tokens, temperature, topK, wholeWord, seed}; `other`: a text to differ from, but for blanks
-   *   at its end.
+   * What the model adds: {text, refused, ms}, or null if a newer request came.
+   * @param request {text, context, filter, tokens, temperature, topK, wholeWord, seed}; `other`: a text from which the
+   *   answer must differ in more than blanks at its end.
    */
   async function suggest({ other = null, seed, temperature, tokens, topK, wholeWord, ...rest }) {
     newest += 1;
@@ -85,7 +85,7 @@ export function startSuggester(model, threads, on) {
   return {
     loaded,
     suggest,
-    /** Nobody waits any more for what was asked. */
+    /** Drops all questions. */
     forget() {
       newest += 1;
       waiting?.resolve(null);

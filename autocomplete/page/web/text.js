@@ -1,12 +1,12 @@
-// Which part of a text the model reads, and how a suggestion is taken in parts.
+// Which part of a text the model reads, and how a suggestion is accepted in parts.
 
-/** The last `count` words, a word being a run of non-blanks; what stands behind them stays. */
+/** The last `count` words (runs of non-blanks), and the blanks behind them. */
 export function lastWords(text, count) {
   const begins = Array.from(text.matchAll(/\S+/gu), (word) => word.index);
   return begins.length > count ? text.slice(begins[begins.length - count]) : text;
 }
 
-/** The last bytes of a text in UTF-8, at most `room`, no character cut. */
+/** The last bytes of a text in UTF-8, at most `room`, in whole characters. */
 export function lastBytes(text, room) {
   const bytes = new TextEncoder().encode(text);
   let begin = Math.max(bytes.length - room, 0);

@@ -1,12 +1,12 @@
-// What the page shows and says, in the language that was chosen.
+// What the page shows and speaks, in the chosen language.
 
 import { told } from './strings.js';
 
-const SPEAK_MS = 600; // a screen reader is told once the typing rests
+const SPEAK_MS = 600; // pause in typing after which a screen reader is told
 const MEGABYTE = 1e6;
 
 const $ = (id) => document.getElementById(id);
-const shown = new Map(); // what was shown last, by function: another language shows it again
+const shown = new Map(); // function → its last arguments, to show them again in another language
 let language = 'en';
 let speaking = 0;
 
@@ -33,7 +33,7 @@ export const showStatus = lasting((key) => {
   $('status').textContent = key ? say(key) : '';
 });
 
-/** Said to a screen reader after a while, unless something else is to be said by then. */
+/** Tells a screen reader after a pause, unless something newer is to be told by then. */
 export function speak(key, values) {
   clearTimeout(speaking);
   speaking = setTimeout(() => {
@@ -41,7 +41,7 @@ export function speak(key, values) {
   }, SPEAK_MS);
 }
 
-/** Buttons stay in the order of the keyboard also where they do nothing. */
+/** Disabled buttons can still be reached by the keyboard, so that their order stays. */
 export function showButtons({ ready, offered }) {
   for (const id of ['retry', 'accept', 'word']) $(id).setAttribute('aria-disabled', String(!offered));
   $('generate').setAttribute('aria-disabled', String(!ready));
@@ -65,7 +65,7 @@ export const showModels = lasting((models, mode) => {
   $('model-setting').hidden = models.length < 2;
 });
 
-/** @param measured {load, suggestion: milliseconds; perSecond: tokens; memory: MiB; offline}, each if it is known. */
+/** @param measured {load, suggestion: milliseconds; perSecond: tokens; memory: MiB; offline}, each if it was measured. */
 export const showMeasured = lasting(({ load, suggestion, perSecond, memory, offline }) => {
   $('load-time').textContent = load ? unit(load / 1000, 'second', 2) : '–';
   $('per-suggestion').textContent = suggestion ? unit(suggestion, 'millisecond', suggestion < 10 ? 1 : 0) : '–';
@@ -75,7 +75,7 @@ export const showMeasured = lasting(({ load, suggestion, perSecond, memory, offl
   $('offline').dataset.ready = offline ? 'yes' : 'no';
 });
 
-/** What went wrong, in words and with what to do; null takes it away. */
+/** Shows what went wrong and what to do; null hides it. */
 export const showTrouble = lasting((trouble) => {
   $('trouble').hidden = trouble === null;
   if (trouble === null) return;
@@ -86,7 +86,7 @@ export const showTrouble = lasting((trouble) => {
   $('trouble-advice').textContent = say(`advice${name}`, { detail: trouble.detail });
 });
 
-/** How much of the model has come, 0 to 1; null when nothing is on its way. */
+/** Shows the share of the model that is downloaded, 0 to 1; null hides it. */
 export function showProgress(share) {
   $('progress').hidden = share === null;
   if (share !== null) $('progress').value = share;

@@ -1,4 +1,4 @@
-// The model in a thread of its own: the page never waits for it. One message in, one out, in order.
+// The model in a thread of its own, so that the page never waits for it. Each message gets one answer, in order.
 //
 // A classic worker, not a module: LiteRT.js loads its WebAssembly by importScripts, which module workers refuse.
 'use strict';
@@ -6,18 +6,18 @@
 const RUNTIME = new URL('runtime/', self.location);
 const SIGNATURE = 'generate';
 const MEBIBYTE = 2 ** 20;
-// as browsers and Emscripten say it; a failed allocation has no name of its own
+// messages of browsers and Emscripten: a failed allocation has no error class of its own
 const NO_ROOM = /out of memory|could not allocate|allocation failed|cannot enlarge memory|\bOOM\b/i;
-// a prompt that the model is timed with, and how many tokens it adds to it
+// the prompt that the model is timed with, and how many tokens it adds
 const PACE = { text: 'The', few: 2, many: 26 };
 
 let litert;
 let model;
 let refuses;
 let lastBytes;
-const used = new Set(); // addresses that a visit without a network needs
+const used = new Set(); // URLs that a visit without a network needs
 
-/** What went wrong, by a name that the page has words for. */
+/** An error with a reason that the page has a text for. */
 class Failure extends Error {
   constructor(reason, detail) {
     super(detail);
@@ -35,7 +35,7 @@ self.onmessage = async ({ data }) => {
   }
 };
 
-/** Starts the runtime while the model comes, then compiles it. */
+/** Starts the runtime while the model is downloaded, then compiles the model. */
 async function load({ model: chosen, threads }) {
   const [bytes] = await Promise.all([download(chosen), start(threads), helpers()]);
   try {
@@ -58,12 +58,12 @@ async function helpers() {
 }
 
 async function start(threads) {
-  // no product of these models runs on a GPU, and to ask for one costs a fifth of a second
+  // these models do not run on a GPU, and looking for one takes a fifth of a second
   Object.defineProperty(self.navigator, 'gpu', { value: undefined });
-  self.Module = { locateFile, printErr() {} }; // it tells how it starts
+  self.Module = { locateFile, printErr() {} }; // it logs how it starts
   if (threads > 1) self.Module.mainScriptUrlOrBlob = locateFile('litert_wasm_threaded_internal.js');
   const { warn } = console;
-  console.warn = () => {}; // that there is no GPU
+  console.warn = () => {}; // it warns that there is no GPU
   try {
     litert = await import('./runtime/index.js');
     await litert.loadLiteRt(RUNTIME.href, { threads: threads > 1 });
@@ -74,13 +74,13 @@ async function start(threads) {
   }
 }
 
-/** Where a file of the runtime is; the script that asks for one lies beside it under the same name. */
+/** The URL of a file of the runtime; the script that loads a .wasm file has the same name. */
 function locateFile(name) {
   used.add(new URL(name, RUNTIME).href).add(new URL(name.replace(/\.wasm$/, '.js'), RUNTIME).href);
   return new URL(name, RUNTIME).href;
 }
 
-/** The model's bytes: those that models.json describes, or a failure. */
+/** The model's bytes, whose size and hash must be those of models.json. */
 async function download({ url, bytes: size, sha256 }) {
   const answer = await fetch(url).catch((error) => {
     throw new Failure('network', error.message);
@@ -99,7 +99,7 @@ async function download({ url, bytes: size, sha256 }) {
     self.postMessage({ type: 'progress', share: filled / size });
   }
   if (filled !== size) throw new Failure('damaged', `${filled} of ${size} bytes`);
-  // crypto.subtle is there in secure contexts only: https, and loopback
+  // crypto.subtle exists in secure contexts only: https and loopback
   if (self.crypto.subtle && (await hash(bytes)) !== sha256) throw new Failure('damaged', 'SHA-256 differs');
   used.add(url);
   return bytes;
@@ -110,7 +110,7 @@ async function hash(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** What the model adds to a text, or which side the filter refused. `context` is the end of the text, which is read. */
+/** What the model adds to a text, or whether the filter refused text or answer. The model reads `context`, its end. */
 async function ask({ text, context, draw, filter }) {
   if (filter && refuses(text)) return { text: '', refused: 'input', ms: 0 };
   const began = performance.now();
@@ -120,7 +120,7 @@ async function ask({ text, context, draw, filter }) {
   return { text: refused ? '' : added, refused, ms, memory: memory() };
 }
 
-/** Milliseconds for a few tokens and for many, from which their speed follows; null where the model ends before. */
+/** Milliseconds for a few tokens and for many, which give the tokens per second; null if the model ends earlier. */
 async function pace() {
   const timed = async (tokens) => {
     const began = performance.now();
@@ -130,7 +130,7 @@ async function pace() {
   const before = await timed(PACE.many - 1);
   const few = await timed(PACE.few);
   const many = await timed(PACE.many);
-  const whole = before.text !== many.text; // the last token was said: none of them was the end
+  const whole = before.text !== many.text; // the last token has text, so none of them was the end
   return { times: whole ? { few: few.ms, many: many.ms, tokens: PACE.many - PACE.few } : null };
 }
 
@@ -152,7 +152,7 @@ async function generate(context, { tokens, temperature, topK, seed, wholeWord })
     const length = answer.text_length.toTypedArray()[0];
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(answer.text.toTypedArray().subarray(0, length));
   } finally {
-    for (const tensor of [...Object.values(given), ...Object.values(answer)]) tensor.delete(); // not JavaScript's memory
+    for (const tensor of [...Object.values(given), ...Object.values(answer)]) tensor.delete(); // WebAssembly's memory is not collected
   }
 }
 
