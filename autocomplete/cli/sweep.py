@@ -19,7 +19,7 @@ from autocomplete.common import config, metrics
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import table
-from autocomplete.sweep import jobs, ranking, records, report, runner, slurm, snapshot, supervise
+from autocomplete.sweep import job_records, jobs, ranking, report, runner, slurm, snapshot, supervise
 from autocomplete.sweep.display import display
 from autocomplete.sweep.jobs import Job
 from autocomplete.sweep.launcher import accept_slurm_schema, combinations, launch
@@ -91,12 +91,12 @@ def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: 
         if missing:
             shared = jobs.shared(missing, settings.shared, identity)
             _run(["shared stages"] * len(shared) + ["jobs"], [*shared, missing], start, overrides, settings.pull)
-    _report(settings, [r for job in wanted if (r := records.read(job.name)) is not None])
+    _report(settings, [r for job in wanted if (r := job_records.read(job.name)) is not None])
 
 
 def _done(job: Job) -> bool:
-    record = records.read(job.name)
-    return record is not None and record.state == records.DONE
+    record = job_records.read(job.name)
+    return record is not None and record.state == job_records.DONE
 
 
 @contextlib.contextmanager
@@ -130,9 +130,9 @@ def _run(titles: Sequence[str], rounds: Sequence[Sequence[Job]], start: Snapshot
             with display(title, names) as show:
                 supervise.see_through(supervise.starter(launch, own, orders, runner.work), names, show)
     except KeyboardInterrupt:
-        for record in filter(None, map(records.read, names)):
-            if record.state == records.RUNNING:
-                records.forget(record.name)
+        for record in filter(None, map(job_records.read, names)):
+            if record.state == job_records.RUNNING:
+                job_records.forget(record.name)
         raise UserError("interrupted; what is done is kept, and the same command goes on from there") from None
 
 
@@ -140,7 +140,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _report(settings: SweepSettings, ended: Sequence[records.Record]) -> None:
+def _report(settings: SweepSettings, ended: Sequence[job_records.Record]) -> None:
     """Writes and prints the table, names the best job and the failed ones; ends with an error where there are such."""
     rows = [row for record in ended for row in _rows(record)]
     bounds = [ranking.constraint(metric, text) for metric, text in settings.constraints.items()]
@@ -153,14 +153,14 @@ def _report(settings: SweepSettings, ended: Sequence[records.Record]) -> None:
         else:
             print(f"best by {wish}: {best['mode']} of {best['job']}, {best[settings.objective]:g}")
             print(f"apply it: dvc exp apply {best['job']}; dvc repro   (which makes what the job was not run for)")
-    failed = [record for record in ended if record.state == records.FAILED]
+    failed = [record for record in ended if record.state == job_records.FAILED]
     for record in failed:
-        print(f"failed: {record.name}: {record.reason} (log: {records.log(record.name)})", file=sys.stderr)
+        print(f"failed: {record.name}: {record.reason} (log: {job_records.log(record.name)})", file=sys.stderr)
     if failed:
         raise UserError(f"{len(failed)} of {len(ended)} jobs failed; the same command runs them again")
 
 
-def _rows(record: records.Record) -> list[dict[str, Any]]:
+def _rows(record: job_records.Record) -> list[dict[str, Any]]:
     """A row for each mode of a job, with what was swept."""
     swept = {key: value for key, value in record.values.items() if key != jobs.MODES}
     found = (

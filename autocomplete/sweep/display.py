@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from autocomplete.sweep import records
-from autocomplete.sweep.records import Record
+from autocomplete.sweep import job_records
+from autocomplete.sweep.job_records import Record
 
 _BAR, _NAME = 24, 0.6  # columns of the bar; share of a terminal's width that names may take
 
@@ -36,7 +36,11 @@ def display(title: str, names: Sequence[str]) -> Iterator[Callable[[], None]]:
     def plain() -> None:
         jobs.look()
         for name, record in jobs.found.items():
-            stage = f"{records.RUNNING}: {records.stage(name)}" if record.state == records.RUNNING else record.state
+            stage = (
+                f"{job_records.RUNNING}: {job_records.stage(name)}"
+                if record.state == job_records.RUNNING
+                else record.state
+            )
             if told.get(name) != stage:
                 told[name] = stage
                 line = f"{title} {jobs.progress()}  {name}  {stage}  {_reason(record)}"
@@ -56,19 +60,19 @@ class _Jobs:
     def look(self) -> None:
         """Reads the records there are; those of ended jobs once."""
         for name in self.names:
-            if name not in self.found or self.found[name].state == records.RUNNING:
-                record = records.read(name)
+            if name not in self.found or self.found[name].state == job_records.RUNNING:
+                record = job_records.read(name)
                 if record is None:
                     self.found.pop(name, None)
                 else:
                     self.found[name] = record
-        self._abreast = max(self._abreast, len(self.of(records.RUNNING)))
+        self._abreast = max(self._abreast, len(self.of(job_records.RUNNING)))
 
     def of(self, *states: str) -> list[Record]:
         return [record for record in self.found.values() if record.state in states]
 
     def progress(self) -> str:
-        failed, ended = len(self.of(records.FAILED)), len(self.of(records.DONE, records.FAILED))
+        failed, ended = len(self.of(job_records.FAILED)), len(self.of(job_records.DONE, job_records.FAILED))
         parts = [f"{ended}/{len(self.names)}", f"{failed} failed" if failed else "", _clock(self.elapsed())]
         left = self.left()
         return ", ".join([*filter(None, parts), *([f"{_clock(left)} left"] if left else [])])
@@ -78,11 +82,11 @@ class _Jobs:
 
     def left(self) -> float:
         """Seconds if jobs take as long as those that were done, as many abreast as were seen; 0 where unknown."""
-        done = [record.seconds for record in self.of(records.DONE)]
+        done = [record.seconds for record in self.of(job_records.DONE)]
         if not done:
             return 0.0
         mean, waiting = sum(done) / len(done), len(self.names) - len(self.found)
-        begun = [max(mean - records.elapsed(record), 0.0) for record in self.of(records.RUNNING)]
+        begun = [max(mean - job_records.elapsed(record), 0.0) for record in self.of(job_records.RUNNING)]
         return max((sum(begun) + waiting * mean) / self._abreast, *begun, 0.0)
 
 
@@ -90,17 +94,17 @@ def _table(jobs: _Jobs, console: Console) -> Group:
     """The bar, jobs that run, then those that failed, the last first: a low terminal shows what matters most."""
     head, progress = Table.grid(padding=(0, 1, 0, 0)), jobs.progress()
     room = min(_BAR, console.width - len(jobs.title) - len(progress) - 3)
-    bar = [ProgressBar(len(jobs.names), len(jobs.of(records.DONE, records.FAILED)), room)] if room > 3 else []
+    bar = [ProgressBar(len(jobs.names), len(jobs.of(job_records.DONE, job_records.FAILED)), room)] if room > 3 else []
     head.add_row(Text(jobs.title), *bar, Text(progress, no_wrap=True), style="bold")
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, ratio=1)
     table.add_column(no_wrap=True, justify="right")
-    for record in [*jobs.of(records.RUNNING), *reversed(jobs.of(records.FAILED))]:
-        running = record.state == records.RUNNING
-        stage = records.stage(record.name) if running else _reason(record)
+    for record in [*jobs.of(job_records.RUNNING), *reversed(jobs.of(job_records.FAILED))]:
+        running = record.state == job_records.RUNNING
+        stage = job_records.stage(record.name) if running else _reason(record)
         name = _short(record.name, int(_NAME * console.width))
-        table.add_row(name, Text(stage), _clock(records.elapsed(record)), style="" if running else "red")
+        table.add_row(name, Text(stage), _clock(job_records.elapsed(record)), style="" if running else "red")
     return Group(head, table)
 
 
@@ -115,4 +119,4 @@ def _clock(seconds: float) -> str:
 
 
 def _reason(record: Record) -> str:
-    return record.reason if record.state == records.FAILED else ""
+    return record.reason if record.state == job_records.FAILED else ""

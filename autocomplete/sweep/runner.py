@@ -18,7 +18,7 @@ import yaml
 from autocomplete.common import artifacts
 from autocomplete.common.files import read_json
 from autocomplete.evaluate import benchmark_lock
-from autocomplete.sweep import records, snapshot
+from autocomplete.sweep import job_records, snapshot
 from autocomplete.sweep.jobs import Job
 from autocomplete.sweep.snapshot import Snapshot
 
@@ -32,19 +32,19 @@ def work(job: dict[str, Any]) -> None:
 
     `job` holds what `order` says. A process that is killed leaves a record that says "running".
     """
-    began = records.Record(job["name"], records.RUNNING, time.time(), 0.0, socket.gethostname(), os.getpid())
+    began = job_records.Record(job["name"], job_records.RUNNING, time.time(), 0.0, socket.gethostname(), os.getpid())
     began = replace(began, values=job["values"])
-    records.write(began)
+    job_records.write(began)
     folder = SCRATCH / job["name"]
     try:
         results = _experiment(job, folder)
-        ended = replace(began, state=records.DONE, results=results)
+        ended = replace(began, state=job_records.DONE, results=results)
     except (subprocess.CalledProcessError, OSError, ValueError, KeyError) as error:
-        reason = records.why(job["name"]) if isinstance(error, _Failed) else " ".join(str(error).split())
-        ended = replace(began, state=records.FAILED, reason=_killed(error) or reason)
+        reason = job_records.why(job["name"]) if isinstance(error, _Failed) else " ".join(str(error).split())
+        ended = replace(began, state=job_records.FAILED, reason=_killed(error) or reason)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    records.write(replace(ended, seconds=round(time.time() - began.began, 1)))
+    job_records.write(replace(ended, seconds=round(time.time() - began.began, 1)))
 
 
 def order(job: Job, start: Snapshot, cache: Path, pull: bool) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _experiment(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     settings = [part for key, value in job["values"].items() for part in ("-S", f"{key}={value}")]
     pull = ["--pull"] if job["pull"] else []
     command = [sys.executable, "-m", "dvc", "exp", "run", *pull, "--name", job["name"], *settings, *job["targets"]]
-    log = records.log(job["name"])
+    log = job_records.log(job["name"])
     log.unlink(missing_ok=True)
     _end_orphans(folder)
     for attempt in (1, 2):

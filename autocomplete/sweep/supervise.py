@@ -14,9 +14,9 @@ import psutil
 
 from autocomplete.common import processes
 from autocomplete.common.errors import UserError
-from autocomplete.sweep import records, slurm
+from autocomplete.sweep import job_records, slurm
 
-LAUNCHER_LOG = records.FOLDER / "launcher.log"
+LAUNCHER_LOG = job_records.FOLDER / "launcher.log"
 _LOOK_S, _ASK_SLURM_S, _GRACE_S = 0.5, 5.0, 30.0
 _TRIES = 2  # of a job that went down with another's worker
 Start = Callable[[Sequence[str]], BaseProcess]
@@ -58,20 +58,20 @@ def see_through(start: Start, names: Sequence[str], show: Show) -> None:
     Raises UserError where a launcher ends without having begun any job.
     """
     for name in names:
-        records.forget(name)
+        job_records.forget(name)
     tries = dict.fromkeys(names, 0)
     left = list(names)
     while left:
         _one_launch(start(left), left, show)
         before, left = left, [name for name in left if not _ended(name)]
-        begun = [name for name in left if records.read(name)]
+        begun = [name for name in left if job_records.read(name)]
         if len(left) == len(before) and not begun:
             raise UserError(f"the launcher began no job: {_last_line()} (all of it: {LAUNCHER_LOG})")
         together = len(begun) > 1 and "TerminatedWorkerError" in LAUNCHER_LOG.read_text(errors="replace")
         for name in begun:
             tries[name] += 1
             if together and tries[name] < _TRIES:
-                records.forget(name)
+                job_records.forget(name)
             else:
                 _fail(name)
         left = [name for name in left if not _ended(name)]
@@ -103,14 +103,14 @@ def _one_launch(launcher: BaseProcess, names: Sequence[str], show: Show) -> None
 
 
 def _ended(name: str) -> bool:
-    record = records.read(name)
-    return record is not None and record.state != records.RUNNING
+    record = job_records.read(name)
+    return record is not None and record.state != job_records.RUNNING
 
 
 def _alive(name: str) -> bool:
     """Does a job still run, as far as this machine can tell?"""
-    record = records.read(name)
-    if record is None or record.state != records.RUNNING or record.host != socket.gethostname():
+    record = job_records.read(name)
+    if record is None or record.state != job_records.RUNNING or record.host != socket.gethostname():
         return False
     try:
         process = psutil.Process(record.process)
@@ -120,10 +120,12 @@ def _alive(name: str) -> bool:
 
 
 def _fail(name: str) -> None:
-    record = records.read(name)
+    record = job_records.read(name)
     if record is not None:
-        reason = f"its process was killed while at {records.stage(name)}"
-        records.write(replace(record, state=records.FAILED, reason=reason, seconds=round(records.elapsed(record), 1)))
+        reason = f"its process was killed while at {job_records.stage(name)}"
+        job_records.write(
+            replace(record, state=job_records.FAILED, reason=reason, seconds=round(job_records.elapsed(record), 1))
+        )
 
 
 def _last_line() -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from autocomplete.evaluate import table
-from autocomplete.sweep import records, report
+from autocomplete.sweep import job_records, report
 from autocomplete.sweep.display import display
-from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
+from autocomplete.sweep.job_records import DONE, FAILED, RUNNING, Record
 
 NAMES = [f"int4_block32-sequence_length-{length}-1f09ab" for length in range(100, 106)]
 
@@ -20,10 +20,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two jobs done in 10 s each, one failed, one that runs since 4 s, two that wait."""
     monkeypatch.chdir(tmp_path)
     for name in NAMES[:2]:
-        records.write(Record(name, DONE, 0.0, 10.0))
-    records.write(Record(NAMES[2], FAILED, 0.0, 3.0, reason="no room on the disk"))
-    records.write(Record(NAMES[3], RUNNING, time.time() - 4))
-    records.log(NAMES[3]).write_text("Running stage 'convert':\n")
+        job_records.write(Record(name, DONE, 0.0, 10.0))
+    job_records.write(Record(NAMES[2], FAILED, 0.0, 3.0, reason="no room on the disk"))
+    job_records.write(Record(NAMES[3], RUNNING, time.time() - 4))
+    job_records.log(NAMES[3]).write_text("Running stage 'convert':\n")
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
@@ -58,7 +58,7 @@ def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) ->
     with display("jobs", NAMES) as show:
         show()
         show()
-        records.write(Record(NAMES[3], DONE, 0.0, 5.0))
+        job_records.write(Record(NAMES[3], DONE, 0.0, 5.0))
         show()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5

@@ -83,14 +83,16 @@ def test_a_stage_that_does_not_exist_cannot_be_shared() -> None:
 
 
 def test_a_job_s_log_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autocomplete.sweep import records
+    from autocomplete.sweep import job_records
 
     monkeypatch.chdir(tmp_path)
-    records.log("job").parent.mkdir(parents=True)
-    assert records.why("job") == "it wrote nothing"
-    assert records.stage("job") == "preparing"
-    records.log("job").write_text("Stage 'author' is cached\nRunning stage 'convert':\nerror: no\nERROR: failed\nbye\n")
-    assert records.stage("job") == "convert"
-    assert records.why("job") == "no"
-    (records.FOLDER / "job.json").write_text("{half")
-    assert records.read("job") is None
+    job_records.log("job").parent.mkdir(parents=True)
+    assert job_records.why("job") == "it wrote nothing"
+    assert job_records.stage("job") == "preparing"
+    job_records.log("job").write_text(
+        "Stage 'author' is cached\nRunning stage 'convert':\nerror: no\nERROR: failed\nbye\n"
+    )
+    assert job_records.stage("job") == "convert"
+    assert job_records.why("job") == "no"
+    (job_records.FOLDER / "job.json").write_text("{half")
+    assert job_records.read("job") is None

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from autocomplete.common.errors import UserError
-from autocomplete.sweep import records, supervise
-from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
+from autocomplete.sweep import job_records, supervise
+from autocomplete.sweep.job_records import DONE, FAILED, RUNNING, Record
 
 Launch = Callable[[Sequence[str]], None]
 
@@ -21,7 +21,7 @@ Launch = Callable[[Sequence[str]], None]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(supervise, "_LOOK_S", 0.01)
-    records.FOLDER.mkdir(parents=True)
+    job_records.FOLDER.mkdir(parents=True)
     supervise.LAUNCHER_LOG.write_text("")
 
 
@@ -40,25 +40,25 @@ def see_through(launch: Launch, *names: str) -> list[list[str]]:
 
 
 def states(*names: str) -> list[str]:
-    found = [records.read(name) for name in names]
+    found = [job_records.read(name) for name in names]
     return [record.state if record else "none" for record in found]
 
 
 def begin(name: str) -> None:
-    records.write(Record(name, RUNNING, time.time(), host=socket.gethostname(), process=os.getpid()))
+    job_records.write(Record(name, RUNNING, time.time(), host=socket.gethostname(), process=os.getpid()))
 
 
 def test_jobs_that_end_are_left_alone() -> None:
     def launch(names: Sequence[str]) -> None:
         for name in names:
-            records.write(Record(name, FAILED if name == "b" else DONE, time.time()))
+            job_records.write(Record(name, FAILED if name == "b" else DONE, time.time()))
 
     assert see_through(launch, "a", "b") == [["a", "b"]]
     assert states("a", "b") == [DONE, FAILED]
 
 
 def test_what_earlier_sweeps_noted_of_a_job_is_forgotten() -> None:
-    records.write(Record("a", DONE, 0.0))
+    job_records.write(Record("a", DONE, 0.0))
     with pytest.raises(UserError, match="the launcher began no job: it wrote nothing"):
         see_through(lambda names: None, "a")
 
@@ -72,13 +72,13 @@ def test_a_launcher_that_begins_nothing_is_quoted() -> None:
 def test_a_job_whose_process_is_gone_has_failed_and_the_others_go_on() -> None:
     def launch(names: Sequence[str]) -> None:
         begin(names[0])
-        records.log(names[0]).write_text("Running stage 'convert':\n")
+        job_records.log(names[0]).write_text("Running stage 'convert':\n")
         if len(names) == 1:
-            records.write(Record(names[0], DONE, time.time()))
+            job_records.write(Record(names[0], DONE, time.time()))
 
     assert see_through(launch, "a", "b") == [["a", "b"], ["b"]]
     assert states("a", "b") == [FAILED, DONE]
-    failed = records.read("a")
+    failed = job_records.read("a")
     assert failed is not None and failed.reason == "its process was killed while at convert"
 
 
