@@ -8,6 +8,8 @@ from autocomplete.common import metrics
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import csv_text
 
+Row = dict[str, str | int | float | bool | None]
+
 COLUMNS = metrics.columns()
 LEGEND = (
     "ratio: perplexity to float32, of core.tflite and of the core inside the text model · top-1, KL (nats): agreement "
@@ -17,7 +19,7 @@ LEGEND = (
 )
 
 
-def row(measured: Metrics, performance: Performance, gates: Gates) -> dict[str, Any]:
+def row(measured: Metrics, performance: Performance, gates: Gates) -> Row:
     """One mode's row: every metric, timing and size, and the gates that failed."""
     sizes, failed = performance.size_bytes, [gate.name for gate in gates.failed]
     numbers = {key: measured.value(key) for key in metrics.QUALITY}

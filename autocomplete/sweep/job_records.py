@@ -1,94 +1,127 @@
-"""What is known of each job, in files that any process and machine of a sweep can read."""
+"""The record and the log of each job: files that every process and machine of a sweep can read."""
 
-import json
 import re
 import signal
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
+from pydantic import TypeAdapter
+
+from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import write_json
 
 FOLDER = Path("artifacts/sweep/jobs")
-RUNNING, DONE, FAILED = "running", "done", "failed"
-_TAIL = 20_000  # bytes of a log that tell what happened last
-_EXIT = re.compile(r"exited with (-?\d+)$")
+JobState = Literal["running", "done", "failed"]
+RUNNING: Final = "running"
+DONE: Final = "done"
+FAILED: Final = "failed"
+_TAIL_BYTES = 20_000  # enough of a log's end to hold the last stage and the error
+_EXIT_STATUS = re.compile(r"exited with (-?\d+)$")
 _STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Record:
-    """A job as it stands: seconds since the epoch, why it failed, and metrics.json and performance.json by mode."""
+class ModeResult:
+    """What a job measured of one mode, and the gates that judged it."""
+
+    metrics: Metrics
+    performance: Performance
+    gates: Gates
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """The state of a job that a worker has started.
+
+    Attributes:
+      name: the job's name, which is also its experiment's.
+      state: running, done or failed.
+      started_at: in seconds since the epoch.
+      seconds: the job's duration; 0 while it runs.
+      host: the machine of the worker.
+      pid: the worker's process ID on that machine.
+      reason: why the job failed.
+      values: key of params.yaml → value that the sweep gave it.
+      results: mode → its results.
+    """
 
     name: str
-    state: str
-    began: float
+    state: JobState
+    started_at: float
     seconds: float = 0.0
     host: str = ""
-    process: int = 0
+    pid: int = 0
     reason: str = ""
     values: dict[str, str] = field(default_factory=dict)
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, ModeResult] = field(default_factory=dict)
 
 
-def write(record: Record) -> None:
-    """Writes a job's record in one piece."""
-    write_json(FOLDER / f"{record.name}.json", asdict(record))
+_JSON = TypeAdapter(JobRecord)
 
 
-def read(name: str) -> Record | None:
-    """A job's record; None where there is none, or none that can be read."""
+def write(record: JobRecord) -> None:
+    """Writes a job's record; a reader sees the old record or the new one."""
+    write_json(_path(record.name), _JSON.dump_python(record, mode="json"))
+
+
+def read(name: str) -> JobRecord | None:
+    """Reads a job's record; returns None where the file is missing or not a record."""
     try:
-        return Record(**json.loads((FOLDER / f"{name}.json").read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return _JSON.validate_json(_path(name).read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
 
 
-def forget(name: str) -> None:
-    """Drops a job's record, so that it counts as not begun."""
-    (FOLDER / f"{name}.json").unlink(missing_ok=True)
+def delete(name: str) -> None:
+    """Deletes a job's record, if there is one: the job then counts as not started."""
+    _path(name).unlink(missing_ok=True)
 
 
-def log(name: str) -> Path:
-    """Where DVC and the stages of a job write."""
+def _path(name: str) -> Path:
+    return FOLDER / f"{name}.json"
+
+
+def log_path(name: str) -> Path:
+    """Returns the path of a job's log, which DVC and the stages write to."""
     return FOLDER / f"{name}.log"
 
 
-def stage(name: str) -> str:
-    """The stage that a job's log spoke of last."""
-    found = _STAGE.findall(_tail(name))
-    return found[-1] if found else "preparing"
+def current_stage(name: str) -> str:
+    """Returns the stage that a job's log names last; "preparing" before the first."""
+    stages = _STAGE.findall(_log_tail(name))
+    return stages[-1] if stages else "preparing"
 
 
-def why(name: str) -> str:
-    """The line of a job's log that says best what went wrong: the stage's own, else DVC's, else the last."""
-    lines = [line.strip() for line in _tail(name).splitlines() if line.strip()]
-    for mark in ("error: ", "ERROR: ", ""):
-        found = [line for line in lines if line.startswith(mark)]
-        if found:
-            return _EXIT.sub(_signal, found[-1].removeprefix(mark))
+def failure_reason(name: str) -> str:
+    """Returns the line of a job's log that explains its failure: the last of the stage, else of DVC, else of all."""
+    lines = [line.strip() for line in _log_tail(name).splitlines() if line.strip()]
+    for prefix in ("error: ", "ERROR: ", ""):
+        matching = [line for line in lines if line.startswith(prefix)]
+        if matching:
+            return _EXIT_STATUS.sub(_signal_name, matching[-1].removeprefix(prefix))
     return "it wrote nothing"
 
 
-def _signal(ended: re.Match[str]) -> str:
-    """A status as a signal's name where it is one: bash gives a killed command's as -9, dash as 128 + 9."""
-    status = int(ended[1])
+def _signal_name(exit_status: re.Match[str]) -> str:
+    """Replaces an exit status by the signal that it stands for: bash reports SIGKILL as -9, dash as 128 + 9."""
+    status = int(exit_status[1])
     try:
         return f"killed by {signal.Signals(-status if status < 0 else status - 128).name}"
     except ValueError:
-        return ended[0]
+        return exit_status[0]
 
 
-def elapsed(record: Record) -> float:
-    """Seconds that a job ran, or has run so far."""
-    return time.time() - record.began if record.state == RUNNING else record.seconds
+def elapsed_seconds(record: JobRecord) -> float:
+    """Returns how long a job ran, or has run so far."""
+    return time.time() - record.started_at if record.state == RUNNING else record.seconds
 
 
-def _tail(name: str) -> str:
+def _log_tail(name: str) -> str:
     try:
-        with log(name).open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
+        with log_path(name).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
             return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from autocomplete.sweep import job_records
-from autocomplete.sweep.job_records import DONE, RUNNING, Record
+from autocomplete.sweep.job_records import DONE, RUNNING, JobRecord, ModeResult
+from helpers import records as made_up
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +17,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_record_survives_its_file() -> None:
-    record = Record("job", DONE, 1.5, 2.0, "host", 7, "why", {"a": "1"}, {"float32": {"metrics": {"b": None}}})
+    result = ModeResult(made_up.measured(parity_max=None), made_up.performance(), made_up.gates(one=False))
+    record = JobRecord("job", DONE, 1.5, 2.0, "host", 7, "why", {"a": "1"}, {"float32": result})
     job_records.write(record)
     assert job_records.read("job") == record
-    job_records.forget("job")
-    job_records.forget("job")
+    job_records.delete("job")
+    job_records.delete("job")
     assert job_records.read("job") is None
 
 
@@ -31,11 +33,11 @@ def test_a_file_that_holds_no_record_counts_as_none(content: str) -> None:
 
 
 def test_the_stage_is_the_last_one_that_the_log_names() -> None:
-    assert job_records.stage("job") == "preparing"
-    job_records.log("job").write_text(
+    assert job_records.current_stage("job") == "preparing"
+    job_records.log_path("job").write_text(
         "Stage 'author' didn't change, skipping\nRunning stage 'convert':\n> Stage 'x' of a text\n"
     )
-    assert job_records.stage("job") == "convert"
+    assert job_records.current_stage("job") == "convert"
 
 
 @pytest.mark.parametrize(
@@ -51,19 +53,19 @@ def test_the_stage_is_the_last_one_that_the_log_names() -> None:
     ],
 )
 def test_the_line_that_says_best_what_went_wrong(log: str, reason: str) -> None:
-    job_records.log("job").write_text(log)
-    assert job_records.why("job") == reason
+    job_records.log_path("job").write_text(log)
+    assert job_records.failure_reason("job") == reason
 
 
 def test_a_job_without_a_log_wrote_nothing() -> None:
-    assert job_records.why("none") == "it wrote nothing"
+    assert job_records.failure_reason("none") == "it wrote nothing"
 
 
 def test_of_a_long_log_the_end_is_read() -> None:
-    job_records.log("job").write_bytes(b"error: the first\n" + b"\xff" * 30_000 + b"\nerror: the last\n")
-    assert job_records.why("job") == "the last"
+    job_records.log_path("job").write_bytes(b"error: the first\n" + b"\xff" * 30_000 + b"\nerror: the last\n")
+    assert job_records.failure_reason("job") == "the last"
 
 
 def test_a_job_that_runs_takes_longer_and_longer() -> None:
-    assert job_records.elapsed(Record("job", RUNNING, time.time() - 100)) >= 100
-    assert job_records.elapsed(Record("job", DONE, 0.0, 3.0)) == 3.0
+    assert job_records.elapsed_seconds(JobRecord("job", RUNNING, time.time() - 100)) >= 100
+    assert job_records.elapsed_seconds(JobRecord("job", DONE, 0.0, 3.0)) == 3.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autocomplete.sweep import job_records, runner, snapshot
-from autocomplete.sweep.jobs import Job
+from autocomplete.sweep.jobs import Job, JobOrder
 from helpers import repositories
 
 # DVC and a stage live on when their worker is killed
@@ -47,7 +47,7 @@ def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
     assert orphan.stdout is not None
     orphan.stdout.readline()
     job = Job(folder.name, {}, ("convert",))
-    runner.work(runner.order(job, snapshot.take(), snapshot.cache_folder(), pull=False))
+    runner.run_job(JobOrder(job, snapshot.take(), snapshot.cache_folder(), pull=False))
     record = job_records.read(folder.name)
     assert record is not None
     assert record.state == job_records.DONE, record.reason
