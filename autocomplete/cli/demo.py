@@ -46,7 +46,7 @@ def command(bundles: tuple[Path, ...], mode: str | None, port: int, opens_browse
 
     Example: autocomplete demo --mode float32
     """
-    run(Request(ordered(bundles or packaged(), mode), port, opens_browser, out))
+    run(Request(with_mode_first(bundles or packaged(), mode), port, opens_browser, out))
 
 
 def packaged() -> list[Path]:
@@ -57,7 +57,7 @@ def packaged() -> list[Path]:
     return sorted(bundles, key=lambda bundle: (bundle / "manifest.json").stat().st_mtime, reverse=True)
 
 
-def ordered(bundles: Sequence[Path], mode: str | None) -> list[Path]:
+def with_mode_first(bundles: Sequence[Path], mode: str | None) -> list[Path]:
     """Returns the bundles, that of a mode first; raises UserError where none has the mode by its manifest."""
     from autocomplete.bundle import manifest
     from autocomplete.bundle.contract import Manifest
@@ -80,7 +80,7 @@ def run(request: Request) -> None:
         integrity.check(bundle)
     content = site.compose(request.bundles)
     if request.out is not None:
-        write(content, request.out)
+        write_site(content, request.out)
         print(
             f"{request.out}: {len(content)} files for a static host; docs/app-team/browser.md says which headers help"
         )
@@ -93,7 +93,7 @@ def run(request: Request) -> None:
         running.serve()
 
 
-def write(content: Mapping[str, Path | bytes], out: Path) -> None:
+def write_site(content: Mapping[str, Path | bytes], out: Path) -> None:
     """Writes a site into a folder, in the place of an earlier one; raises UserError where something else is there.
 
     Args:

@@ -81,8 +81,8 @@ def command(**options: Any) -> None:
     with the bundle proves nothing. Credentials are those that git, DVC (S3: AWS_ACCESS_KEY_ID …; SSH: ~/.ssh/config)
     and, for an address, ~/.netrc know.
 
-    Nothing is put into place before its signature, the version and mode that it says, every hash and the manifest hold;
-    a failure leaves what was there. Exit status 0 only if all of it holds.
+    The bundle is put into place only if its signature, version and mode, every hash and the manifest are right; a
+    failure leaves what was there. Exit status 0 only if all of it is right.
 
     Example: autocomplete pull https://models.example.org dynamic_range --stage prod --key public.pem
     """

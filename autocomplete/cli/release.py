@@ -71,9 +71,9 @@ def command(**options: Any) -> None:
 
     Before: every gate has passed, git's tree is clean, dvc.lock is up to date, and keys/release.pem, which belongs to
     the key, is in git. After: releases/<version>.json and releases/bundles.dvc are committed, the bundles are in DVC's
-    remote and below the prefix, and GTO's tags name them. What others look at first is published last, so nothing half
-    is ever seen: after a failure give the same command again. A version never changes; given again with --stage, one
-    that is out takes that stage.
+    remote and below the prefix, and GTO's tags name them. Tags and index are published last, so nobody sees half of a
+    release: after a failure give the same command again. A version never changes. The command for a version that is
+    out, with --stage, gives it the stage.
 
     Example: autocomplete release 1.2.0 --key $HOME/release.key --stage prod
     """

@@ -21,7 +21,7 @@ from autocomplete.sweep import job_records, jobs, ranking, report, runner, slurm
 from autocomplete.sweep.display import display
 from autocomplete.sweep.job_records import JobRecord
 from autocomplete.sweep.jobs import Job, JobOrder
-from autocomplete.sweep.launcher import accept_slurm_schema, combinations, launch
+from autocomplete.sweep.launcher import accept_slurm_schema, launch, parse_combinations
 from autocomplete.sweep.ranking import JobRow
 from autocomplete.sweep.snapshot import Snapshot
 
@@ -91,7 +91,7 @@ def command(arguments: tuple[str, ...], set_name: str | None, launcher: str | No
     settings = config.composed_with("sweep", SweepSettings, overrides)
     of_set = [f"{key}={values}" for key, values in settings.sets.get(settings.set or "", {}).items()]
     swept = [argument for argument in arguments if not _SETTING.match(argument)]
-    run(settings, combinations([*of_set, *swept]), overrides)
+    run(settings, parse_combinations([*of_set, *swept]), overrides)
 
 
 def run(settings: SweepSettings, combinations: list[dict[str, str]], overrides: list[str]) -> None:

@@ -39,8 +39,8 @@ class Request:
 def command(bundle: str, key: Path | None) -> None:
     """Check a bundle: the folder, on disk or at an http(s) address, that holds SHA256SUMS.
 
-    In this order: the signature; every file's SHA-256, and that no file is too many; the manifest against its schema
-    and against the files; archives; and that each model loads and answers. Exit status 0 only if all of it holds.
+    In this order: the signature; every file's SHA-256, and that no other file is there; the manifest against its schema
+    and against the files; archives; and that each model loads and answers. Exit status 0 only if all of it is right.
 
     Without --key the Ed25519 key is keys/release.pem of this repository, where there is one. A key that comes with the
     bundle proves nothing and is not looked for.

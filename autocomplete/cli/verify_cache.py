@@ -13,16 +13,16 @@ from autocomplete.sweep import snapshot
 OBJECTS = "files/md5"
 
 
-def damaged(cache: Path) -> tuple[int, list[Path]]:
+def find_damaged(cache: Path) -> tuple[int, list[Path]]:
     """Returns the number of objects in a cache, and the paths of those whose content has another MD5 than the name."""
     objects = sorted(path for path in (cache / OBJECTS).glob("[0-9a-f][0-9a-f]/*") if _is_object(path))
-    broken: list[Path] = []
+    damaged: list[Path] = []
     with progress_bar("cache", len(objects)) as show, ThreadPoolExecutor() as pool:  # hashing releases the GIL
         for index, (path, intact) in enumerate(zip(objects, pool.map(_is_intact, objects), strict=True)):
             if not intact:
-                broken.append(path)
+                damaged.append(path)
             show(index + 1, "objects")
-    return len(objects), broken
+    return len(objects), damaged
 
 
 def _is_object(path: Path) -> bool:
@@ -44,15 +44,15 @@ def command(remove: bool) -> None:
     Names what is damaged, and ends with status 1 then.
     """
     cache = snapshot.cache_folder()
-    count, broken = damaged(cache)
-    for path in broken:
+    count, damaged = find_damaged(cache)
+    for path in damaged:
         print(f"damaged: {path}")
         if remove:
             path.chmod(0o644)
             path.unlink()
-    if not broken:
+    if not damaged:
         print(f"{cache}: {count} objects, all sound")
     elif remove:
-        print(f"{len(broken)} of {count} objects removed; `dvc repro` makes them again, `dvc fetch` brings them back")
+        print(f"{len(damaged)} of {count} objects removed; `dvc repro` makes them again, `dvc fetch` brings them back")
     else:
-        raise UserError(f"{len(broken)} of {count} objects are damaged; --remove removes them")
+        raise UserError(f"{len(damaged)} of {count} objects are damaged; --remove removes them")

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dvc.api
 import gto.api
+from dvc.api import DVCFileSystem
 from dvc.repo.open_repo import clean_repos
 
 from autocomplete.common.errors import UserError, chain
@@ -98,7 +99,7 @@ def file_source(repository: Repository, mode: str, version: str) -> FileSource:
     location = _call(show, tagged)
     # DVC's site cache, of earlier runs, hides why a remote cannot be read, and lies where others may write.
     config = {"core": {"site_cache_dir": str(repository.clone.with_name("cache"))}}
-    filesystem = dvc.api.DVCFileSystem(repository.dvc_repository, rev=location["rev"], config=config)
+    filesystem = DVCFileSystem(repository.dvc_repository, rev=location["rev"], config=config)
     where = f"{tagged} at {_call(partial(_remote_url, filesystem), tagged)}"
     paths = set(_call(partial(filesystem.find, location["path"]), where))
     return FileSource(tagged, partial(_dvc_chunks, filesystem, paths, location["path"], where))
@@ -120,14 +121,14 @@ def public_key(repository: Repository, mode: str, version: str, path: Path) -> P
     return copy
 
 
-def _remote_url(filesystem: Any) -> str:
+def _remote_url(filesystem: DVCFileSystem) -> str:
     """Returns the address of the default remote of the commit that DVC's filesystem shows."""
     config = filesystem.repo.config
     remote = config["remote"].get(config["core"].get("remote"), {})
     return without_credentials(remote.get("url", "no remote"))
 
 
-def _dvc_chunks(filesystem: Any, paths: set[str], folder: str, where: str, name: str) -> Iterator[bytes]:
+def _dvc_chunks(filesystem: DVCFileSystem, paths: set[str], folder: str, where: str, name: str) -> Iterator[bytes]:
     path = f"{folder}/{name}"
     if path not in paths:
         raise MissingFileError(f"{where} has no {path}")

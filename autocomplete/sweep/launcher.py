@@ -18,7 +18,7 @@ from autocomplete.common.settings import one_line_errors
 from autocomplete.sweep.jobs import JobOrder
 
 
-def combinations(arguments: Sequence[str]) -> list[dict[str, str]]:
+def parse_combinations(arguments: Sequence[str]) -> list[dict[str, str]]:
     """Returns all combinations of the values that overrides list, each as key → value.
 
     Args:

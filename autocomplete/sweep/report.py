@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -12,6 +13,9 @@ from autocomplete.common.files import csv_text, write_bytes
 from autocomplete.common.metrics import Metric
 from autocomplete.sweep import ranking
 from autocomplete.sweep.ranking import Constraint, JobRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _UNLIMITED_WIDTH = 1000  # characters; more than any table needs
 
@@ -126,6 +130,15 @@ def _rich_table(table: _TextTable, columns: Sequence[int]) -> Table:
     return rich_table
 
 
+@dataclass(frozen=True)
+class _Point:
+    """A row of the plot and its coordinates."""
+
+    row: JobRow
+    x: float
+    y: float
+
+
 def _plot(
     rows: Sequence[JobRow], front: Sequence[JobRow], best: JobRow | None, metrics: Sequence[str], path: Path
 ) -> None:
@@ -140,28 +153,18 @@ def _plot(
 
     across, up, colour = metrics
     coordinates = [(row, row.metric(across), row.metric(up)) for row in rows]
-    points = [(row, x, y) for row, x, y in coordinates if x is not None and y is not None]
-    colours = [float("nan") if (value := row.metric(colour)) is None else value for row, _, _ in points]
+    points = [_Point(row, x, y) for row, x, y in coordinates if x is not None and y is not None]
+    xs, ys = [point.x for point in points], [point.y for point in points]
+    colours = [float("nan") if (value := point.row.metric(colour)) is None else value for point in points]
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    scatter = axes.scatter(
-        [x for _, x, _ in points],
-        [y for _, _, y in points],
-        c=colours,
-        s=60,
-        cmap="viridis",
-        edgecolors="grey",
-        plotnonfinite=True,
-        zorder=2,
-    )
-    for row, x, y in points:
-        if any(row is other for other in front):
-            axes.scatter(x, y, s=160, facecolors="none", edgecolors="black", linewidths=1.6, zorder=3)
-            label = row.job.rpartition("-")[0]  # without the hash
-            axes.annotate(label, (x, y), textcoords="offset points", xytext=(9, 7), fontsize=8)
-        if not row.passed:
-            axes.plot(x, y, "x", color="red", markersize=11, markeredgewidth=2, zorder=4)
-        if row is best:
-            axes.plot(x, y, "*", color="orange", markeredgecolor="black", markersize=17, zorder=5)
+    scatter = axes.scatter(xs, ys, c=colours, s=60, cmap="viridis", edgecolors="grey", plotnonfinite=True, zorder=2)
+    for point in points:
+        if any(point.row is other for other in front):
+            _ring(axes, point)
+        if not point.row.passed:
+            axes.plot(point.x, point.y, "x", color="red", markersize=11, markeredgewidth=2, zorder=4)
+        if point.row is best:
+            axes.plot(point.x, point.y, "*", color="orange", markeredgecolor="black", markersize=17, zorder=5)
     figure.colorbar(scatter, label=colour)
     axes.set(xlabel=across, ylabel=up)
     axes.set_title("Ringed: beaten by none in all three · star: best by the objective · red cross: refused", fontsize=9)
@@ -170,3 +173,10 @@ def _plot(
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
+
+
+def _ring(axes: "Axes", point: _Point) -> None:
+    """Rings a point, and names it by its job without the hash."""
+    axes.scatter(point.x, point.y, s=160, facecolors="none", edgecolors="black", linewidths=1.6, zorder=3)
+    label = point.row.job.rpartition("-")[0]
+    axes.annotate(label, (point.x, point.y), textcoords="offset points", xytext=(9, 7), fontsize=8)
