@@ -1,1 +1,1 @@
-"""Commands for people: complete, demo, sweep, release, pull, verify, verify-cache. May import every room."""
+"""Commands for people: complete, demo, sweep, release, pull, verify, verify-cache, words. May import every room."""

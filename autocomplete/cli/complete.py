@@ -1,4 +1,4 @@
-"""complete: type the beginning of a text, see what the model answers."""
+"""complete: shows what a model answers to the beginning of a text."""
 
 import sys
 import time
@@ -16,7 +16,13 @@ FILE = "autocomplete.tflite"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for on the command line."""
+    """The arguments of the command line.
+
+    Attributes:
+      path: the text model.
+      threads: of the interpreter.
+      prompts: the texts typed so far; `-` stands for the lines of standard input.
+    """
 
     path: Path
     threads: int
@@ -35,13 +41,13 @@ def command(prompts: tuple[str, ...], mode: str, file: Path | None, threads: int
     """
     path = file or QUANTIZE / mode / FILE
     if not path.is_file():
-        there = sorted(p.parent.name for p in QUANTIZE.glob(f"*/{FILE}"))
-        raise UserError(f"{path} does not exist; modes that are there: {', '.join(there) or 'none, run `dvc repro`'}")
+        modes = sorted(model.parent.name for model in QUANTIZE.glob(f"*/{FILE}"))
+        raise UserError(f"{path} does not exist; modes that are there: {', '.join(modes) or 'none, run `dvc repro`'}")
     run(Request(path, threads, prompts))
 
 
 def prompts(request: Request) -> Iterator[bytes]:
-    """The prompts as bytes, those of standard input where `-` stands."""
+    """Yields the prompts as UTF-8, and the lines of standard input in the place of `-`."""
     for prompt in request.prompts:
         if prompt == "-":
             yield from (line.removesuffix(b"\n") for line in sys.stdin.buffer)
@@ -64,10 +70,10 @@ def run(request: Request) -> None:
         console.print(f"{request.path}: signature {name}: {' → '.join(ends)}", style="dim", markup=False)
     complete = text_model.interpreted(interpreters.tensorflow(request.path, request.threads))
     for prompt in prompts(request):
-        began = time.perf_counter()
+        start = time.perf_counter()
         answer = complete(prompt)
-        elapsed = time.perf_counter() - began
-        given, suggestion = (part.decode(errors="replace") for part in (prompt, answer[len(prompt) :]))
-        console.print(Text(given) + Text(suggestion, style="bold green"))
+        seconds = time.perf_counter() - start
+        typed, suggestion = (part.decode(errors="replace") for part in (prompt, answer[len(prompt) :]))
+        console.print(Text(typed) + Text(suggestion, style="bold green"))
         note = "" if suggestion.split() else ", no suggestion"
-        console.print(f"{elapsed * 1e3:.0f} ms{note}", style="dim")
+        console.print(f"{seconds * 1e3:.0f} ms{note}", style="dim")

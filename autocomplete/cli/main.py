@@ -1,4 +1,4 @@
-"""The command `autocomplete`: a module for each verb, imported when the verb is called."""
+"""The command `autocomplete`: a module for each verb."""
 
 import importlib
 
@@ -6,7 +6,7 @@ import click
 
 from autocomplete.common.errors import UserError, user_errors
 
-# verb → its module in this room, which has a click command of that name, and what it does in a line
+# verb → its module in this room, which defines `command`, and its help in one line
 _VERBS = {
     "complete": ("complete", "Complete a text by a model of this project."),
     "demo": ("demo", "Open the page of the bundles in the browser."),
@@ -20,7 +20,7 @@ _VERBS = {
 
 
 class _Verbs(click.Group):
-    """The verbs, whose modules are imported when they are called."""
+    """Imports the module of a verb when the verb is called: app teams lack the packages that others need."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -34,7 +34,7 @@ class _Verbs(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
-            formatter.write_dl([(name, text) for name, (_, text) in _VERBS.items()])
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in _VERBS.items()])
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +53,7 @@ def main() -> None:
         except click.Abort:
             raise SystemExit(130) from None
         except click.ClickException as error:
-            raise UserError(_line(error)) from None
+            raise UserError(_one_line(error)) from None
         except ModuleNotFoundError as error:
             if str(error.name).partition(".")[0] in ("autocomplete", "stages"):
                 raise
@@ -62,8 +62,8 @@ def main() -> None:
             ) from None
 
 
-def _line(error: click.ClickException) -> str:
-    """What is wrong, in one line, and which help says what is allowed."""
+def _one_line(error: click.ClickException) -> str:
+    """Returns click's message in one line, and which help says what is allowed."""
     message = " ".join(error.format_message().split()).removesuffix(".")
     context = getattr(error, "ctx", None)
     return message if context is None else f"{message} (`{context.command_path} --help` says what is allowed)"

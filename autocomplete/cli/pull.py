@@ -1,4 +1,4 @@
-"""pull: gets a released bundle, checks it, and only then puts it into place."""
+"""pull: downloads a released bundle and checks it before it takes the place of the bundle that is there."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -18,42 +18,50 @@ from autocomplete.release import download, releases, versions
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for on the command line."""
+    """The arguments of the command line.
+
+    Attributes:
+      source: a git repository, or an address with an index.
+      query: which release is wanted.
+      key: the public key that the bundle must be signed by; None for the default keys.
+      out: the folder for the bundle.
+      tries_models: whether each model is loaded and has to answer.
+    """
 
     source: str
-    wanted: versions.Wanted
+    query: versions.ReleaseQuery
     key: Path | None
     out: Path
-    answers: bool
+    tries_models: bool
 
     @property
-    def plain(self) -> bool:
-        """Whether the source is an address with an index, not a git repository."""
+    def has_index(self) -> bool:
+        """Whether the source is an address with an index, and not a git repository."""
         return self.source.startswith(("http://", "https://")) and not self.source.endswith(".git")
 
 
 @dataclass(frozen=True)
-class Release:
-    """What was found.
+class LocatedRelease:
+    """The release that a query means.
 
     Attributes:
       version: without `v`.
-      place: where the bundle lies.
-      sha256sums: the SHA-256 of its SHA256SUMS, where the source tells.
-      key: the public key that the source says its releases are signed by.
+      files: where the bundle is downloaded from.
+      sha256sums: the SHA-256 of the bundle's SHA256SUMS, where the source has an index.
+      public_key: the key of the source repository, where it has one.
     """
 
     version: str
-    place: download.Place
+    files: download.FileSource
     sha256sums: str | None = None
-    key: Path | None = None
+    public_key: Path | None = None
 
 
 @click.command("pull")
 @click.argument("source")
 @click.argument("mode")
 @click.option("--version", help="Which release: 1.2.0.  [default: the newest that is no pre-release]")
-@click.option("--stage", help="The release whose turn it is: prod, staging.")
+@click.option("--stage", help="The release that has this stage: prod, staging.")
 @click.option("--key", type=click.Path(path_type=Path), help="Public key (PEM) that the bundle must be signed by.")
 @click.option(
     "--out",
@@ -62,7 +70,7 @@ class Release:
     show_default=True,
     help="The folder to put the bundle into; a bundle that is there is replaced.",
 )
-@click.option("--try", "answers", is_flag=True, help="Also load each model and have it answer.")
+@click.option("--try", "tries_models", is_flag=True, help="Also load each model and have it answer.")
 def command(**options: Any) -> None:
     """Download a released bundle of a MODE of quantization (dynamic_range), check it, and only then put it into place.
 
@@ -73,8 +81,8 @@ def command(**options: Any) -> None:
     with the bundle proves nothing. Credentials are those that git, DVC (S3: AWS_ACCESS_KEY_ID …; SSH: ~/.ssh/config)
     and, for an address, ~/.netrc know.
 
-    Nothing is put into place before its signature, the version and mode that it says, every hash and the manifest hold;
-    a failure leaves what was there. Exit status 0 only if all of it holds.
+    The bundle is put into place only if its signature, version and mode, every hash and the manifest are right; a
+    failure leaves what was there. Exit status 0 only if all of it is right.
 
     Example: autocomplete pull https://models.example.org dynamic_range --stage prod --key public.pem
     """
@@ -82,91 +90,93 @@ def command(**options: Any) -> None:
 
 
 def request(source: str, mode: str, version: str | None, stage: str | None, **others: Any) -> Request:
-    """What was asked for; raises UserError where version and stage make no sense."""
-    wanted = versions.Wanted(mode.replace("-", "_"), version and version.removeprefix("v"), stage)
-    return Request(source.rstrip("/"), wanted, **others)
+    """Makes the request of the command's options; raises UserError where version and stage contradict each other."""
+    query = versions.ReleaseQuery(mode.replace("-", "_"), version and version.removeprefix("v"), stage)
+    return Request(source.rstrip("/"), query, **others)
 
 
 def run(request: Request) -> None:
-    """Puts the bundle that was asked for into place, or raises UserError and leaves what was there."""
-    if request.out.exists() and not (request.out / integrity.FILE).is_file() and not _empty(request.out):
+    """Puts the bundle into place; raises UserError and leaves what was there if any check fails."""
+    if request.out.exists() and not (request.out / integrity.FILE).is_file() and not _is_empty(request.out):
         raise UserError(f"{request.out} holds something else than a bundle, which would be lost: say another --out")
     try:
-        with _found(request) as release, replacing(request.out.resolve()) as folder:
-            print(f"release     {request.wanted.mode} {release.version}, {release.place.name}")
-            _get(request, release, folder)
+        with _locate(request) as release, replacing(request.out.resolve()) as folder:
+            print(f"release     {request.query.mode} {release.version}, {release.files.name}")
+            _download(request, release, folder)
     except OSError as error:
         raise UserError(f"{request.out} cannot be written: {error.strerror or error}") from error
     print(f"written     {request.out}")
 
 
-def _empty(folder: Path) -> bool:
+def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
 @contextlib.contextmanager
-def _found(request: Request) -> Iterator[Release]:
-    """The release, for as long as the block lasts."""
-    if request.plain:
-        yield _indexed(request.source, request.wanted)
+def _locate(request: Request) -> Iterator[LocatedRelease]:
+    """Yields the release, which can be downloaded for as long as the block lasts."""
+    if request.has_index:
+        yield _locate_by_index(request.source, request.query)
         return
     from autocomplete.release import registry
 
-    mode = request.wanted.mode
+    mode = request.query.mode
     with registry.repository(request.source.removeprefix("git+")) as repository:
-        version = versions.choose(request.wanted, registry.offer(repository, mode))
-        place = registry.place(repository, mode, version)
-        yield Release(version, place, key=registry.public_key(repository, mode, version, signature.PUBLIC_KEY))
+        version = versions.choose(request.query, registry.available(repository, mode))
+        files = registry.file_source(repository, mode, version)
+        public_key = registry.public_key(repository, mode, version, signature.PUBLIC_KEY)
+        yield LocatedRelease(version, files, public_key=public_key)
 
 
-def _indexed(source: str, wanted: versions.Wanted) -> Release:
-    """The release below an address, by its index."""
+def _locate_by_index(source: str, query: versions.ReleaseQuery) -> LocatedRelease:
+    """Returns the release below an address, or below that of an index."""
     url = source if source.endswith(".json") else f"{source}/{releases.FOLDER}/{releases.FILE}"
     base, _, file = url.rpartition("/")
-    home = download.address(base)
+    folder = download.http_source(base)
     try:
-        listed = releases.parse(download.small(home, file), f"{home.name}/{file}")
-    except download.MissingError:
+        index = releases.parse(download.read_small(folder, file), f"{folder.name}/{file}")
+    except download.MissingFileError:
         raise UserError(
-            f"{home.name}/{file} answers 404: there is no index of releases; a git repository's address ends with .git "
-            "or begins with git+"
+            f"{folder.name}/{file} answers 404: there is no index of releases; a git repository's address ends with "
+            ".git or begins with git+"
         ) from None
-    version = versions.choose(wanted, releases.offer(listed, wanted.mode, home.name))
-    entry = listed.versions[version].modes[wanted.mode]
-    return Release(version, download.address(f"{base}/{entry.path}"), entry.sha256sums)
+    version = versions.choose(query, releases.available(index, query.mode, folder.name))
+    bundle = index.versions[version].modes[query.mode]
+    return LocatedRelease(version, download.http_source(f"{base}/{bundle.path}"), bundle.sha256sums)
 
 
-def _get(request: Request, release: Release, folder: Path) -> None:
-    """Downloads a release into an empty folder and checks it, what tells of it before its many bytes."""
-    ours = request.key or (signature.PUBLIC_KEY if signature.PUBLIC_KEY.is_file() else None)
-    named = {str(folder): release.place.name}
-    if release.key is not None:
-        named[str(release.key)] = f"{signature.PUBLIC_KEY} of {download.without_login(request.source)}"
+def _download(request: Request, release: LocatedRelease, folder: Path) -> None:
+    """Downloads a release into an empty folder and checks it; signature and identity come before the large files."""
+    own_key = request.key or (signature.PUBLIC_KEY if signature.PUBLIC_KEY.is_file() else None)
+    names = {str(folder): release.files.name}
+    if release.public_key is not None:
+        names[str(release.public_key)] = f"{signature.PUBLIC_KEY} of {download.without_credentials(request.source)}"
     try:
-        sizes = download.listing(release.place, folder)
-        signed = verify.signed(folder, ours or release.key)
-        print(f"signature   {_named(signed, named)}")
-        _expect(folder, release, request.wanted.mode)
-        download.files(release.place, folder, sizes)
-        print(f"files       {verify.whole(folder)}")
-        print(verify.alive(folder) if request.answers else "", end="")
+        sizes = download.fetch_manifest(release.files, folder)
+        signer = verify.check_signature(folder, own_key or release.public_key)
+        print(f"signature   {_with_names(signer, names)}")
+        _check_identity(folder, release, request.query.mode)
+        download.fetch_files(release.files, folder, sizes)
+        print(f"files       {verify.check_files(folder)}")
+        print(verify.check_models(folder) if request.tries_models else "", end="")
     except UserError as error:
-        raise UserError(_named(str(error), named)) from error
+        raise UserError(_with_names(str(error), names)) from error
 
 
-def _expect(folder: Path, release: Release, mode: str) -> None:
-    """Raises UserError where a bundle is another than the one that was asked for."""
+def _check_identity(folder: Path, release: LocatedRelease, mode: str) -> None:
+    """Raises UserError where SHA256SUMS is not the index's, or the manifest has another version or mode."""
     if release.sha256sums not in (None, sha256(folder / integrity.FILE)):
         raise UserError(f"{folder / integrity.FILE} is not the one that the index names (SHA-256): tell the model team")
-    described = Manifest.read(folder / manifest.FILE)
-    version = described.release.version if described.release else "without a version"
-    says = f"{described.mode} {version}"
-    if says != f"{mode} {release.version}":
-        raise UserError(f"{folder / manifest.FILE} says {says}, not {mode} {release.version}: tell the model team")
+    content = Manifest.read(folder / manifest.FILE)
+    version = content.release.version if content.release else "without a version"
+    if (content.mode, version) != (mode, release.version):
+        raise UserError(
+            f"{folder / manifest.FILE} says {content.mode} {version}, not {mode} {release.version}: tell the model team"
+        )
 
 
-def _named(text: str, names: Mapping[str, str]) -> str:
-    """A message in which temporary paths have the names of what they are copies of."""
+def _with_names(text: str, names: Mapping[str, str]) -> str:
+    """Replaces temporary paths in a message by the names of what they are copies of."""
     for path, name in names.items():
         text = text.replace(path, name)
     return text

@@ -1,7 +1,5 @@
-"""release: brings the packaged bundles out under a version: signed, in git, in DVC's remote and at a plain address."""
+"""release: publishes the packaged bundles as a version: signed, in git, in DVC's remote and below a plain address."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,29 @@ import semver
 from autocomplete.bundle import android, signature
 from autocomplete.common import config
 from autocomplete.common.errors import UserError
-from autocomplete.common.files import replacing, write_json
+from autocomplete.common.files import replacing
 from autocomplete.common.progress import step
 from autocomplete.release import git, publish, record, releases, stamp
+from autocomplete.release.record import ReleaseRecord
 
 PACKAGE = Path("artifacts/package")
-POINTER = Path(f"{record.BUNDLES}.dvc")
+BUNDLES_DVC = Path(f"{record.BUNDLES}.dvc")
+_SHOWN_NAMES = 3  # in a message
 
 
 @dataclass(frozen=True)
 class ReleaseSettings:
-    """What a release holds and where it goes (conf/release.yaml and the command line)."""
+    """What a release holds and where it goes: conf/release.yaml and the command line.
+
+    Attributes:
+      version: semantic, without `v`.
+      key: the path of the Ed25519 private key.
+      stages: the release stages that the version takes.
+      prefix: the address that teams without DVC download from.
+      dvc_remote: the name of a DVC remote; null for DVC's default.
+      git_remote: the name of a git remote; null where branch and tags stay here.
+      maven_group: the group of the Android archives.
+    """
 
     version: str | None
     key: str | None
@@ -33,12 +43,12 @@ class ReleaseSettings:
     maven_group: str
 
     def __post_init__(self) -> None:
-        """Refuses what needs no repository to be seen."""
-        android.Coordinates(self.maven_group, "autocomplete", self.number)
+        """Refuses a missing or malformed version and a malformed Maven group."""
+        android.Coordinates(self.maven_group, "autocomplete", self.valid_version)
 
     @property
-    def number(self) -> str:
-        """The version, which must be there and be one."""
+    def valid_version(self) -> str:
+        """The version; raises UserError where it is missing or not semantic."""
         if not self.version or not semver.Version.is_valid(self.version):
             raise UserError(f"version is {self.version}; say 1.2.0, three numbers by semantic versioning")
         return self.version
@@ -61,116 +71,122 @@ def command(**options: Any) -> None:
 
     Before: every gate has passed, git's tree is clean, dvc.lock is up to date, and keys/release.pem, which belongs to
     the key, is in git. After: releases/<version>.json and releases/bundles.dvc are committed, the bundles are in DVC's
-    remote and below the prefix, and GTO's tags name them. What others look at first is published last, so nothing half
-    is ever seen: after a failure give the same command again. A version never changes; given again with --stage, one
-    that is out takes that stage.
+    remote and below the prefix, and GTO's tags name them. Tags and index are published last, so nobody sees half of a
+    release: after a failure give the same command again. A version never changes. The command for a version that is
+    out, with --stage, gives it the stage.
 
     Example: autocomplete release 1.2.0 --key $HOME/release.key --stage prod
     """
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    run(config.composed("release", ReleaseSettings, given | {"stages": list(options["stages"])}))
+    changes = {name: value for name, value in options.items() if value not in (None, ())}
+    run(config.composed("release", ReleaseSettings, changes | {"stages": list(options["stages"])}))
 
 
 def run(settings: ReleaseSettings) -> None:
-    """Brings a version out, or does what is still to do."""
-    version = settings.number
+    """Publishes a version, or does what an earlier run left undone."""
+    version = settings.valid_version
     if settings.git_remote:
         with step(f"asking {settings.git_remote} for its tags"):
             git.fetch_tags(settings.git_remote)
-    known = git.committed(record.path(version))
-    content: dict[str, Any] = json.loads(known) if known else {}
-    if not content or any(version not in git.versions(name) for name in _artifacts(content)):
-        content = _make(settings, content)
-        _send(settings, content)
+    path = record.path(version)
+    committed = git.file_at("HEAD", path)
+    content = None if committed is None else record.parse(committed, str(path))
+    if content is None or any(version not in git.registered_versions(name) for name in content.artifacts()):
+        content = _create(settings, content)
+        _publish(settings, content)
+    artifacts = content.artifacts()
     for stage in settings.stages:
-        for name in _artifacts(content):
-            git.assign(name, version, stage)
+        for name in artifacts:
+            git.assign_stage(name, version, stage)
     if settings.git_remote:
         with step(f"pushing branch and tags to {settings.git_remote}"):
-            git.push(settings.git_remote, [f"{n}{kind}" for n in _artifacts(content) for kind in ("@*", "#*")])
+            git.push(settings.git_remote, [f"{name}{kind}" for name in artifacts for kind in ("@*", "#*")])
     if settings.prefix:
-        _point(publish.home(settings.prefix, content["name"]), _artifacts(content))
-    _show(settings, content)
+        _publish_index(publish.releases_url(settings.prefix, content.name), content)
+    _print(content)
 
 
-def _artifacts(content: Mapping[str, Any]) -> dict[str, str]:
-    """Name by DVC and GTO → mode, of what a record holds."""
-    return {record.artifact(content["name"], mode): mode for mode in content["modes"]}
+def _create(settings: ReleaseSettings, committed: ReleaseRecord | None) -> ReleaseRecord:
+    """Stamps and signs the bundles, and commits their record.
 
-
-def _make(settings: ReleaseSettings, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Stamps and signs the bundles, and commits their record; one that is there already must say the same."""
-    version, key = settings.number, signature.private_key(settings.key, git.top())
-    name, modes = record.listed(git.bundles())
-    if not known and any(version in git.versions(record.artifact(name, mode)) for mode in modes):
+    Raises:
+      UserError: where the version is out from another branch, the bundles are not ready, or the record differs from
+        the committed one.
+    """
+    version, key = settings.valid_version, signature.private_key(settings.key, git.toplevel())
+    path = record.path(version)
+    name, modes = record.name_and_modes(git.artifacts())
+    artifacts = [record.artifact_name(name, mode) for mode in modes]
+    if committed is None and any(version in git.registered_versions(artifact) for artifact in artifacts):
         raise UserError(
             f"version {version} is out, from a commit that this branch does not hold: merge it or choose another"
         )
-    _refuse_unready([record.path(version), POINTER])
-    label = stamp.Stamp(version, known.get("revision") or git.head(), settings.maven_group)
+    _require_ready([path, BUNDLES_DVC])
+    revision = git.head() if committed is None else committed.revision
+    label = stamp.Stamp(version, revision, settings.maven_group)
     with step(f"signing {len(modes)} bundles"), replacing(record.BUNDLES) as folder:
         sums = {mode: stamp.write(PACKAGE / mode, label, key, folder / mode) for mode in modes}
-        content = record.sign(record.build(name, version, label.revision, sums), key)
-        if known and content != known:
-            raise UserError(
-                f"{record.path(version)} is of other bundles or another key; a version never changes: choose a new one"
-            )
-    write_json(record.path(version), content)
+        content = record.sign(record.build(name, version, revision, sums), key)
+        if committed is not None and content != committed:
+            raise UserError(f"{path} is of other bundles or another key; a version never changes: choose a new one")
+    content.write(path)
     with step("adding the bundles to DVC"):
         git.dvc("add", "--quiet", str(record.BUNDLES))
-    git.commit(f"Release {version}", [record.path(version), POINTER])
+    git.commit(f"Release {version}", [path, BUNDLES_DVC])
     return content
 
 
-def _refuse_unready(own: list[Path]) -> None:
-    """Raises UserError where the bundles are not what a commit makes."""
-    if files := git.changed(leave_out=own):
-        raise UserError(
-            f"git's tree is not clean: {', '.join(files[:3])}{' …' if files[3:] else ''}; commit or stash first"
-        )
+def _require_ready(written: list[Path]) -> None:
+    """Raises UserError where the bundles may differ from what a commit makes; the release itself writes some files."""
+    if files := git.changed_files(ignored=written):
+        raise UserError(f"git's tree is not clean: {_shortened(files)}; commit or stash first")
     with step("asking DVC whether dvc.lock is up to date"):
-        stale = [name for name in git.stale() if name != POINTER.as_posix()]
+        stale = [name for name in git.stale_stages() if name != BUNDLES_DVC.as_posix()]
     if stale:
-        raise UserError(
-            f"dvc.lock is behind at {', '.join(stale[:3])}{' …' if stale[3:] else ''}: run `dvc repro`, commit dvc.lock"
-        )
+        raise UserError(f"dvc.lock is behind at {_shortened(stale)}: run `dvc repro`, commit dvc.lock")
 
 
-def _send(settings: ReleaseSettings, content: Mapping[str, Any]) -> None:
-    """Puts the bundles where teams fetch them from, and then the tags that name them."""
-    version = settings.number
+def _shortened(names: list[str]) -> str:
+    return f"{', '.join(names[:_SHOWN_NAMES])}{' …' if names[_SHOWN_NAMES:] else ''}"
+
+
+def _publish(settings: ReleaseSettings, content: ReleaseRecord) -> None:
+    """Uploads the bundles, and then registers them: the tags are what others look at first."""
+    path = record.path(content.version)
     with step("pushing data to DVC's remote"):
-        to = ["--remote", settings.dvc_remote] if settings.dvc_remote else []
-        git.dvc("push", "--quiet", *to, advice="`dvc remote list` shows where it goes")
+        remote_option = ["--remote", settings.dvc_remote] if settings.dvc_remote else []
+        git.dvc("push", "--quiet", *remote_option, advice="`dvc remote list` shows where it goes")
     if settings.prefix:
-        folders = [record.BUNDLES / mode for mode in content["modes"]]
-        publish.publish(publish.home(settings.prefix, content["name"]), version, folders, record.path(version))
-    commit = git.added(record.path(version))
-    for name in _artifacts(content):
-        git.register(name, version, commit)
+        bundles = [record.BUNDLES / mode for mode in content.modes]
+        publish.upload(publish.releases_url(settings.prefix, content.name), content.version, bundles, path)
+    commit = git.commit_that_added(path)
+    for name in content.artifacts():
+        git.register(name, content.version, commit)
 
 
-def _point(place: str, artifacts: Mapping[str, str]) -> None:
-    """Writes the index of the registered versions that are at a place."""
-    records: dict[str, Any] = {}
-    for name in artifacts:
-        for version, commit in git.versions(name).items():
-            told = git.committed(record.path(version), commit)
-            if version not in records and told and publish.has(place, version):
-                records[version] = json.loads(told)
+def _publish_index(url: str, content: ReleaseRecord) -> None:
+    """Uploads the index of the registered versions that are complete at an address."""
+    records: dict[str, ReleaseRecord] = {}
+    for name in content.artifacts():
+        for version, commit in git.registered_versions(name).items():
+            path = record.path(version)
+            committed = git.file_at(commit, path)
+            if version not in records and committed and publish.is_complete(url, version):
+                records[version] = record.parse(committed, f"{commit}:{path}")
+    stages = {mode: git.assigned_stages(name) for name, mode in content.artifacts().items()}
     ordered = dict(sorted(records.items(), key=lambda item: semver.Version.parse(item[0])))
-    with step(f"writing {place}/{releases.FILE}"):
-        publish.point(place, record.index(ordered, {mode: git.stages(name) for name, mode in artifacts.items()}))
+    with step(f"writing {url}/{releases.FILE}"):
+        publish.upload_index(url, record.build_index(ordered, stages))
 
 
-def _show(settings: ReleaseSettings, content: Mapping[str, Any]) -> None:
-    """Prints what is out."""
+def _print(content: ReleaseRecord) -> None:
+    """Prints the released artifacts with their stages and hashes."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table("artifact", "version", "stages", "SHA-256 of SHA256SUMS", box=box.SIMPLE)
-    for name, mode in _artifacts(content).items():
-        given = sorted(s for s, v in git.stages(name).items() if v == settings.number)
-        table.add_row(name, settings.number, ", ".join(given), content["modes"][mode]["sha256sums"])
+    for name, mode in content.artifacts().items():
+        assigned = git.assigned_stages(name)
+        stages = sorted(stage for stage, version in assigned.items() if version == content.version)
+        table.add_row(name, content.version, ", ".join(stages), content.modes[mode].sha256sums)
     Console().print(table)

@@ -1,4 +1,4 @@
-"""verify-cache: checks every object of DVC's cache against the hash that is its name."""
+"""verify-cache: compares every object of DVC's cache with the MD5 in its name."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,25 +13,25 @@ from autocomplete.sweep import snapshot
 OBJECTS = "files/md5"
 
 
-def damaged(cache: Path) -> tuple[int, list[Path]]:
-    """The number of objects of a cache, and those whose content does not have the MD5 that they are named by."""
-    objects = sorted(p for p in (cache / OBJECTS).glob("[0-9a-f][0-9a-f]/*") if _is_object(p))
-    wrong = []
-    with progress_bar("cache", len(objects)) as show, ThreadPoolExecutor() as pool:  # hashing lets other threads run
-        for index, (path, sound) in enumerate(zip(objects, pool.map(_sound, objects), strict=True)):
-            if not sound:
-                wrong.append(path)
+def find_damaged(cache: Path) -> tuple[int, list[Path]]:
+    """Returns the number of objects in a cache, and the paths of those whose content has another MD5 than the name."""
+    objects = sorted(path for path in (cache / OBJECTS).glob("[0-9a-f][0-9a-f]/*") if _is_object(path))
+    damaged: list[Path] = []
+    with progress_bar("cache", len(objects)) as show, ThreadPoolExecutor() as pool:  # hashing releases the GIL
+        for index, (path, intact) in enumerate(zip(objects, pool.map(_is_intact, objects), strict=True)):
+            if not intact:
+                damaged.append(path)
             show(index + 1, "objects")
-    return len(objects), wrong
+    return len(objects), damaged
 
 
 def _is_object(path: Path) -> bool:
-    """Temporary files of a transfer that was killed have other names; nothing refers to them."""
+    """Whether a name is an MD5: the temporary files of a killed transfer have other names."""
     name = path.parent.name + path.name.removesuffix(".dir")
     return len(name) == 32 and set(name) <= set("0123456789abcdef")
 
 
-def _sound(path: Path) -> bool:
+def _is_intact(path: Path) -> bool:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest() == path.parent.name + path.name.removesuffix(".dir")
 
@@ -44,15 +44,15 @@ def command(remove: bool) -> None:
     Names what is damaged, and ends with status 1 then.
     """
     cache = snapshot.cache_folder()
-    count, wrong = damaged(cache)
-    for path in wrong:
+    count, damaged = find_damaged(cache)
+    for path in damaged:
         print(f"damaged: {path}")
         if remove:
             path.chmod(0o644)
             path.unlink()
-    if not wrong:
+    if not damaged:
         print(f"{cache}: {count} objects, all sound")
     elif remove:
-        print(f"{len(wrong)} of {count} objects removed; `dvc repro` makes them again, `dvc fetch` brings them back")
+        print(f"{len(damaged)} of {count} objects removed; `dvc repro` makes them again, `dvc fetch` brings them back")
     else:
-        raise UserError(f"{len(wrong)} of {count} objects are damaged; --remove removes them")
+        raise UserError(f"{len(damaged)} of {count} objects are damaged; --remove removes them")

@@ -1,4 +1,4 @@
-"""words: bad words that a model says in one token, which it can be kept from."""
+"""words: lists bad words that are one token of a model, which convert.suppress_tokens can exclude."""
 
 import json
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""The repository around the pipeline: what git, DVC and GTO are asked, and told to do."""
+"""The commands of git, DVC and GTO by which a release reads and changes the repository."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,123 +13,124 @@ from gto.exceptions import GTOException
 
 from autocomplete.common.errors import UserError
 
-# The command of DVC that belongs to this Python, whatever is on the path.
+# DVC of this Python's environment, whatever is on PATH.
 _DVC = (sys.executable, "-m", "dvc")
+_ERROR_PREFIXES = ("ERROR:", "fatal:", "error:")
 
 
 def git(*arguments: str, advice: str = "") -> str:
-    """What git prints; raises UserError with its last line and the advice where it fails."""
+    """Runs git and returns what it prints; raises UserError with git's error and the advice where it fails."""
     return _run(("git", *arguments), f"git {arguments[0]}", advice)
 
 
 def dvc(*arguments: str, advice: str = "") -> str:
-    """What DVC prints; raises UserError with its last line and the advice where it fails."""
+    """Runs DVC and returns what it prints; raises UserError with DVC's error and the advice where it fails."""
     return _run((*_DVC, *arguments), f"dvc {arguments[0]}", advice)
 
 
-def changed(leave_out: Sequence[Path]) -> list[str]:
-    """The files that differ from the last commit, or are not in git and not ignored; some are left out."""
-    lines = git("status", "--porcelain", "--untracked-files=all", "-z").split("\0")
-    known = {p.as_posix() for p in leave_out}
-    return sorted(name for line in lines if (name := line[3:]) and name not in known)
+def changed_files(ignored: Sequence[Path]) -> list[str]:
+    """Returns the files that differ from the last commit, untracked ones too, but for the ignored ones."""
+    entries = git("status", "--porcelain", "--untracked-files=all", "-z").split("\0")
+    ignored_names = {path.as_posix() for path in ignored}
+    return sorted(name for entry in entries if (name := entry[3:]) and name not in ignored_names)
 
 
-def stale() -> list[str]:
-    """The stages and files of DVC that do not agree with dvc.lock, frozen stages excepted."""
+def stale_stages() -> list[str]:
+    """Returns the stages and .dvc files that dvc.lock does not describe; frozen stages are left out."""
     return sorted(json.loads(dvc("status", "--json")))
 
 
-def bundles() -> dict[str, Path]:
-    """Name → folder of the artifacts that dvc.yaml lists."""
+def artifacts() -> dict[str, Path]:
+    """Returns the artifacts that dvc.yaml lists: name → folder."""
     listed = yaml.safe_load(Path("dvc.yaml").read_text()).get("artifacts", {})
     return {name: Path(artifact["path"]) for name, artifact in listed.items()}
 
 
-def committed(path: Path, revision: str = "HEAD") -> bytes | None:
-    """A file as it is in a commit; None where it is not there."""
+def file_at(revision: str, path: Path) -> bytes | None:
+    """Returns the content of a file in a commit; None where the commit has no such file."""
     done = subprocess.run(["git", "show", f"{revision}:./{path.as_posix()}"], capture_output=True, check=False)
     return done.stdout if done.returncode == 0 else None
 
 
 def tags(pattern: str) -> list[str]:
-    """The tags that follow a pattern of `git tag --list`."""
+    """Returns the tags that match a pattern of `git tag --list`."""
     return git("tag", "--list", pattern).split()
 
 
-def top() -> Path:
-    """The repository's folder."""
+def toplevel() -> Path:
+    """Returns the repository's folder."""
     return Path(git("rev-parse", "--show-toplevel").rstrip("\n")).resolve()
 
 
 def head() -> str:
-    """The last commit."""
+    """Returns the hash of the last commit."""
     return git("rev-parse", "HEAD").strip()
 
 
-def added(path: Path) -> str:
-    """The commit that brought a file into git."""
+def commit_that_added(path: Path) -> str:
+    """Returns the hash of the commit that added a file."""
     return git("log", "--diff-filter=A", "--format=%H", "--max-count=1", "--", path.as_posix()).strip()
 
 
 def commit(message: str, paths: Sequence[Path]) -> None:
-    """Commits some files as they are, where they differ from the last commit."""
-    names = [p.as_posix() for p in paths if p.exists()]
+    """Commits those of some files that exist and differ from the last commit."""
+    names = [path.as_posix() for path in paths if path.exists()]
     git("add", "--", *names)
     if git("status", "--porcelain", "--", *names):
         git("commit", "--quiet", "--message", message, "--", *names, advice="then give the same command again")
 
 
 def fetch_tags(remote: str) -> None:
-    """Learns what others have released."""
+    """Fetches the tags of a git remote, which hold the releases that others made."""
     git("fetch", "--quiet", remote, "refs/tags/*:refs/tags/*", advice="git_remote=null works without one")
 
 
 def push(remote: str, patterns: Sequence[str]) -> None:
-    """Pushes the branch, if any, and the tags that follow some patterns: all of it or nothing."""
-    named = [f"refs/tags/{tag}" for pattern in patterns for tag in tags(pattern)]
+    """Pushes the current branch, if there is one, and the tags that match the patterns: all of it or nothing."""
+    tag_refs = [f"refs/tags/{tag}" for pattern in patterns for tag in tags(pattern)]
     branch = git("branch", "--show-current").strip()
-    here = [f"HEAD:refs/heads/{branch}"] if branch else []
+    branch_refs = [f"HEAD:refs/heads/{branch}"] if branch else []
     advice = "if it has commits that are not here, `git pull --no-rebase`; then give the same command again"
-    git("push", "--quiet", "--atomic", remote, *here, *named, advice=advice)
+    git("push", "--quiet", "--atomic", remote, *branch_refs, *tag_refs, advice=advice)
 
 
-def versions(name: str) -> dict[str, str]:
-    """Version → commit of what GTO has registered of an artifact."""
-    shown = _gto(gto.show, name) if name in _gto(gto.show) else []  # it raises on a name that it does not know
-    return {str(v["version"]).removeprefix("v"): v["commit_hexsha"] for v in shown if not v["discovered"]}
+def registered_versions(artifact: str) -> dict[str, str]:
+    """Returns the versions of an artifact that GTO has registered, without `v`: version → commit."""
+    entries = _gto(gto.show, artifact) if artifact in _gto(gto.show) else []  # it raises for an unknown name
+    return {str(e["version"]).removeprefix("v"): e["commit_hexsha"] for e in entries if not e["discovered"]}
 
 
-def register(name: str, version: str, revision: str) -> None:
-    """Registers a version of an artifact by GTO, an annotated tag `<name>@v<version>`, where it is not registered."""
-    if version not in versions(name):
-        _gto(gto.register, name, revision, version=f"v{version}")
+def register(artifact: str, version: str, revision: str) -> None:
+    """Registers a version by GTO, unless it is registered: an annotated tag `<artifact>@v<version>`."""
+    if version not in registered_versions(artifact):
+        _gto(gto.register, artifact, revision, version=f"v{version}")
 
 
-def assign(name: str, version: str, stage: str) -> None:
-    """Gives a version of an artifact a stage by GTO, where it does not have it."""
-    if stages(name).get(stage) != version:
-        _gto(gto.assign, name, stage, version=f"v{version}")
+def assign_stage(artifact: str, version: str, stage: str) -> None:
+    """Assigns a release stage to a version by GTO, unless the version has it."""
+    if assigned_stages(artifact).get(stage) != version:
+        _gto(gto.assign, artifact, stage, version=f"v{version}")
 
 
-def stages(name: str) -> dict[str, str]:
-    """Stage → version of an artifact that is registered, without the `v`."""
-    shown = _gto(gto.show).get(name, {}).get("stage", {})
-    return {stage: str(version).removeprefix("v") for stage, version in shown.items()}
+def assigned_stages(artifact: str) -> dict[str, str]:
+    """Returns the release stages of an artifact: stage → version, without `v`."""
+    stages = _gto(gto.show).get(artifact, {}).get("stage", {})
+    return {stage: str(version).removeprefix("v") for stage, version in stages.items()}
 
 
-def _gto(call: Any, *arguments: Any, **more: Any) -> Any:
+def _gto(function: Callable[..., Any], *arguments: str, **options: str) -> Any:
+    """Calls a function of GTO's API on this repository; raises UserError where it fails."""
     try:
-        return call(".", *arguments, **more)
+        return function(".", *arguments, **options)
     except GTOException as error:
-        raise UserError(f"gto {call.__name__} failed: {' '.join(str(error).split())}") from None
+        raise UserError(f"gto {function.__name__} failed: {' '.join(str(error).split())}") from None
 
 
-def _run(command: Sequence[str], shown: str, advice: str) -> str:
+def _run(command: Sequence[str], shown_command: str, advice: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        told = next(
-            (line for line in said if line.startswith(("ERROR:", "fatal:", "error:"))), said[-1] if said else ""
-        )
-        raise UserError(f"{shown} failed: {told.split(': ', 1)[-1]}{advice and f'; {advice}'}")
-    return done.stdout
+    if done.returncode == 0:
+        return done.stdout
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    last_line = lines[-1] if lines else ""
+    message = next((line for line in lines if line.startswith(_ERROR_PREFIXES)), last_line).split(": ", 1)[-1]
+    raise UserError(f"{shown_command} failed: {message}{advice and f'; {advice}'}")

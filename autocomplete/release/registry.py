@@ -1,4 +1,4 @@
-"""Releases in a git repository: GTO's tags say which there are, DVC reads them from the tagged commit's remote."""
+"""Releases in a git repository: GTO's tags register them, DVC reads their files from the tagged commit's remote."""
 
 import contextlib
 import os
@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dvc.api
 import gto.api
+from dvc.api import DVCFileSystem
 from dvc.repo.open_repo import clean_repos
 
 from autocomplete.common.errors import UserError, chain
-from autocomplete.release.download import MissingError, Place, without_login
-from autocomplete.release.versions import Offer
+from autocomplete.release.download import FileSource, MissingFileError, without_credentials
+from autocomplete.release.versions import AvailableReleases
 
 _PREFIX = "autocomplete-"
-_CLONE_S, _SILENCE_S = 600, 120
-_PART = 1 << 18
+_CLONE_S, _SILENCE_S = 600, 120  # the longest that a clone takes; that a call into DVC takes
+_CHUNK_BYTES = 1 << 18
 Result = TypeVar("Result")
 
-# What git, DVC and the libraries below it say, and what to do about it; the first that fits counts.
+# Error messages of git, DVC and the libraries below it, and what to do about them; the first that matches counts.
 _ADVICE = {
     r"host key": "check the server's key and put it into ~/.ssh/known_hosts",
     r"supported, but requires": "install DVC's part for such a remote: dvc[s3], dvc[ssh] …",
@@ -40,8 +41,8 @@ _ADVICE = {
         "nobody answers there: check address and network, or try again later"
     ),
 }
-_NO_REPOSITORY = "check the address of the repository"
-_NO_DATA = "what the release needs is not there or damaged: tell the model team"
+_REPOSITORY_ADVICE = "check the address of the repository"
+_DATA_ADVICE = "what the release needs is not there or damaged: tell the model team"
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class Repository:
     """A repository of releases.
 
     Attributes:
-      source: what to call it: its address or path.
-      clone: a bare clone of it.
-      opened: what DVC opens: the clone, or a path as it is, next to which its remotes may lie.
+      source: its address or path, without credentials, for messages.
+      clone: the path of a bare clone.
+      dvc_repository: what DVC opens: the clone, or the source where it is a path, as remotes may be relative to it.
     """
 
     source: str
     clone: Path
-    opened: str
+    dvc_repository: str
 
 
 @contextlib.contextmanager
@@ -64,47 +65,54 @@ def repository(source: str) -> Iterator[Repository]:
     """Clones a repository for as long as the block lasts; raises UserError where that fails."""
     with tempfile.TemporaryDirectory() as temporary:
         clone = Path(temporary) / "clone.git"
-        shown = without_login(source)
-        _git(f"the repository {shown}", "clone", "--quiet", "--bare", "--", source, str(clone))
+        shown_source = without_credentials(source)
+        _git(f"the repository {shown_source}", "clone", "--quiet", "--bare", "--", source, str(clone))
         try:
-            yield Repository(shown, clone, source if Path(source).is_dir() else str(clone))
+            yield Repository(shown_source, clone, source if Path(source).is_dir() else str(clone))
         finally:
             clean_repos()
 
 
-def _name(mode: str) -> str:
+def _artifact_name(mode: str) -> str:
     return _PREFIX + mode.replace("_", "-")
 
 
-def offer(repository: Repository, mode: str) -> Offer:
-    """What GTO has registered of a mode."""
+def available(repository: Repository, mode: str) -> AvailableReleases:
+    """Returns the releases of a mode that GTO has registered."""
     where = f"the tags of {repository.source}"
-    shown = _told(partial(gto.api.show, repository.clone), where)
-    modes = [name.removeprefix(_PREFIX).replace("-", "_") for name in shown if name.startswith(_PREFIX)]
-    if (name := _name(mode)) not in shown:
-        return Offer(repository.source, [], {}, modes)
-    versions = [v["version"] for v in _told(partial(gto.api.show, repository.clone, name), where) if v["is_active"]]
-    stages = {stage: str(version).removeprefix("v") for stage, version in shown[name]["stage"].items()}
-    return Offer(repository.source, [v.removeprefix("v") for v in versions], stages, modes)
+    artifacts = _call(partial(gto.api.show, repository.clone), where)
+    modes = [name.removeprefix(_PREFIX).replace("-", "_") for name in artifacts if name.startswith(_PREFIX)]
+    artifact = _artifact_name(mode)
+    if artifact not in artifacts:
+        return AvailableReleases(repository.source, [], {}, modes)
+    entries = _call(partial(gto.api.show, repository.clone, artifact), where)
+    versions = [entry["version"].removeprefix("v") for entry in entries if entry["is_active"]]
+    stages = {stage: str(version).removeprefix("v") for stage, version in artifacts[artifact]["stage"].items()}
+    return AvailableReleases(repository.source, versions, stages, modes)
 
 
-def place(repository: Repository, mode: str, version: str) -> Place:
-    """Where the bundle of a registered version lies."""
-    tag = f"{_name(mode)}@v{version}"
-    where = f"{repository.source} {tag}"
-    show = partial(dvc.api.artifacts_show, _name(mode), version=f"v{version}", repo=repository.opened)
-    found = _told(show, where)
-    # What DVC keeps of earlier runs hides why a remote cannot be read, and lies where others may write.
-    cache = {"core": {"site_cache_dir": str(repository.clone.with_name("cache"))}}
-    files = dvc.api.DVCFileSystem(repository.opened, rev=found["rev"], config=cache)
-    there = f"{where} at {_told(partial(_remote, files), where)}"
-    names = set(_told(partial(files.find, found["path"]), there))
-    return Place(where, partial(_parts, files, names, found["path"], there))
+def file_source(repository: Repository, mode: str, version: str) -> FileSource:
+    """Returns the files of the bundle of a registered version."""
+    artifact = _artifact_name(mode)
+    tagged = f"{repository.source} {artifact}@v{version}"
+    show = partial(dvc.api.artifacts_show, artifact, version=f"v{version}", repo=repository.dvc_repository)
+    location = _call(show, tagged)
+    # DVC's site cache, of earlier runs, hides why a remote cannot be read, and lies where others may write.
+    config = {"core": {"site_cache_dir": str(repository.clone.with_name("cache"))}}
+    filesystem = DVCFileSystem(repository.dvc_repository, rev=location["rev"], config=config)
+    where = f"{tagged} at {_call(partial(_remote_url, filesystem), tagged)}"
+    paths = set(_call(partial(filesystem.find, location["path"]), where))
+    return FileSource(tagged, partial(_dvc_chunks, filesystem, paths, location["path"], where))
 
 
 def public_key(repository: Repository, mode: str, version: str, path: Path) -> Path | None:
-    """The key that the tagged commit has at a path, as a file beside the clone; None where there is none."""
-    command = ["git", "-C", str(repository.clone), "show", f"{_name(mode)}@v{version}:{path.as_posix()}"]
+    """Copies the public key from a path in the tagged commit to a file that lasts as long as the clone.
+
+    Returns:
+      The path of the copy; None where the commit has no such file.
+    """
+    tagged_path = f"{_artifact_name(mode)}@v{version}:{path.as_posix()}"
+    command = ["git", "-C", str(repository.clone), "show", tagged_path]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         return None
@@ -113,36 +121,41 @@ def public_key(repository: Repository, mode: str, version: str, path: Path) -> P
     return copy
 
 
-def _remote(files: Any) -> str:
-    """The address of the remote that the opened commit names."""
-    config = files.repo.config
-    return without_login(config["remote"].get(config["core"].get("remote"), {}).get("url", "no remote"))
+def _remote_url(filesystem: DVCFileSystem) -> str:
+    """Returns the address of the default remote of the commit that DVC's filesystem shows."""
+    config = filesystem.repo.config
+    remote = config["remote"].get(config["core"].get("remote"), {})
+    return without_credentials(remote.get("url", "no remote"))
 
 
-def _parts(files: Any, names: set[str], folder: str, where: str, name: str) -> Iterator[bytes]:
+def _dvc_chunks(filesystem: DVCFileSystem, paths: set[str], folder: str, where: str, name: str) -> Iterator[bytes]:
     path = f"{folder}/{name}"
-    if path not in names:
-        raise MissingError(f"{where} has no {path}")
-    with _told(partial(files.open, path), where) as file:
-        while part := _told(partial(file.read, _PART), where):
-            yield part
+    if path not in paths:
+        raise MissingFileError(f"{where} has no {path}")
+    with _call(partial(filesystem.open, path), where) as file:
+        while chunk := _call(partial(file.read, _CHUNK_BYTES), where):
+            yield chunk
 
 
-def _told(call: Callable[[], Result], where: str) -> Result:
-    """What a call into DVC returns; whatever goes wrong in there, in one of a dozen libraries, becomes a UserError."""
+def _call(function: Callable[[], Result], where: str) -> Result:
+    """Calls into DVC or GTO with a time limit.
+
+    Raises:
+      UserError: for any exception, as each of the libraries below DVC has its own.
+    """
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"nothing came for {_SILENCE_S} s")
 
-    before = signal.signal(signal.SIGALRM, give_up)
+    previous_handler = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(_SILENCE_S)
     try:
-        return call()
+        return function()
     except Exception as error:
-        raise UserError(_explained(where, _once(chain(error)), _NO_DATA)) from error
+        raise UserError(_with_advice(where, _joined(chain(error)), _DATA_ADVICE)) from error
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, previous_handler)
 
 
 def _git(where: str, *arguments: str) -> None:
@@ -163,22 +176,22 @@ def _git(where: str, *arguments: str) -> None:
         raise UserError(f"{where}: not cloned in {_CLONE_S} s: check address and network") from None
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("Warning:")]
-        telling = next((line for line in lines if _advice(line)), (lines or ["git failed"])[0])
-        raise UserError(_explained(where, telling.removeprefix("fatal: "), _NO_REPOSITORY))
+        message = next((line for line in lines if _advice(line)), (lines or ["git failed"])[0])
+        raise UserError(_with_advice(where, message.removeprefix("fatal: "), _REPOSITORY_ADVICE))
 
 
-def _once(said: Sequence[str]) -> str:
-    """Messages in one, without those that others repeat."""
+def _joined(messages: Sequence[str]) -> str:
+    """Joins messages, but for those that another one contains."""
     kept: list[str] = []
-    for message in said:
+    for message in messages:
         if not any(message in other for other in kept):
             kept = [other for other in kept if other not in message] + [message]
     return ": ".join(kept)
 
 
-def _advice(said: str) -> str | None:
-    return next((a for pattern, a in _ADVICE.items() if re.search(pattern, said, re.IGNORECASE)), None)
+def _advice(message: str) -> str | None:
+    return next((a for pattern, a in _ADVICE.items() if re.search(pattern, message, re.IGNORECASE)), None)
 
 
-def _explained(where: str, said: str, otherwise: str) -> str:
-    return f"{where}: {said}: {_advice(said) or otherwise}"
+def _with_advice(where: str, message: str, default_advice: str) -> str:
+    return f"{where}: {message}: {_advice(message) or default_advice}"

@@ -5,9 +5,10 @@ from typing import Literal
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.records import Inside, Record, Sha256
-from autocomplete.release.versions import Offer
+from autocomplete.release.versions import AvailableReleases
 
-FOLDER, FILE = "releases/autocomplete", "index.json"  # below the address that a release is written to
+NAME = "autocomplete"  # of the bundles that this project releases and pulls
+FOLDER, FILE = f"releases/{NAME}", "index.json"  # below the address that a release is written to
 
 
 class ReleasedBundle(Record):
@@ -20,34 +21,40 @@ class ReleasedBundle(Record):
 
 
 class ReleasedVersion(Record):
-    """A version: the git revision that it was made from, and its bundles by mode."""
+    """A version: the git commit that its bundles were made from, and the bundles by mode."""
 
     revision: str
     modes: dict[str, ReleasedBundle]
 
 
 class Index(Record):
-    """Which versions there are, of which modes, where, and which of them has a stage."""
+    """The content of index.json: the versions, their bundles, and which version has a release stage."""
 
     schema_version: Literal[1]
-    name: Literal["autocomplete"]
+    name: str
+    """of the bundles"""
     stages: dict[str, dict[str, str]]
-    """stage → mode → version"""
+    """release stage → mode → version"""
     versions: dict[str, ReleasedVersion]
 
 
-def parse(content: bytes, name: str) -> Index:
-    """The index from a file that came from elsewhere; raises UserError where it is something else."""
+def parse(content: bytes, file: str) -> Index:
+    """Reads an index that was downloaded; raises UserError, naming the file, for anything else."""
     try:
         decoded = json.loads(content)
     except (ValueError, RecursionError):
-        raise UserError(f"{name} is no JSON: not the index of releases; check the address") from None
-    return Index.parse(decoded, name)
+        raise UserError(f"{file} is no JSON: not the index of releases; check the address") from None
+    index = Index.parse(decoded, file)
+    if index.name != NAME:
+        raise UserError(
+            f"{file}: $.name: {index.name!r} is not {NAME!r}: the index of other bundles; check the address"
+        )
+    return index
 
 
-def offer(index: Index, mode: str, source: str) -> Offer:
-    """What an index has of a mode."""
-    stages = {stage: modes[mode] for stage, modes in index.stages.items() if mode in modes}
-    every = {name for version in index.versions.values() for name in version.modes}
-    having = [name for name, version in index.versions.items() if mode in version.modes]
-    return Offer(source, having, stages, sorted(every))
+def available(index: Index, mode: str, source: str) -> AvailableReleases:
+    """Returns the releases of a mode that an index lists; `source` names the index in messages."""
+    stages = {stage: versions[mode] for stage, versions in index.stages.items() if mode in versions}
+    modes = {name for version in index.versions.values() for name in version.modes}
+    versions_of_mode = [name for name, version in index.versions.items() if mode in version.modes]
+    return AvailableReleases(source, versions_of_mode, stages, sorted(modes))

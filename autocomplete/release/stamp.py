@@ -1,4 +1,4 @@
-"""A bundle as it is released: with version and revision, an Android archive, and the maker's signature."""
+"""Makes the released copy of a bundle: with version and revision, an Android archive, and the maker's signature."""
 
 import shutil
 from dataclasses import dataclass
@@ -15,7 +15,13 @@ ANDROID = "android"
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a release writes onto each of its bundles."""
+    """What a release writes into each of its bundles.
+
+    Attributes:
+      version: without `v`.
+      revision: the git commit that the bundles were made from.
+      maven_group: the group of the Android archives.
+    """
 
     version: str
     revision: str
@@ -23,11 +29,11 @@ class Stamp:
 
 
 def check(bundle: Path) -> Manifest:
-    """The manifest of a bundle that package made, whole and with all gates passed; raises UserError otherwise."""
+    """Reads the manifest of a packaged bundle; raises UserError where the bundle is damaged or a gate refused it."""
     if not bundle.is_dir():
         raise UserError(f"{bundle} is missing: run `dvc repro` (or `dvc pull`)")
-    listed, content = integrity.check(bundle), Manifest.read(bundle / manifest.FILE)
-    manifest.check_files(content, bundle, listed)
+    hashes, content = integrity.check(bundle), Manifest.read(bundle / manifest.FILE)
+    manifest.check_files(content, bundle, hashes)
     if content.failed_gates:
         raise UserError(
             f"{bundle}: {', '.join(content.failed_gates)} did not pass; what a gate refused is not released"
@@ -38,31 +44,32 @@ def check(bundle: Path) -> Manifest:
 def write(bundle: Path, stamp: Stamp, key: Path, folder: Path) -> str:
     """Writes the stamped and signed copy of a bundle into a new folder.
 
-    Its bytes depend on the inputs alone: Ed25519 draws nothing at random (RFC 8032).
+    Equal inputs give equal bytes: Ed25519 signatures use no random numbers (RFC 8032).
 
     Args:
       bundle: a folder that package made.
-      stamp: the version, the git revision that the bundle was made from, and Maven's group of the Android archive.
+      stamp: what the copy gets.
       key: the Ed25519 private key (PEM).
-      folder: where the copy goes; its name is no part of it.
+      folder: where the copy goes; its name is not part of the copy.
 
     Returns:
-      The SHA-256 of its SHA256SUMS, which stands for all files.
+      The SHA-256 of the copy's SHA256SUMS, which stands for all of its files.
     """
-    unreleased = check(bundle)
+    packaged = check(bundle)
     shutil.copytree(bundle, folder, copy_function=shutil.copyfile)
     (folder / integrity.FILE).unlink()
     release = Release(version=stamp.version, revision=stamp.revision)
-    content = unreleased.model_copy(update={"release": release})
-    name = record.artifact(content.name, content.mode)
-    android.write(_assets(folder), android.Coordinates(stamp.maven_group, name, stamp.version), folder / ANDROID)
+    content = packaged.model_copy(update={"release": release})
+    artifact = record.artifact_name(content.name, content.mode)
+    coordinates = android.Coordinates(stamp.maven_group, artifact, stamp.version)
+    android.write(_android_assets(folder), coordinates, folder / ANDROID)
     write_bytes(folder / manifest.CARD, card.render(content).encode())
     manifest.seal(content, folder, known_files={n: f for n, f in content.files.items() if n != manifest.CARD})
     write_bytes(folder / integrity.SIGNATURE, signature.sign(key, (folder / integrity.FILE).read_bytes()))
     return sha256(folder / integrity.FILE)
 
 
-def _assets(folder: Path) -> list[Path]:
-    """What an Android app loads: the text model, or ids in, ids out and the tokenizer where there is none."""
-    text = folder / "autocomplete.tflite"
-    return [text] if text.exists() else [folder / "tokens.tflite", folder / "tokenizer"]
+def _android_assets(folder: Path) -> list[Path]:
+    """Returns what an Android app loads: the text model; where there is none, the tokens model and the tokenizer."""
+    text_model = folder / "autocomplete.tflite"
+    return [text_model] if text_model.exists() else [folder / "tokens.tflite", folder / "tokenizer"]

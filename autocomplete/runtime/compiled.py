@@ -89,7 +89,8 @@ class CompiledSession:
 
     def decode(self, token: int) -> Array:
         """Reads one token; returns the logits of the next one, `[V]`."""
-        return self._logits_of("decode", np.array([token], np.int32))[0]
+        (logits,) = self._logits_of("decode", np.array([token], np.int32))
+        return np.asarray(logits)
 
     @property
     def can_score(self) -> bool:
@@ -108,8 +109,8 @@ class CompiledSession:
         buffer, shape = self._logits[signature]
         self._call(signature, tokens, {"logits": buffer})
         self.position += count
-        logits: Array = buffer.read(math.prod(shape), np.float32).reshape(shape)
-        return logits[0, :count]
+        logits: Array = np.asarray(buffer.read(math.prod(shape), np.float32)).reshape(shape)[0, :count]
+        return logits
 
     def _logits_buffer(self, signature: str) -> tuple[Any, tuple[int, ...]]:
         """A buffer for a signature's logits, and their shape `[1, T, V]`."""

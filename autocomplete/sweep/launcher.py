@@ -1,12 +1,11 @@
-"""What a sweep runs, in Hydra's grammar, and Hydra's launchers, which run it."""
+"""Hydra's part of a sweep: its grammar for values, its launchers for jobs."""
 
 import itertools
-import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -16,27 +15,33 @@ from omegaconf import DictConfig
 from autocomplete.common.errors import UserError
 from autocomplete.common.overrides import quoted
 from autocomplete.common.settings import one_line_errors
+from autocomplete.sweep.jobs import JobOrder
 
 
-def combinations(values: Sequence[str]) -> list[dict[str, str]]:
-    """All combinations of the values that overrides say, as {key: value}: lists, ranges, globs; later ones win.
+def parse_combinations(arguments: Sequence[str]) -> list[dict[str, str]]:
+    """Returns all combinations of the values that overrides list, each as key → value.
+
+    Args:
+      arguments: overrides in Hydra's grammar: lists, ranges, globs. Of two for one key the later counts.
 
     Raises:
-      UserError: for what is no override, and for an interval.
+      UserError: for an argument that is no override, and for an interval.
     """
-    with one_line_errors(), _conf():
+    with one_line_errors(), _hydra():
         config_loader = GlobalHydra.instance().config_loader()
-        parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(list(values))
-        chosen: dict[str, list[str]] = {}
+        parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(list(arguments))
+        values_of_key: dict[str, list[str]] = {}
         for override in parsed:
             if override.is_sweep_override() and not override.is_discrete_sweep():
                 raise UserError(
                     f"{override.input_line}: an interval has no end of values; say range(…), choice(…) or a list"
                 )
-            several = override.is_sweep_override()
-            found = map(str, override.sweep_string_iterator()) if several else [override.get_value_element_as_str()]
-            chosen[override.get_key_element()] = list(found)
-    return [dict(zip(chosen, some, strict=True)) for some in itertools.product(*chosen.values())]
+            if override.is_sweep_override():
+                values = [str(value) for value in override.sweep_string_iterator()]
+            else:
+                values = [override.get_value_element_as_str()]
+            values_of_key[override.get_key_element()] = values
+    return [dict(zip(values_of_key, values, strict=True)) for values in itertools.product(*values_of_key.values())]
 
 
 def accept_slurm_schema() -> None:
@@ -47,21 +52,25 @@ def accept_slurm_schema() -> None:
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated")
 
 
-def launch(overrides: list[str], jobs: Sequence[dict[str, Any]], work: Callable[[dict[str, Any]], None]) -> None:
-    """Calls `work` once for each job by the launcher of conf/sweep.yaml or of the overrides; back when all have ended.
+def launch(overrides: list[str], orders: Sequence[JobOrder], run_job: Callable[[JobOrder], None]) -> None:
+    """Calls `run_job` for each order by the launcher of conf/sweep.yaml or of the overrides; returns when all ended.
 
-    A launcher takes work to other processes and machines: it must be a function of a module, and jobs plain values.
-    It replaces this process's command line by one of Hydra's: call it in a process of its own.
+    Call it in a process of its own: it replaces the command line of the process by one for Hydra. Launchers start
+    other processes, also on other machines, so `run_job` must be a function of a module.
     """
     accept_slurm_schema()
-    sys.argv[1:] = ["--multirun", *overrides, f"+job={','.join(quoted(json.dumps(job)) for job in jobs)}"]
+    jobs = ",".join(quoted(order.to_json()) for order in orders)
+    sys.argv[1:] = ["--multirun", *overrides, f"+job={jobs}"]
 
     @hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="sweep")
     def task(config: DictConfig) -> None:
-        work(json.loads(config.job))
+        run_job(JobOrder.from_json(config.job))
 
     task()
 
 
-def _conf() -> Any:
-    return hydra.initialize_config_dir(str(Path("conf").absolute()), version_base="1.3")
+def _hydra() -> AbstractContextManager[None]:
+    initialized: AbstractContextManager[None] = hydra.initialize_config_dir(
+        str(Path("conf").absolute()), version_base="1.3"
+    )
+    return initialized

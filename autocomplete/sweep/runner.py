@@ -8,83 +8,87 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import psutil
 import yaml
 
 from autocomplete.common import artifacts
-from autocomplete.common.files import read_json
+from autocomplete.common.artifacts import Gates, Metrics, Performance
+from autocomplete.common.errors import UserError
 from autocomplete.evaluate import benchmark_lock
-from autocomplete.sweep import records, snapshot
-from autocomplete.sweep.jobs import Job
-from autocomplete.sweep.snapshot import Snapshot
+from autocomplete.sweep import job_records, snapshot
+from autocomplete.sweep.job_records import JobRecord, ModeResult
+from autocomplete.sweep.jobs import JobOrder
 
 SCRATCH = Path(".dvc/tmp/sweep")
-_ORPHANS_S = 10.0  # a killed process is gone within
-_OF_A_STAGE = ("failed to run", "error: ")  # in a log: not DVC's own trouble, which a second try may not have
+_KILL_TIMEOUT_S = 10.0
+_ATTEMPTS = 2  # to run an experiment, where DVC itself fails
+_STAGE_FAILURE_MARKS = ("failed to run", "error: ")  # in a log: a stage failed, and would fail again
 
 
-def work(job: dict[str, Any]) -> None:
-    """Runs a job and writes its record; how a job ends is no exception, as a launcher would stop the others for it.
+def run_job(order: JobOrder) -> None:
+    """Runs a job and writes its record.
 
-    `job` holds what `order` says. A process that is killed leaves a record that says "running".
+    A failure goes into the record and is not raised: a launcher would end the other jobs for it. A worker that is
+    killed leaves the record in the state "running".
     """
-    began = records.Record(job["name"], records.RUNNING, time.time(), 0.0, socket.gethostname(), os.getpid())
-    began = replace(began, values=job["values"])
-    records.write(began)
-    folder = SCRATCH / job["name"]
+    job = order.job
+    started = JobRecord(job.name, job_records.RUNNING, time.time(), host=socket.gethostname(), pid=os.getpid())
+    started = replace(started, values=job.values)
+    job_records.write(started)
+    clone = SCRATCH / job.name
     try:
-        results = _experiment(job, folder)
-        ended = replace(began, state=records.DONE, results=results)
-    except (subprocess.CalledProcessError, OSError, ValueError, KeyError) as error:
-        reason = records.why(job["name"]) if isinstance(error, _Failed) else " ".join(str(error).split())
-        ended = replace(began, state=records.FAILED, reason=_killed(error) or reason)
+        ended = replace(started, state=job_records.DONE, results=_run_experiment(order, clone))
+    except _ExperimentError as error:
+        reason = _killing_signal(error) or job_records.failure_reason(job.name)
+        ended = replace(started, state=job_records.FAILED, reason=reason)
+    except (subprocess.CalledProcessError, UserError, OSError, ValueError, KeyError) as error:
+        ended = replace(started, state=job_records.FAILED, reason=" ".join(str(error).split()))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    records.write(replace(ended, seconds=round(time.time() - began.began, 1)))
+        shutil.rmtree(clone, ignore_errors=True)
+    job_records.write(replace(ended, seconds=round(time.time() - started.started_at, 1)))
 
 
-def order(job: Job, start: Snapshot, cache: Path, pull: bool) -> dict[str, Any]:
-    """A job in plain values, as launchers carry it to other processes; `pull` takes results that a remote has."""
-    return asdict(job) | asdict(start) | {"cache": str(cache), "pull": pull}
+class _ExperimentError(subprocess.CalledProcessError):
+    """`dvc exp run` ended with another status than 0."""
 
 
-class _Failed(subprocess.CalledProcessError):
-    """`dvc exp run` ended otherwise than by 0."""
-
-
-def _experiment(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The results by mode of a job's experiment, which is in this repository afterwards, if it is to be kept."""
-    settings = [part for key, value in job["values"].items() for part in ("-S", f"{key}={value}")]
-    pull = ["--pull"] if job["pull"] else []
-    command = [sys.executable, "-m", "dvc", "exp", "run", *pull, "--name", job["name"], *settings, *job["targets"]]
-    log = records.log(job["name"])
+def _run_experiment(order: JobOrder, clone: Path) -> dict[str, ModeResult]:
+    """Runs a job in a clone; fetches its experiment and returns its results by mode, if the job saves one."""
+    job = order.job
+    settings = [part for key, value in job.values.items() for part in ("-S", f"{key}={value}")]
+    options = [*(["--pull"] if order.pull else []), "--name", job.name, *settings]
+    command = [sys.executable, "-m", "dvc", "exp", "run", *options, *job.targets]
+    log = job_records.log_path(job.name)
     log.unlink(missing_ok=True)
-    _end_orphans(folder)
-    for attempt in (1, 2):
-        snapshot.clone(Snapshot(job["head"], job["tree"]), folder, Path(job["cache"]))
+    _kill_orphans(clone)
+    for attempt in range(1, _ATTEMPTS + 1):
+        snapshot.clone(order.snapshot, clone, order.cache)
         with log.open("ab") as file:
-            status = _run(command, folder, file)
+            status = _run_command(command, clone, file)
         if status == 0:
             break
-        stage_s_own = any(mark in log.read_text(errors="replace") for mark in _OF_A_STAGE)
-        if status < 0 or stage_s_own or attempt == 2:
-            raise _Failed(status, command)
-    if not job["kept"]:
+        stage_failed = any(mark in log.read_text(errors="replace") for mark in _STAGE_FAILURE_MARKS)
+        if status < 0 or stage_failed or attempt == _ATTEMPTS:
+            raise _ExperimentError(status, command)
+    if not job.saves_experiment:
         return {}
-    results = _results(folder)
-    snapshot.bring_back(folder, job["head"], job["name"])
+    results = _read_results(clone)
+    snapshot.fetch_experiment(clone, order.snapshot.head, job.name)
     return results
 
 
-def _run(command: list[str], folder: Path, log: Any) -> int:
-    """The exit status of a command in a session of its own, which stands still while another process measures speed."""
-    places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    environment = os.environ | {"PATH": os.pathsep.join(places)}
-    threads = environment.get("OMP_NUM_THREADS")  # joblib's share of the cores for each job, or a cluster's
+def _run_command(command: list[str], folder: Path, log: BinaryIO) -> int:
+    """Runs a command in a session of its own and returns its exit status.
+
+    The session is stopped (SIGSTOP) while a process of another session measures speed.
+    """
+    search_path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PATH": search_path}
+    threads = environment.get("OMP_NUM_THREADS")  # the job's share of the cores, set by joblib or by a cluster
     if threads:
         environment |= {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     child = subprocess.Popen(
@@ -96,60 +100,57 @@ def _run(command: list[str], folder: Path, log: Any) -> int:
             try:
                 return child.wait(timeout=benchmark_lock.POLL_S)
             except subprocess.TimeoutExpired:
-                wanted = _other_measures(child.pid)
-            if wanted != stopped:
-                os.killpg(child.pid, signal.SIGSTOP if wanted else signal.SIGCONT)
-                stopped = wanted
+                must_stop = _another_session_measures(child.pid)
+            if must_stop != stopped:
+                os.killpg(child.pid, signal.SIGSTOP if must_stop else signal.SIGCONT)
+                stopped = must_stop
     finally:
-        _end(child.pid)
+        _kill_session(child.pid)
 
 
-def _other_measures(session: int) -> bool:
-    process = benchmark_lock.measuring_process()
+def _another_session_measures(session: int) -> bool:
+    measuring_pid = benchmark_lock.measuring_process()
     try:
-        return process is not None and os.getpgid(process) != session
+        return measuring_pid is not None and os.getpgid(measuring_pid) != session
     except ProcessLookupError:
         return False
 
 
-def _end(session: int) -> None:
-    """Ends what may be left of a command: a stage lives on when DVC is killed."""
-    try:
+def _kill_session(session: int) -> None:
+    """Kills what is left of a session: a stage outlives DVC where that is killed."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(session, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
-def _end_orphans(folder: Path) -> None:
-    """Ends what works in a folder since its worker was killed: DVC and a stage live on, and would write among ours.
+def _kill_orphans(folder: Path) -> None:
+    """Kills the processes that a killed worker left running in a folder: they would write among this job's files.
 
-    Neither has a terminal; somebody's shell that looks at the folder has, and is left alone.
+    DVC and its stages have no terminal. A shell in the folder has one and is left alone.
     """
-    place, found = str(folder.absolute()), []
+    prefix, killed = f"{folder.absolute()}/", []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if f"{process.cwd()}/".startswith(f"{place}/") and process.terminal() is None:
+            if f"{process.cwd()}/".startswith(prefix) and process.terminal() is None:
                 process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=_ORPHANS_S)
+                killed.append(process)
+    psutil.wait_procs(killed, timeout=_KILL_TIMEOUT_S)
 
 
-def _results(folder: Path) -> dict[str, Any]:
-    """metrics.json, performance.json and gates.json of each mode that the experiment judged."""
-    made = folder / "artifacts"
-    modes = yaml.safe_load((folder / "params.yaml").read_text())["quantize"]["modes"]
+def _read_results(clone: Path) -> dict[str, ModeResult]:
+    """Reads what the stages wrote of each mode that was judged."""
+    validated, judged = clone / "artifacts/validate", clone / "artifacts/judge"
+    modes: list[str] = yaml.safe_load((clone / "params.yaml").read_text())["quantize"]["modes"]
     return {
-        mode: {
-            "metrics": read_json(made / "validate" / mode / artifacts.METRICS),
-            "performance": read_json(made / "validate" / mode / artifacts.PERFORMANCE),
-            "gates": read_json(made / "judge" / mode / artifacts.GATES),
-        }
+        mode: ModeResult(
+            Metrics.read(validated / mode / artifacts.METRICS),
+            Performance.read(validated / mode / artifacts.PERFORMANCE),
+            Gates.read(judged / mode / artifacts.GATES),
+        )
         for mode in modes
-        if (made / "judge" / mode).is_dir()
+        if (judged / mode).is_dir()
     }
 
 
-def _killed(error: Exception) -> str:
-    if isinstance(error, _Failed) and error.returncode < 0:
-        return f"killed by {signal.Signals(-error.returncode).name}"
-    return ""
+def _killing_signal(error: subprocess.CalledProcessError) -> str:
+    """Says which signal killed a command; empty where none did."""
+    return f"killed by {signal.Signals(-error.returncode).name}" if error.returncode < 0 else ""

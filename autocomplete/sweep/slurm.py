@@ -1,11 +1,16 @@
-"""What SLURM's queue says of a sweep's jobs: submitit asks for accounts instead, which many clusters do not keep."""
+"""SLURM's queue of a sweep's jobs.
+
+submitit asks SLURM's accounting, which many clusters do not keep; the queue knows recent jobs without it.
+"""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 
-NAME = "AUTOCOMPLETE_SWEEP"  # the variable that names a sweep's jobs (conf/hydra/launcher/submitit_slurm.yaml)
-_OVER = {
+# The environment variable that holds the name of a sweep's jobs (conf/hydra/launcher/submitit_slurm.yaml).
+JOB_NAME_VARIABLE = "AUTOCOMPLETE_SWEEP"
+_ENDED_STATES = {
     "BOOT_FAIL",
     "CANCELLED",
     "COMPLETED",
@@ -18,20 +23,21 @@ _OVER = {
 }
 
 
-def states() -> list[str]:
-    """The states of this sweep's jobs, of those that ended some minutes ago at most too; empty without SLURM."""
-    if not shutil.which("squeue") or NAME not in os.environ:
+def job_states() -> list[str]:
+    """Returns the states of this sweep's jobs, those that ended in the last minutes too; none without SLURM."""
+    if not shutil.which("squeue") or JOB_NAME_VARIABLE not in os.environ:
         return []
-    command = ["squeue", "--noheader", "--states=all", f"--name={os.environ[NAME]}", "--format=%T"]
+    name = os.environ[JOB_NAME_VARIABLE]
+    command = ["squeue", "--noheader", "--states=all", f"--name={name}", "--format=%T"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
-def waiting(found: list[str]) -> bool:
-    """Is any of these states that of a job that runs or will run?"""
-    return any(state not in _OVER for state in found)
+def any_unfinished(states: Sequence[str]) -> bool:
+    """Whether one of the states is that of a job that runs or will run."""
+    return any(state not in _ENDED_STATES for state in states)
 
 
-def cancel() -> None:
+def cancel_jobs() -> None:
     """Cancels all jobs of this sweep."""
-    if waiting(states()):
-        subprocess.run(["scancel", f"--name={os.environ[NAME]}"], capture_output=True, check=False)
+    if any_unfinished(job_states()):
+        subprocess.run(["scancel", f"--name={os.environ[JOB_NAME_VARIABLE]}"], capture_output=True, check=False)

@@ -95,7 +95,7 @@ def test_the_usual_mode_comes_first_and_another_by_name(bundles: list[Path], mon
     words = ["--mode=float32", "--port=0", "--no-open", *(str(b) for b in reversed(bundles))]
     asked = requested(monkeypatch, demo, words)
     assert [b.name for b in asked.bundles] == ["float32", "dynamic_range"]
-    assert (asked.port, asked.opens) == (0, False)
+    assert (asked.port, asked.opens_browser) == (0, False)
 
 
 def test_the_newest_bundles_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from autocomplete.cli import pull
-from autocomplete.release.versions import Wanted
+from autocomplete.release.versions import ReleaseQuery
 from helpers.commands import refused, requested
 
 
 def test_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["https://x.org/models/", "dynamic-range", "--version", "v1.2.0", "--key", "k.pem", "--try"]
     asked = requested(monkeypatch, pull, words)
-    wanted = Wanted("dynamic_range", "1.2.0")
-    assert asked == pull.Request("https://x.org/models", wanted, Path("k.pem"), Path("bundle"), True)
-    assert asked.plain
+    query = ReleaseQuery("dynamic_range", "1.2.0")
+    assert asked == pull.Request("https://x.org/models", query, Path("k.pem"), Path("bundle"), True)
+    assert asked.has_index
     for source in ("https://x.org/models.git", "git+https://x.org/models", "ssh://x.org/models", "../models"):
-        assert not requested(monkeypatch, pull, [source, "float32"]).plain
+        assert not requested(monkeypatch, pull, [source, "float32"]).has_index
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,6 @@ def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: s
     place = fresh.prefix / "releases/autocomplete"
     for mode in MODES:
         folder = place / index["versions"]["2.0.0"]["modes"][mode]["path"]
-        assert verify.signed(folder, fresh.folder / "keys/release.pem")
-        assert verify.whole(folder)
+        assert verify.check_signature(folder, fresh.folder / "keys/release.pem")
+        assert verify.check_files(folder)
     assert fresh.run("git", "rev-list", "--count", "HEAD").strip() == "3"

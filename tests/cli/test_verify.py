@@ -60,18 +60,18 @@ def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, s
 def test_a_signature_counts_only_by_the_right_key(bundle: Path, tmp_path: Path) -> None:
     (mine, public), (theirs, other) = keys(tmp_path, "mine"), keys(tmp_path, "theirs")
     with pytest.raises(UserError, match=r"SHA256SUMS\.sig is missing"):
-        verify.signed(bundle, public)
+        verify.check_signature(bundle, public)
     sign(bundle, mine)
-    assert verify.signed(bundle, public) == f"by the owner of {public}"
-    assert verify.signed(bundle, None).startswith("not checked: no key")
+    assert verify.check_signature(bundle, public) == f"by the owner of {public}"
+    assert verify.check_signature(bundle, None).startswith("not checked: no key")
     with pytest.raises(UserError, match="forged or damaged"):
-        verify.signed(bundle, other)
+        verify.check_signature(bundle, other)
     (bundle / "core.tflite").write_bytes(b"TFL3")
     reseal(bundle)  # whole by its own account
-    verify.whole(bundle)
+    verify.check_files(bundle)
     sign(bundle, theirs)
     with pytest.raises(UserError, match="forged or damaged"):
-        verify.signed(bundle, public)
+        verify.check_signature(bundle, public)
 
 
 def flip(path: Path, chance: random.Random) -> None:
@@ -117,19 +117,19 @@ def test_every_corruption_of_a_released_bundle_is_caught(toy_bundle: Path, tmp_p
     stamp.write(toy_bundle, stamp.Stamp("1.0.0", "a" * 40, "org.example"), private, bundle)
     chance = random.Random(11)
     sound = {p.relative_to(bundle): p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
-    verify.signed(bundle, public), verify.whole(bundle)
+    verify.check_signature(bundle, public), verify.check_files(bundle)
     for number in range(CORRUPTIONS):
         path, way = bundle / chance.choice(sorted(sound)), chance.choice(WAYS)
         way(path, chance)
         with pytest.raises(UserError):
-            verify.signed(bundle, public), verify.whole(bundle)
+            verify.check_signature(bundle, public), verify.check_files(bundle)
             pytest.fail(f"corruption {number}, {way.__name__} of {path.name}, was not caught")
         for extra in [p for p in bundle.rglob("*") if p.is_file() and p.relative_to(bundle) not in sound]:
             extra.unlink()
         for name, content in sound.items():
             if not (bundle / name).exists() or (bundle / name).read_bytes() != content:
                 (bundle / name).write_bytes(content)
-    verify.signed(bundle, public), verify.whole(bundle)
+    verify.check_signature(bundle, public), verify.check_files(bundle)
 
 
 BROKEN: list[dict[str, object]] = [
@@ -150,7 +150,7 @@ def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict
     write_json(bundle / manifest.FILE, described | change)
     integrity.write(bundle)
     with pytest.raises(UserError, match=r"manifest\.json: \$"):
-        verify.whole(bundle)
+        verify.check_files(bundle)
 
 
 def test_a_model_that_is_not_as_described_or_does_not_load(bundle: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
     archive(bundle / "autocomplete.aar", {"a": bytes(50_000_000)})
     reseal(bundle)
     with pytest.raises(UserError, match="a bomb"):
-        verify.whole(bundle)
+        verify.check_files(bundle)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_openssl_s_keys_and_signatures_are_ours(bundle: Path, tmp_path: Path) ->
     run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(private)])
     run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)])
     sign(bundle, private)
-    verify.signed(bundle, public)
+    verify.check_signature(bundle, public)
     listed, signed = bundle / integrity.FILE, bundle / integrity.SIGNATURE
     run(
         [

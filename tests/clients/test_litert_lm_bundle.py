@@ -33,9 +33,9 @@ def test_a_weight_cache_in_a_bundle_is_refused_by_name(bundle: Path) -> None:
         assert answer(running, PROMPTS[0])
     (cache,) = bundle.glob(f"{manifest.LITERT_LM}_*")
     with pytest.raises(UserError, match=f"{cache.name} is not listed .* weight cache that LiteRT-LM wrote"):
-        verify.whole(bundle)
+        verify.check_files(bundle)
     cache.rename(cache.with_name(f"other.litertlm_{cache.name}"))
     with pytest.raises(UserError, match="it does not belong to the bundle"):
-        verify.whole(bundle)
+        verify.check_files(bundle)
     cache.with_name(f"other.litertlm_{cache.name}").unlink()
-    verify.whole(bundle)
+    verify.check_files(bundle)

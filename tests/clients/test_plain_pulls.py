@@ -96,13 +96,13 @@ def test_models_are_tried_where_that_is_asked_for(
     """How they are tried is verify's: tests/cli/test_verify.py."""
     tried: list[set[str]] = []
 
-    def alive(folder: Path) -> str:
+    def check_models(folder: Path) -> str:
         tried.append({p.name for p in folder.glob("*.tflite")})
         if len(tried) == 2:
             raise UserError(f"{folder}: a model does not load or answer")
         return "core.tflite  logits\n"
 
-    monkeypatch.setattr(verify, "alive", alive)
+    monkeypatch.setattr(verify, "check_models", check_models)
     pulled(site.models, tmp_path / "untried")
     assert not tried
     pulled(site.models, tmp_path / "tried", "--try")

@@ -84,8 +84,8 @@ def test_the_same_releases_are_at_a_plain_place(
             copy = out / name.partition(f"{path}/")[2]
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(files.cat_file(name))
-        assert verify.signed(out, there.keys[1])
-        assert verify.whole(out)
+        assert verify.check_signature(out, there.keys[1])
+        assert verify.check_files(out)
         assert tree_sha256(out) == tree
 
 
@@ -220,7 +220,7 @@ def test_a_stage_moves_and_a_version_is_withdrawn(there: World, tmp_path: Path) 
     shutil.copytree(there.producers["folder"].folder, made.folder)
     gto.assign(made.folder, NAME, "prod", version="v1.10.0")
     gto.assign(made.folder, NAME, "staging", version="v1.2.0")
-    offered = partial(registry.offer, mode=MODE)
+    offered = partial(registry.available, mode=MODE)
     with registry.repository(str(made.folder)) as repository:
         offer = offered(repository)
         assert sorted(offer.versions) == ["1.10.0", "1.2.0"]
@@ -230,7 +230,7 @@ def test_a_stage_moves_and_a_version_is_withdrawn(there: World, tmp_path: Path) 
         offer = offered(repository)
         assert (offer.versions, offer.stages) == (["1.10.0"], {"prod": "1.10.0"})
         with pytest.raises(UserError, match="no release of the mode int4; modes that are there: float32"):
-            versions.choose(versions.Wanted("int4"), registry.offer(repository, "int4"))
+            versions.choose(versions.ReleaseQuery("int4"), registry.available(repository, "int4"))
 
 
 def test_a_remote_that_keeps_silent_is_given_up(there: World) -> None:

@@ -76,5 +76,5 @@ def test_three_modes_one_cancelled_and_run_again(slurm: Cluster, tmp_path: Path)
 
 def array_task(record: Path) -> str:
     """SLURM's name of the job that runs a sweep's job."""
-    environment = psutil.Process(json.loads(record.read_text())["process"]).environ()
+    environment = psutil.Process(json.loads(record.read_text())["pid"]).environ()
     return f"{environment['SLURM_ARRAY_JOB_ID']}_{environment['SLURM_ARRAY_TASK_ID']}"

@@ -11,7 +11,7 @@ from autocomplete.bundle import integrity, manifest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from autocomplete.release import download
-from autocomplete.release.download import MissingError, Place
+from autocomplete.release.download import FileSource, MissingFileError
 from helpers.manifests import manifest_of
 
 
@@ -26,41 +26,41 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def place(folder: Path, endless: str = "") -> Place:
+def files_of(folder: Path, endless: str = "") -> FileSource:
     """A folder, of which one file never ends."""
 
-    def parts(name: str) -> Iterator[bytes]:
+    def chunks(name: str) -> Iterator[bytes]:
         if not (folder / name).is_file():
-            raise MissingError(f"there is no {name}")
+            raise MissingFileError(f"there is no {name}")
         yield (folder / name).read_bytes()
         while name == endless:
             yield bytes(1000)
 
-    return Place("here", parts)
+    return FileSource("here", chunks)
 
 
 def test_a_bundle_arrives_whole(source: Path, tmp_path: Path) -> None:
-    download.fetch(place(source), tmp_path / "got")
+    download.fetch(files_of(source), tmp_path / "got")
     assert tree_sha256(tmp_path / "got") == tree_sha256(source)
 
 
 def test_a_signature_comes_along(source: Path, tmp_path: Path) -> None:
     (source / integrity.SIGNATURE).write_bytes(b"signature")
-    download.fetch(place(source), tmp_path / "got")
+    download.fetch(files_of(source), tmp_path / "got")
     assert (tmp_path / "got" / integrity.SIGNATURE).read_bytes() == b"signature"
 
 
 @pytest.mark.parametrize("name", ["core.tflite", integrity.FILE, manifest.FILE])
 def test_a_file_that_does_not_end_is_broken_off(name: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"here/{name} sends more than the"):
-        download.fetch(place(source, endless=name), tmp_path / "got")
+        download.fetch(files_of(source, endless=name), tmp_path / "got")
 
 
 def test_a_manifest_of_another_hash_is_not_believed(source: Path, tmp_path: Path) -> None:
     path = source / manifest.FILE
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(UserError, match=r"here/manifest\.json is damaged or was changed"):
-        download.listing(place(source), tmp_path / "got")
+        download.fetch_manifest(files_of(source), tmp_path / "got")
 
 
 def test_a_file_that_only_the_hashes_list_is_refused(source: Path, tmp_path: Path) -> None:
@@ -69,21 +69,21 @@ def test_a_file_that_only_the_hashes_list_is_refused(source: Path, tmp_path: Pat
     (source / manifest.FILE).write_text(json.dumps(content))
     integrity.write(source)
     with pytest.raises(UserError, match=r"SHA256SUMS lists core\.tflite, manifest\.json does not"):
-        download.listing(place(source), tmp_path / "got")
+        download.fetch_manifest(files_of(source), tmp_path / "got")
 
 
 def test_hashes_without_a_manifest_are_of_no_bundle(source: Path, tmp_path: Path) -> None:
     (source / manifest.FILE).unlink()
     integrity.write(source)
     with pytest.raises(UserError, match=r"lists no manifest\.json: no bundle of this project"):
-        download.listing(place(source), tmp_path / "got")
+        download.fetch_manifest(files_of(source), tmp_path / "got")
 
 
 @pytest.mark.parametrize("name", ["core.tflite", manifest.FILE, integrity.FILE])
 def test_a_missing_file_is_named(name: str, source: Path, tmp_path: Path) -> None:
     shutil.move(source / name, tmp_path / "elsewhere")
-    with pytest.raises(MissingError, match=f"there is no {name}"):
-        download.fetch(place(source), tmp_path / "got")
+    with pytest.raises(MissingFileError, match=f"there is no {name}"):
+        download.fetch(files_of(source), tmp_path / "got")
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_a_missing_file_is_named(name: str, source: Path, tmp_path: Path) -> Non
     ],
 )
 def test_a_login_is_not_shown(url: str, shown: str) -> None:
-    assert download.without_login(url) == shown
-    assert download.address(f"{url}/").name == shown
+    assert download.without_credentials(url) == shown
+    assert download.http_source(f"{url}/").name == shown

@@ -13,6 +13,7 @@ import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.release import publish
+from autocomplete.release.releases import Index, ReleasedVersion
 
 
 class Shelf(http.server.BaseHTTPRequestHandler):
@@ -65,12 +66,12 @@ def made(tmp_path: Path) -> tuple[list[Path], Path]:
 
 
 def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], Path]) -> None:
-    place = publish.home(f"{url}/", "autocomplete")
+    place = publish.releases_url(f"{url}/", "autocomplete")
     assert place == f"{url}/releases/autocomplete"
-    assert not publish.has(place, "1.0.0")
-    publish.publish(place, "1.0.0", *made)
-    assert publish.has(place, "1.0.0")
-    assert not publish.has(place, "1.0.1")
+    assert not publish.is_complete(place, "1.0.0")
+    publish.upload(place, "1.0.0", *made)
+    assert publish.is_complete(place, "1.0.0")
+    assert not publish.is_complete(place, "1.0.1")
     with fsspec.open(f"{place}/1.0.0/float16/SHA256SUMS") as file:
         assert file.read() == b"float16"
     with fsspec.open(f"{place}/1.0.0/float32/usage/complete.py") as file:
@@ -80,34 +81,35 @@ def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], 
 def test_a_version_that_broke_off_is_not_there(
     url: str, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, put = publish.home(url, "autocomplete"), publish._put
+    place, put = publish.releases_url(url, "autocomplete"), publish._upload_file
 
     def breaking(path: Path, target: str) -> None:
         if target.endswith("float32/usage/complete.py"):  # the last of the bundles' files
             raise UserError("the line is cut")
         put(path, target)
 
-    monkeypatch.setattr(publish, "_put", breaking)
+    monkeypatch.setattr(publish, "_upload_file", breaking)
     with pytest.raises(UserError, match="the line is cut"):
-        publish.publish(place, "1.0.0", *made)
-    assert not publish.has(place, "1.0.0")
+        publish.upload(place, "1.0.0", *made)
+    assert not publish.is_complete(place, "1.0.0")
 
 
 def test_the_index_is_replaced(url: str) -> None:
-    place = publish.home(url, "autocomplete")
-    indices: list[dict[str, dict[str, str]]] = [{"1.0.0": {}}, {"1.0.0": {}, "1.0.1": {}}]
-    for versions in indices:
-        publish.point(place, {"versions": versions})
+    place = publish.releases_url(url, "autocomplete")
+    for versions in (["1.0.0"], ["1.0.0", "1.0.1"]):
+        released = {version: ReleasedVersion(revision="a", modes={}) for version in versions}
+        index = Index(schema_version=1, name="autocomplete", stages={}, versions=released)
+        publish.upload_index(place, index)
         with fsspec.open(f"{place}/index.json") as file:
-            assert json.load(file) == {"versions": versions}
+            assert json.load(file) == index.model_dump()
 
 
 def test_a_web_server_that_takes_nothing_is_one_line(web: str, made: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match=r"501 .*mend it and give the same command again"):
-        publish.publish(publish.home(f"{web}/refused", "autocomplete"), "1.0.0", *made)
+        publish.upload(publish.releases_url(f"{web}/refused", "autocomplete"), "1.0.0", *made)
 
 
 def test_a_place_that_nothing_reaches_is_one_line(made: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match="nosuch://place") as caught:
-        publish.publish("nosuch://place", "1.0.0", *made)
+        publish.upload("nosuch://place", "1.0.0", *made)
     assert "\n" not in str(caught.value)

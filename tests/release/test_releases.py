@@ -24,9 +24,13 @@ def index(**changes: Any) -> bytes:
 
 
 def test_an_index_offers_the_versions_and_stages_of_a_mode() -> None:
-    offer = releases.offer(releases.parse(index(), "index.json"), "int8", "here")
-    assert (offer.versions, offer.stages, offer.modes) == (["1.0.0"], {"prod": "1.0.0"}, ["float32", "int8"])
-    none = releases.offer(releases.parse(index(), "index.json"), "int4", "here")
+    of_int8 = releases.available(releases.parse(index(), "index.json"), "int8", "here")
+    assert (of_int8.versions, of_int8.stages, of_int8.modes) == (
+        ["1.0.0"],
+        {"prod": "1.0.0"},
+        ["float32", "int8"],
+    )
+    none = releases.available(releases.parse(index(), "index.json"), "int4", "here")
     assert (none.versions, none.stages) == ([], {})
 
 

@@ -3,14 +3,14 @@
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from autocomplete.evaluate import table
-from autocomplete.sweep import records, report
+from autocomplete.sweep import job_records, report
 from autocomplete.sweep.display import display
-from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
+from autocomplete.sweep.job_records import DONE, FAILED, RUNNING, JobRecord
+from autocomplete.sweep.ranking import JobRow
 
 NAMES = [f"int4_block32-sequence_length-{length}-1f09ab" for length in range(100, 106)]
 
@@ -20,10 +20,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two jobs done in 10 s each, one failed, one that runs since 4 s, two that wait."""
     monkeypatch.chdir(tmp_path)
     for name in NAMES[:2]:
-        records.write(Record(name, DONE, 0.0, 10.0))
-    records.write(Record(NAMES[2], FAILED, 0.0, 3.0, reason="no room on the disk"))
-    records.write(Record(NAMES[3], RUNNING, time.time() - 4))
-    records.log(NAMES[3]).write_text("Running stage 'convert':\n")
+        job_records.write(JobRecord(name, DONE, 0.0, 10.0))
+    job_records.write(JobRecord(NAMES[2], FAILED, 0.0, 3.0, reason="no room on the disk"))
+    job_records.write(JobRecord(NAMES[3], RUNNING, time.time() - 4))
+    job_records.log_path(NAMES[3]).write_text("Running stage 'convert':\n")
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
@@ -58,7 +58,7 @@ def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) ->
     with display("jobs", NAMES) as show:
         show()
         show()
-        records.write(Record(NAMES[3], DONE, 0.0, 5.0))
+        job_records.write(JobRecord(NAMES[3], DONE, 0.0, 5.0))
         show()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5
@@ -67,16 +67,14 @@ def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) ->
     assert lines[4].startswith("jobs 4/6, 1 failed")
 
 
-def row(name: str) -> dict[str, Any]:
-    return {
+def row(name: str) -> JobRow:
+    cells: table.Row = {
         **{column.key: 1.0 for column in table.COLUMNS},
         "decode_tokens_per_s": 4321.0,
-        "job": name,
-        "label": name,
         "mode": "int4_block32",
-        "values": {"convert.sequence_length": name.split("-")[2]},
         "gates": "passed",
     }
+    return JobRow(name, {"convert.sequence_length": name.split("-")[2]}, cells)
 
 
 @pytest.mark.parametrize(("width", "all_columns"), [(110, False), (300, True)])
@@ -84,8 +82,8 @@ def test_the_table_fits_a_terminal(
     width: int, all_columns: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     terminal(monkeypatch, width)
-    wish = report.Wish("decode_tokens_per_s", [], ["core_mb", "perplexity_ratio", "decode_tokens_per_s"])
-    report.write([row(name) for name in NAMES], table.COLUMNS, wish, tmp_path)
+    criteria = report.Criteria("decode_tokens_per_s", [], ["core_mb", "perplexity_ratio", "decode_tokens_per_s"])
+    report.write([row(name) for name in NAMES], table.COLUMNS, criteria, tmp_path)
     lines = plain(capsys.readouterr().out)
     assert max(map(len, lines)) <= width
     for name in NAMES:

@@ -5,37 +5,39 @@ from pathlib import Path
 
 import pytest
 
-from autocomplete.sweep import records
-from autocomplete.sweep.records import DONE, RUNNING, Record
+from autocomplete.sweep import job_records
+from autocomplete.sweep.job_records import DONE, RUNNING, JobRecord, ModeResult
+from helpers import records as made_up
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    records.FOLDER.mkdir(parents=True)
+    job_records.FOLDER.mkdir(parents=True)
 
 
 def test_a_record_survives_its_file() -> None:
-    record = Record("job", DONE, 1.5, 2.0, "host", 7, "why", {"a": "1"}, {"float32": {"metrics": {"b": None}}})
-    records.write(record)
-    assert records.read("job") == record
-    records.forget("job")
-    records.forget("job")
-    assert records.read("job") is None
+    result = ModeResult(made_up.measured(parity_max=None), made_up.performance(), made_up.gates(one=False))
+    record = JobRecord("job", DONE, 1.5, 2.0, "host", 7, "why", {"a": "1"}, {"float32": result})
+    job_records.write(record)
+    assert job_records.read("job") == record
+    job_records.delete("job")
+    job_records.delete("job")
+    assert job_records.read("job") is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "job"}', '{"colour": "red"}'])
 def test_a_file_that_holds_no_record_counts_as_none(content: str) -> None:
-    (records.FOLDER / "job.json").write_text(content)
-    assert records.read("job") is None
+    (job_records.FOLDER / "job.json").write_text(content)
+    assert job_records.read("job") is None
 
 
 def test_the_stage_is_the_last_one_that_the_log_names() -> None:
-    assert records.stage("job") == "preparing"
-    records.log("job").write_text(
+    assert job_records.current_stage("job") == "preparing"
+    job_records.log_path("job").write_text(
         "Stage 'author' didn't change, skipping\nRunning stage 'convert':\n> Stage 'x' of a text\n"
     )
-    assert records.stage("job") == "convert"
+    assert job_records.current_stage("job") == "convert"
 
 
 @pytest.mark.parametrize(
@@ -51,19 +53,19 @@ def test_the_stage_is_the_last_one_that_the_log_names() -> None:
     ],
 )
 def test_the_line_that_says_best_what_went_wrong(log: str, reason: str) -> None:
-    records.log("job").write_text(log)
-    assert records.why("job") == reason
+    job_records.log_path("job").write_text(log)
+    assert job_records.failure_reason("job") == reason
 
 
 def test_a_job_without_a_log_wrote_nothing() -> None:
-    assert records.why("none") == "it wrote nothing"
+    assert job_records.failure_reason("none") == "it wrote nothing"
 
 
 def test_of_a_long_log_the_end_is_read() -> None:
-    records.log("job").write_bytes(b"error: the first\n" + b"\xff" * 30_000 + b"\nerror: the last\n")
-    assert records.why("job") == "the last"
+    job_records.log_path("job").write_bytes(b"error: the first\n" + b"\xff" * 30_000 + b"\nerror: the last\n")
+    assert job_records.failure_reason("job") == "the last"
 
 
 def test_a_job_that_runs_takes_longer_and_longer() -> None:
-    assert records.elapsed(Record("job", RUNNING, time.time() - 100)) >= 100
-    assert records.elapsed(Record("job", DONE, 0.0, 3.0)) == 3.0
+    assert job_records.elapsed_seconds(JobRecord("job", RUNNING, time.time() - 100)) >= 100
+    assert job_records.elapsed_seconds(JobRecord("job", DONE, 0.0, 3.0)) == 3.0

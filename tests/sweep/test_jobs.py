@@ -55,12 +55,12 @@ def names(rounds: list[list[jobs.Job]]) -> list[list[tuple[tuple[str, ...], dict
 
 def test_modes_share_author_and_convert_in_one_run() -> None:
     some = made({"quantize": "float16"}, {"quantize": "float32"})
-    assert names(jobs.shared(some, SHARED, "tree")) == [[(("convert",), {})]]
+    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("convert",), {})]]
 
 
 def test_lengths_share_author_and_each_length_its_convert() -> None:
     some = made(*({"quantize": q, "convert.sequence_length": s} for q in ("float16", "float32") for s in "56"))
-    assert names(jobs.shared(some, SHARED, "tree")) == [
+    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [
         [(("author",), {})],
         [(("convert",), {"convert.sequence_length": "5"}), (("convert",), {"convert.sequence_length": "6"})],
     ]
@@ -68,29 +68,31 @@ def test_lengths_share_author_and_each_length_its_convert() -> None:
 
 def test_what_one_job_alone_needs_is_left_to_it() -> None:
     some = made({"convert.sequence_length": "5"}, {"convert.sequence_length": "6"})
-    assert names(jobs.shared(some, SHARED, "tree")) == [[(("author",), {})]]
-    assert jobs.shared(some[:1], SHARED, "tree") == []
+    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("author",), {})]]
+    assert jobs.shared_rounds(some[:1], SHARED, "tree") == []
 
 
 def test_texts_to_evaluate_share_what_is_evaluated() -> None:
     some = made({"validate.evaluation_text": "a"}, {"validate.evaluation_text": "b"})
-    assert names(jobs.shared(some, SHARED, "tree")) == [[(("quantize",), {})]]
+    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("quantize",), {})]]
 
 
 def test_a_stage_that_does_not_exist_cannot_be_shared() -> None:
     with pytest.raises(UserError, match="names train, which is not in"):
-        jobs.shared(made({"quantize": "float16"}), ["train"], "tree")
+        jobs.shared_rounds(made({"quantize": "float16"}), ["train"], "tree")
 
 
 def test_a_job_s_log_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autocomplete.sweep import records
+    from autocomplete.sweep import job_records
 
     monkeypatch.chdir(tmp_path)
-    records.log("job").parent.mkdir(parents=True)
-    assert records.why("job") == "it wrote nothing"
-    assert records.stage("job") == "preparing"
-    records.log("job").write_text("Stage 'author' is cached\nRunning stage 'convert':\nerror: no\nERROR: failed\nbye\n")
-    assert records.stage("job") == "convert"
-    assert records.why("job") == "no"
-    (records.FOLDER / "job.json").write_text("{half")
-    assert records.read("job") is None
+    job_records.log_path("job").parent.mkdir(parents=True)
+    assert job_records.failure_reason("job") == "it wrote nothing"
+    assert job_records.current_stage("job") == "preparing"
+    job_records.log_path("job").write_text(
+        "Stage 'author' is cached\nRunning stage 'convert':\nerror: no\nERROR: failed\nbye\n"
+    )
+    assert job_records.current_stage("job") == "convert"
+    assert job_records.failure_reason("job") == "no"
+    (job_records.FOLDER / "job.json").write_text("{half")
+    assert job_records.read("job") is None

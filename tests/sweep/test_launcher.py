@@ -13,7 +13,7 @@ def project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lists_and_ranges_are_combined() -> None:
-    found = launcher.combinations(["quantize=float32,float16", "convert.sequence_length=range(40,42)", "a=x"])
+    found = launcher.parse_combinations(["quantize=float32,float16", "convert.sequence_length=range(40,42)", "a=x"])
     assert found == [
         {"quantize": mode, "convert.sequence_length": length, "a": "x"}
         for mode in ("float32", "float16")
@@ -22,16 +22,16 @@ def test_lists_and_ranges_are_combined() -> None:
 
 
 def test_a_glob_takes_the_files_of_a_group() -> None:
-    found = launcher.combinations(["quantize=glob(float*)"])
+    found = launcher.parse_combinations(["quantize=glob(float*)"])
     assert {one["quantize"] for one in found} == {"float16", "float32"}
 
 
 def test_of_two_values_of_a_key_the_later_one_is_meant() -> None:
-    assert launcher.combinations(["a=1,2", "a=3"]) == [{"a": "3"}]
+    assert launcher.parse_combinations(["a=1,2", "a=3"]) == [{"a": "3"}]
 
 
 def test_nothing_is_one_combination_of_nothing() -> None:
-    assert launcher.combinations([]) == [{}]
+    assert launcher.parse_combinations([]) == [{}]
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_nothing_is_one_combination_of_nothing() -> None:
 )
 def test_what_cannot_be_run_is_one_line(value: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as refused:
-        launcher.combinations([value])
+        launcher.parse_combinations([value])
     assert "\n" not in str(refused.value)

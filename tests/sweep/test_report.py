@@ -2,18 +2,19 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from autocomplete.common import metrics
+from autocomplete.evaluate.table import Row
 from autocomplete.sweep import ranking, report
+from autocomplete.sweep.ranking import JobRow
 
 COLUMNS = [metrics.METRICS[key] for key in ("core_mb", "perplexity_ratio", "decode_tokens_per_s")]
 PARETO = [column.key for column in COLUMNS]
 
 
-def row(job: str, mb: float, ratio: float | None, speed: float, gates: str = "passed") -> dict[str, Any]:
-    values = {"core_mb": mb, "perplexity_ratio": ratio, "decode_tokens_per_s": speed}
-    return values | {"job": job, "label": job, "mode": "int8", "gates": gates, "values": {"convert.top_k": "5"}}
+def row(job: str, mb: float, ratio: float | None, speed: float, gates: str = "passed") -> JobRow:
+    metrics_of_row: Row = {"core_mb": mb, "perplexity_ratio": ratio, "decode_tokens_per_s": speed}
+    return JobRow(job, {"convert.top_k": "5"}, metrics_of_row | {"mode": "int8", "gates": gates})
 
 
 ROWS = [
@@ -25,9 +26,9 @@ ROWS = [
 ]
 
 
-def written(folder: Path, *bounds: ranking.Constraint) -> tuple[Any, list[dict[str, str]], list[str]]:
+def written(folder: Path, *bounds: ranking.Constraint) -> tuple[JobRow | None, list[dict[str, str]], list[str]]:
     """The best row, the lines of table.csv, and those of table.md."""
-    best = report.write(ROWS, COLUMNS, report.Wish("decode_tokens_per_s", list(bounds), PARETO), folder)
+    best = report.write(ROWS, COLUMNS, report.Criteria("decode_tokens_per_s", list(bounds), PARETO), folder)
     lines = list(csv.DictReader((folder / "table.csv").open()))
     return best, lines, (folder / "table.md").read_text().splitlines()
 
@@ -50,11 +51,11 @@ def test_figures_are_exact_in_csv_and_short_in_markdown(tmp_path: Path) -> None:
 
 
 def test_no_row_that_keeps_the_bounds_is_no_best(tmp_path: Path) -> None:
-    best, lines, _ = written(tmp_path, ranking.constraint("core_mb", "<0.1"))
+    best, lines, _ = written(tmp_path, ranking.parse_constraint("core_mb", "<0.1"))
     assert best is None
     assert "best" not in {line["Pareto"] for line in lines}
 
 
-def test_a_wish_says_objective_and_bounds() -> None:
-    wish = report.Wish("decode_tokens_per_s", [ranking.constraint("core_mb", "<=2")], PARETO)
-    assert str(wish) == "decode_tokens_per_s, core_mb <= 2"
+def test_criteria_say_objective_and_bounds() -> None:
+    criteria = report.Criteria("decode_tokens_per_s", [ranking.parse_constraint("core_mb", "<=2")], PARETO)
+    assert str(criteria) == "decode_tokens_per_s, core_mb <= 2"

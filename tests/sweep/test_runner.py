@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from autocomplete.sweep import records, runner, snapshot
-from autocomplete.sweep.jobs import Job
+from autocomplete.sweep import job_records, runner, snapshot
+from autocomplete.sweep.jobs import Job, JobOrder
 from helpers import repositories
 
 # DVC and a stage live on when their worker is killed
@@ -47,10 +47,10 @@ def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
     assert orphan.stdout is not None
     orphan.stdout.readline()
     job = Job(folder.name, {}, ("convert",))
-    runner.work(runner.order(job, snapshot.take(), snapshot.cache_folder(), pull=False))
-    record = records.read(folder.name)
+    runner.run_job(JobOrder(job, snapshot.take(), snapshot.cache_folder(), pull=False))
+    record = job_records.read(folder.name)
     assert record is not None
-    assert record.state == records.DONE, record.reason
+    assert record.state == job_records.DONE, record.reason
     orphan.wait(timeout=10)  # it never ends by itself
     assert onlooker.poll() is None
     os.close(looking)

@@ -16,33 +16,33 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv(slurm.NAME, "sweep-1")
+    monkeypatch.setenv(slurm.JOB_NAME_VARIABLE, "sweep-1")
     return log
 
 
 def test_jobs_that_run_are_waited_for_and_cancelled(called: Path) -> None:
-    assert slurm.states() == ["RUNNING", "CANCELLED"]
-    assert slurm.waiting(slurm.states())
-    slurm.cancel()
+    assert slurm.job_states() == ["RUNNING", "CANCELLED"]
+    assert slurm.any_unfinished(slurm.job_states())
+    slurm.cancel_jobs()
     assert called.read_text() == "--name=sweep-1\n"
 
 
 def test_where_no_job_runs_nothing_is_cancelled(called: Path) -> None:
     (called.parent / "squeue").write_text("#!/bin/sh\necho COMPLETED\n")
-    slurm.cancel()
+    slurm.cancel_jobs()
     assert called.read_text() == ""
 
 
 def test_another_sweep_s_jobs_are_not_asked_for(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(slurm.NAME)
-    assert slurm.states() == []
+    monkeypatch.delenv(slurm.JOB_NAME_VARIABLE)
+    assert slurm.job_states() == []
 
 
 def test_without_slurm_there_is_no_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv(slurm.NAME, "sweep-1")
-    assert slurm.states() == []
-    slurm.cancel()
+    monkeypatch.setenv(slurm.JOB_NAME_VARIABLE, "sweep-1")
+    assert slurm.job_states() == []
+    slurm.cancel_jobs()
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_without_slurm_there_is_no_queue(monkeypatch: pytest.MonkeyPatch, tmp_pa
     [([], False), (["COMPLETED", "TIMEOUT"], False), (["FAILED", "PENDING"], True), (["NEW"], True)],
 )
 def test_states_that_are_not_over(states: list[str], waiting: bool) -> None:
-    assert slurm.waiting(states) is waiting
+    assert slurm.any_unfinished(states) is waiting

@@ -96,7 +96,7 @@ def test_an_experiment_comes_back_all_at_once(tmp_path: Path) -> None:
     snapshot.clone(taken, folder, tmp_path / "cache")
     git("commit", "--quiet", "--allow-empty", "--message", "experiment", folder=folder)
     git("update-ref", f"refs/exps/{taken.head[:2]}/{taken.head[2:]}/fast", "HEAD", folder=folder)
-    assert snapshot.experiments(taken.head) == set()
-    snapshot.bring_back(folder, taken.head, "fast")
-    assert snapshot.experiments(taken.head) == {"fast"}
-    assert snapshot.experiments("0" * 40) == set()
+    assert snapshot.experiment_names(taken.head) == set()
+    snapshot.fetch_experiment(folder, taken.head, "fast")
+    assert snapshot.experiment_names(taken.head) == {"fast"}
+    assert snapshot.experiment_names("0" * 40) == set()

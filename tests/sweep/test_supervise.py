@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from autocomplete.common.errors import UserError
-from autocomplete.sweep import records, supervise
-from autocomplete.sweep.records import DONE, FAILED, RUNNING, Record
+from autocomplete.sweep import job_records, supervise
+from autocomplete.sweep.job_records import DONE, FAILED, RUNNING, JobRecord
 
 Launch = Callable[[Sequence[str]], None]
 
@@ -20,8 +20,8 @@ Launch = Callable[[Sequence[str]], None]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(supervise, "_LOOK_S", 0.01)
-    records.FOLDER.mkdir(parents=True)
+    monkeypatch.setattr(supervise, "_POLL_S", 0.01)
+    job_records.FOLDER.mkdir(parents=True)
     supervise.LAUNCHER_LOG.write_text("")
 
 
@@ -35,30 +35,30 @@ def see_through(launch: Launch, *names: str) -> list[list[str]]:
         process.start()
         return process
 
-    supervise.see_through(start, names, lambda: None)
+    supervise.run_until_ended(start, names, lambda: None)
     return launched
 
 
 def states(*names: str) -> list[str]:
-    found = [records.read(name) for name in names]
+    found = [job_records.read(name) for name in names]
     return [record.state if record else "none" for record in found]
 
 
 def begin(name: str) -> None:
-    records.write(Record(name, RUNNING, time.time(), host=socket.gethostname(), process=os.getpid()))
+    job_records.write(JobRecord(name, RUNNING, time.time(), host=socket.gethostname(), pid=os.getpid()))
 
 
 def test_jobs_that_end_are_left_alone() -> None:
     def launch(names: Sequence[str]) -> None:
         for name in names:
-            records.write(Record(name, FAILED if name == "b" else DONE, time.time()))
+            job_records.write(JobRecord(name, FAILED if name == "b" else DONE, time.time()))
 
     assert see_through(launch, "a", "b") == [["a", "b"]]
     assert states("a", "b") == [DONE, FAILED]
 
 
 def test_what_earlier_sweeps_noted_of_a_job_is_forgotten() -> None:
-    records.write(Record("a", DONE, 0.0))
+    job_records.write(JobRecord("a", DONE, 0.0))
     with pytest.raises(UserError, match="the launcher began no job: it wrote nothing"):
         see_through(lambda names: None, "a")
 
@@ -72,13 +72,13 @@ def test_a_launcher_that_begins_nothing_is_quoted() -> None:
 def test_a_job_whose_process_is_gone_has_failed_and_the_others_go_on() -> None:
     def launch(names: Sequence[str]) -> None:
         begin(names[0])
-        records.log(names[0]).write_text("Running stage 'convert':\n")
+        job_records.log_path(names[0]).write_text("Running stage 'convert':\n")
         if len(names) == 1:
-            records.write(Record(names[0], DONE, time.time()))
+            job_records.write(JobRecord(names[0], DONE, time.time()))
 
     assert see_through(launch, "a", "b") == [["a", "b"], ["b"]]
     assert states("a", "b") == [FAILED, DONE]
-    failed = records.read("a")
+    failed = job_records.read("a")
     assert failed is not None and failed.reason == "its process was killed while at convert"
 
 
@@ -104,5 +104,5 @@ def test_an_interrupt_ends_the_launcher() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        supervise.see_through(start, ["a"], interrupt)
+        supervise.run_until_ended(start, ["a"], interrupt)
     assert not processes[0].is_alive()
