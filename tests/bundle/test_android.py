@@ -241,7 +241,7 @@ def test_bad_models_are_refused(bundle: Bundle, tmp_path: Path, monkeypatch: pyt
         android.write([tmp_path / "none.tflite"], FIRST, tmp_path / "maven")
     with pytest.raises(UserError, match=r"would both be assets/autocomplete.tflite"):
         android.write([model, model], FIRST, tmp_path / "maven")
-    monkeypatch.setattr(android, "LARGEST", model.stat().st_size - 1)
+    monkeypatch.setattr(android, "MAX_ASSET_BYTES", model.stat().st_size - 1)
     with pytest.raises(UserError, match=r"more than the [0-9]+ bytes that an Android app can map"):
         android.write([model], FIRST, tmp_path / "maven")
     assert not (tmp_path / "maven").exists()
