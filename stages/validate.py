@@ -1,26 +1,35 @@
 """validate: measures the shipped files of one mode against the float32 core and Keras."""
 
 import importlib.metadata
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocomplete.common import artifacts, config
-from autocomplete.common.artifacts import Conversion, FileTargets, Metrics, ModelDescription, Performance, Targets
+from autocomplete.common.artifacts import (
+    Conversion,
+    FileTargets,
+    Metrics,
+    ModelDescription,
+    Performance,
+    Reference,
+    Targets,
+)
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing
-from autocomplete.common.metrics import MetricValues, rounded
+from autocomplete.common.metrics import rounded
 from autocomplete.common.native_log import quiet
+from autocomplete.evaluate.settings import LargeModelSettings
 
 if TYPE_CHECKING:
-    from autocomplete.common.arrays import Array
-    from autocomplete.evaluate.completion import Cut
+    from autocomplete.evaluate.measurements import Measured, Texts
     from autocomplete.evaluate.mode_files import ModeFiles
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
-OUT = Path("artifacts/validate")
+REFERENCE, OUT = Path("artifacts/reference"), Path("artifacts/validate")
 
 
 @dataclass(frozen=True)
@@ -48,23 +57,6 @@ class WordFilterSettings:
 
 
 @dataclass(frozen=True)
-class LargeModelSettings:
-    """A model of more `parameters` is measured on this `share` of all that is counted."""
-
-    parameters: int
-    share: float
-
-    def __post_init__(self) -> None:
-        """Refuses a share that measures nothing, or more than there is."""
-        if not 0 < self.share <= 1:
-            raise UserError(f"validate.large.share is {self.share}; allowed: above 0, at most 1")
-
-    def scaled(self, count: int, parameters: int) -> int:
-        """A count as it is for a model of so many parameters."""
-        return max(1, round(count * self.share)) if parameters > self.parameters else count
-
-
-@dataclass(frozen=True)
 class ValidateSettings:
     """What is measured, and how much of it (params.yaml and conf/validate/*.yaml)."""
 
@@ -72,11 +64,8 @@ class ValidateSettings:
     evaluation_text: str
     provoking_prompts: str
     windows: int
-    parity_windows: int
     texts: int
     cuts_per_text: int
-    prompts: int
-    prompt_tokens: int
     timing_repeats: int
     latency_runs: int
     latency_attempts: int
@@ -87,33 +76,19 @@ class ValidateSettings:
 
     def scaled(self, parameters: int) -> "ValidateSettings":
         """The settings for a model of so many parameters: each token of a large one takes longer."""
-        counts = ("windows", "parity_windows", "texts", "prompts", "latency_attempts")
+        counts = ("windows", "texts", "latency_attempts")
         scaled: dict[str, Any] = {name: self.large.scaled(getattr(self, name), parameters) for name in counts}
         return replace(self, **scaled)
 
     def __post_init__(self) -> None:
         """Refuses counts that measure nothing."""
-        counts = ("windows", "parity_windows", "texts", "cuts_per_text", "prompts", "timing_repeats", "latency_runs")
-        for key in (*counts, "threads"):
+        for key in ("windows", "texts", "cuts_per_text", "timing_repeats", "latency_runs", "threads"):
             if getattr(self, key) < 1:
                 raise UserError(f"validate.{key} is {getattr(self, key)}; allowed: at least 1")
-        if self.prompt_tokens < 2:
-            raise UserError(f"validate.prompt_tokens is {self.prompt_tokens}; allowed: at least 2")
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What a mode is measured on: documents, windows of ids `[n, slots]`, places to suggest at, and prompts."""
-
-    documents: list[str]
-    windows: "Array"
-    places: Sequence["Cut"]
-    ordinary_prompts: list[str]
-    provoking_prompts: list[str]
 
 
 def run(settings: ValidateSettings) -> None:
-    """Artifacts of author, convert and quantize → metrics.json, performance.json and targets.json of one mode."""
+    """Artifacts of author, convert, quantize and reference → metrics.json, performance.json, targets.json of a mode."""
     from autocomplete.data import evaluation_text
 
     provoking = evaluation_text.read_prompts(Path(settings.provoking_prompts), "validate.provoking_prompts")
@@ -122,68 +97,38 @@ def run(settings: ValidateSettings) -> None:
     conversion = Conversion.read(CONVERT / artifacts.CONVERSION)
     settings = settings.scaled(model.parameters)
     provoking = provoking[: settings.large.scaled(len(provoking), model.parameters)]
-
+    # Forked processes measure: threads of the tokenizer would not survive that.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with quiet():
-        from autocomplete.evaluate import completion, targets
+        from autocomplete.evaluate import benchmark_lock, completion, measurements, targets
         from autocomplete.evaluate.mode_files import ModeFiles, text_core
         from autocomplete.tokenizer import tokenizer
     bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
     windows = evaluation_text.windows(documents, bpe, boundary_tokens, conversion.cache_length, settings.windows)
-    prompts = evaluation_text.completion_prompts(documents, bpe, settings.prompt_tokens, settings.prompts)
     places = completion.cuts(documents, settings.texts, settings.cuts_per_text)
-    texts = Texts(documents, windows, places, prompts, provoking)
+    texts = measurements.Texts(windows, places, provoking, Reference.read(REFERENCE / artifacts.REFERENCE))
     shipped = QUANTIZE / settings.mode
+    fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
     with tempfile.TemporaryDirectory() as temporary:
         core = text_core(shipped, CONVERT, Path(temporary))
-        # one thread, as threads of small models wait for one another in loops, and other work has the cores too
-        mode = ModeFiles(AUTHOR, shipped, CONVERT, core, bpe, model, conversion, threads=1)
-        values = _measure(mode, texts, settings, Path(temporary))
-    fits = {p.name: targets.check(p) for p in sorted(shipped.glob("*.tflite"))}
-    metrics = _metrics(mode, texts, settings, values, fits)
-    performance = _time(replace(mode, threads=settings.threads), prompts, settings)
+    # one thread, as threads of small models wait for one another in loops, and other parts have the cores too
+    mode = ModeFiles(AUTHOR, CONVERT, bpe, model, conversion, threads=1, shipped=shipped, text_core=core)
+    answer_filter = measurements.AnswerFilter(**asdict(settings.filter))
+    processes = benchmark_lock.share_of_cores(settings.threads)
+    measured = measurements.measure(mode, texts, answer_filter, fits, processes)
+    metrics = _metrics(settings, texts, measured)
+    performance = _time(replace(mode, threads=settings.threads), texts.reference.prompts, settings)
     with replacing(OUT / settings.mode) as folder:
         FileTargets(targets=fits).write(folder / artifacts.TARGETS)
         metrics.write(folder / artifacts.METRICS)
         performance.write(folder / artifacts.PERFORMANCE)
     _show(settings.mode, fits)
+    print(f"{settings.mode}: seconds of each part: {_listed(measured.seconds)}")
 
 
-def _measure(mode: "ModeFiles", texts: Texts, settings: ValidateSettings, folder: Path) -> MetricValues:
-    """Quality of the shipped files, against the float32 core and Keras; `folder` takes what is made for it."""
-    with quiet():
-        from autocomplete.evaluate import (
-            benchmark_lock,
-            completion,
-            greedy,
-            parity,
-            perplexity,
-            tokenization,
-            word_filter,
-        )
-        from autocomplete.presets import keras_preset
-
-        keras = keras_preset.load(AUTHOR)
-    processes = benchmark_lock.share_of_cores(settings.threads)
-    # metrics.json holds them in this order
-    values: MetricValues = {**completion.context_words(texts.documents, mode.bpe, mode.conversion.context_window)}
-    values |= tokenization.measure(mode, texts.documents, folder)
-    values |= parity.measure(mode, keras, texts.windows[: settings.parity_windows])
-    values |= perplexity.measure(mode, texts.windows, processes)
-    values |= completion.measure_tokens_model(mode, texts.places)
-    values |= greedy.match_keras(mode, keras, texts.ordinary_prompts)
-    values |= greedy.match_text(mode, texts.ordinary_prompts, folder)
-    values |= greedy.match_portable(mode, texts.ordinary_prompts)
-    refuses = word_filter.word_filter(settings.filter.languages)
-    prompts = {"provoked": texts.provoking_prompts, "ordinary": texts.ordinary_prompts}
-    values |= word_filter.measure_tokens_model(mode, prompts, refuses, settings.filter.tries, settings.filter.seed)
-    return rounded(values)
-
-
-def _metrics(
-    mode: "ModeFiles", texts: Texts, settings: ValidateSettings, values: MetricValues, fits: Targets
-) -> Metrics:
+def _metrics(settings: ValidateSettings, texts: "Texts", measured: "Measured") -> Metrics:
     """metrics.json: what was measured, the contracts that hold, and how answers were filtered."""
-    from autocomplete.evaluate import contracts, word_filter
+    from autocomplete.evaluate import word_filter
 
     content = {
         "mode": settings.mode,
@@ -192,13 +137,17 @@ def _metrics(
             "version": importlib.metadata.version(word_filter.PACKAGE),
             **asdict(settings.filter),
             "provoked_prompts": len(texts.provoking_prompts),
-            "ordinary_prompts": len(texts.ordinary_prompts),
+            "ordinary_prompts": len(texts.reference.prompts),
         },
-        "android_contract": contracts.check_android(mode, texts.ordinary_prompts, fits),
-        "portable_contract": contracts.check_portable(mode, texts.ordinary_prompts),
-        **values,
+        **measured.contracts,
+        **rounded(measured.values),
     }
     return Metrics.parse(content, artifacts.METRICS)
+
+
+def _listed(seconds: Mapping[str, float]) -> str:
+    longest_first = sorted(seconds.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {value:.1f}" for name, value in longest_first)
 
 
 def _time(mode: "ModeFiles", prompts: Sequence[str], settings: ValidateSettings) -> Performance:

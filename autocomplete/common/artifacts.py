@@ -15,6 +15,7 @@ from autocomplete.common.json_files import JsonObject
 from autocomplete.common.records import Count, NonNegative, Record, Sha256, TfliteFile, TokenId
 
 MODEL, CONVERSION, RECIPE = "model.json", "convert.json", "recipe.json"
+REFERENCE = "reference.json"
 METRICS, PERFORMANCE, TARGETS, GATES = "metrics.json", "performance.json", "targets.json", "gates.json"
 
 # In litert-quantizer's form.
@@ -122,6 +123,17 @@ class ModeRecipe(Record):
     """whether the mode has autocomplete.tflite"""
     calibration: Calibration | None
     extra_recipe: ExtraRecipe | None
+
+
+class Reference(Record):
+    """reference.json: what is measured once for all modes, and what they are compared with."""
+
+    values: dict[str, float | None]
+    """metrics that no mode changes, by key"""
+    prompts: list[str]
+    """ordinary beginnings of texts"""
+    continuations: list[list[TokenId]]
+    """what greedy decoding by Keras adds to each prompt"""
 
 
 class WordFilter(Record):

@@ -4,9 +4,13 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import Any
+
+from autocomplete.common.progress import progress_bar
 
 
 def pool(
@@ -20,6 +24,38 @@ def pool(
     """
     context = multiprocessing.get_context("fork" if forked and sys.platform == "linux" else "spawn")
     return ProcessPoolExecutor(count, context, _begin, (initializer, arguments))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a part of some work gave, and the seconds that it took."""
+
+    value: Any
+    seconds: float
+
+
+def run_parts(title: str, parts: Mapping[str, Callable[[], Any]], count: int) -> dict[str, Result]:
+    """Runs functions in `count` forked processes, in their order; returns what each gave, by its name.
+
+    It raises what the first function that fails raises; the others that have not begun are left out.
+    """
+    results: dict[str, Result] = {}
+    with progress_bar(title, len(parts)) as show, pool(count, forked=True) as workers:
+        names = {workers.submit(_timed, part): name for name, part in parts.items()}
+        try:
+            for future in as_completed(names):
+                results[names[future]] = future.result()
+                show(len(results), names[future])
+        except BaseException:
+            workers.shutdown(cancel_futures=True)
+            raise
+    return {name: results[name] for name in parts}
+
+
+def _timed(part: Callable[[], Any]) -> Result:
+    start = time.perf_counter()
+    value = part()
+    return Result(value, time.perf_counter() - start)
 
 
 def _begin(initializer: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:

@@ -13,7 +13,6 @@ import tokenizers
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.metrics import MetricValues
 from autocomplete.evaluate.mode_files import ModeFiles
 from autocomplete.runtime import tokens_model
 
@@ -21,6 +20,8 @@ WORDS = 3  # that a suggestion has
 _MIN_TYPED_WORDS = 3  # before the first suggestion
 # Of a suggestion: room for WORDS words of usual length. Words that need more tokens count as wrong.
 _SUGGESTION_TOKENS = 16
+_FIRST_TOKENS = 8  # of a suggestion, which are mostly enough
+_FINISHED_WORD = re.compile(r"\S+(?=\s)")
 _MAX_COUNTED_WORDS = 400  # of a document: more than the window of any model of this project holds
 _WORD = re.compile(r"\s*\S+")
 
@@ -58,21 +59,39 @@ def cuts(documents: Sequence[str], max_documents: int, cuts_per_document: int) -
     return spread
 
 
-def measure_tokens_model(mode: ModeFiles, places: Sequence[Cut]) -> MetricValues:
-    """The metrics of `measure` for the shipped tokens model, which suggests greedily."""
+def right_words_of(mode: ModeFiles, places: Sequence[Cut]) -> list[int]:
+    """How many of the author's words the shipped tokens model suggests at each place, greedily.
+
+    Most suggestions have their WORDS words after a few tokens: it asks for more only where they have not.
+    """
     max_length, end_ids = mode.conversion.sequence_length, mode.model.end_token_ids
 
     def suggest(typed: str) -> str:
-        ids = mode.prompt_ids(typed)
-        answer = mode.generate(ids, min(len(ids) + _SUGGESTION_TOKENS, max_length), tokens_model.Sampling())
-        new_ids = answer[len(ids) :]
-        text = mode.text_of(new_ids).decode()
-        return text + "\n" if new_ids and new_ids[-1] in end_ids else text  # the end ends the last word too
+        ids, text = mode.prompt_ids(typed), ""
+        for tokens in (_FIRST_TOKENS, _SUGGESTION_TOKENS):
+            answer = mode.generate(ids, min(len(ids) + tokens, max_length), tokens_model.Sampling())
+            new_ids = answer[len(ids) :]
+            text = mode.text_of(new_ids).decode()
+            if new_ids and new_ids[-1] in end_ids:
+                return text + "\n"  # the end ends the last word too
+            if len(_FINISHED_WORD.findall(text)) >= WORDS or len(answer) == max_length:
+                break
+        return text
 
-    return {**measure(suggest, places)}
+    return [_right_words(suggest(p.typed), p.words) for p in places]
 
 
 def measure(suggest: Callable[[str], str], places: Sequence[Cut]) -> dict[str, float]:
+    """The metrics of `metrics` for any model.
+
+    Args:
+      suggest: what was typed → the model's continuation. A word counts if a blank follows, as the last may be cut.
+      places: where to ask.
+    """
+    return metrics([_right_words(suggest(p.typed), p.words) for p in places], places)
+
+
+def metrics(right_words: Sequence[int], places: Sequence[Cut]) -> dict[str, float]:
     """The metrics `accepted_words_<n>` and `keystrokes_saved`, and their standard errors.
 
     `accepted_words_<n>` is the share of places where the first n words are the author's. `keystrokes_saved` is about
@@ -80,16 +99,16 @@ def measure(suggest: Callable[[str], str], places: Sequence[Cut]) -> dict[str, f
     keystrokes that is not needed.
 
     Args:
-      suggest: what was typed → the model's continuation. A word counts if a blank follows, as the last may be cut.
-      places: where to ask.
+      right_words: how many of the author's words a suggestion begins with, at each place.
+      places: where the model was asked.
     """
-    right_words = np.array([_right_words(suggest(p.typed), p.words) for p in places])
+    counts = np.array(right_words)
     lengths = np.array([np.cumsum([0, *map(len, p.words)]) for p in places], float)
-    saved = np.maximum(lengths[np.arange(len(places)), right_words] - 1, 0)
+    saved = np.maximum(lengths[np.arange(len(places)), counts] - 1, 0)
     ones, documents = np.ones(len(places)), np.array([p.document for p in places])
     values: dict[str, float] = {}
     for metric, part, whole in [
-        *((f"accepted_words_{n}", (right_words >= n).astype(float), ones) for n in range(1, WORDS + 1)),
+        *((f"accepted_words_{n}", (counts >= n).astype(float), ones) for n in range(1, WORDS + 1)),
         ("keystrokes_saved", saved, lengths[:, -1]),
     ]:
         values[metric], values[f"{metric}_stderr"] = _share(part, whole, documents)
@@ -98,7 +117,7 @@ def measure(suggest: Callable[[str], str], places: Sequence[Cut]) -> dict[str, f
 
 def _right_words(suggestion: str, words: Sequence[str]) -> int:
     """How many of the author's words come first in a suggestion."""
-    finished = re.findall(r"\S+(?=\s)", suggestion)
+    finished = _FINISHED_WORD.findall(suggestion)
     equal = (a == b.strip() for a, b in zip(finished, words, strict=False))
     return sum(itertools.takewhile(bool, equal))
 

@@ -34,6 +34,17 @@ def greedy_matches(
     One pass over prompt and continuation decides that: if each token is the likeliest after the ones before it, then
     by induction greedy decoding generates exactly these. The padding behind a sequence has no effect (causal mask).
     """
+    expected = likeliest_ids(model, prompts, continuations, suppressed)
+    return [ids == list(c) for ids, c in zip(expected, continuations, strict=True)]
+
+
+def likeliest_ids(
+    model: keras_hub.models.CausalLM,
+    prompts: Sequence[Sequence[int]],
+    continuations: Sequence[Sequence[int]],
+    suppressed: Sequence[int],
+) -> list[list[int]]:
+    """For each token of each continuation, the likeliest id after the ones before it."""
     rows = [[*p, *c] for p, c in zip(prompts, continuations, strict=True)]
     batch = np.zeros((len(rows), max(map(len, rows))), np.int32)
     for row, ids in zip(batch, rows, strict=True):
@@ -41,6 +52,6 @@ def greedy_matches(
     parts = np.array_split(batch, -(-len(batch) // _BATCH))
     expected = np.concatenate([likeliest(logits(model, part), suppressed) for part in parts])
     return [
-        expected[i, len(p) - 1 : len(p) + len(c) - 1].tolist() == list(c)
+        expected[i, len(p) - 1 : len(p) + len(c) - 1].tolist()
         for i, (p, c) in enumerate(zip(prompts, continuations, strict=True))
     ]

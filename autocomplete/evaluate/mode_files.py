@@ -17,14 +17,12 @@ from autocomplete.tokenizer import tokenizer
 
 
 @dataclass(frozen=True)
-class ModeFiles:
-    """A mode's shipped files, and what they were made from.
+class ModelFiles:
+    """What all modes are made from.
 
     Attributes:
       preset: author's folder.
-      shipped: quantize's folder of the mode.
       converted: convert's folder.
-      text_core: the core inside the text model, with all its signatures; None for a mode without a text model.
       bpe: the preset's tokenizer.
       model: author's model.json.
       conversion: convert's convert.json.
@@ -32,9 +30,7 @@ class ModeFiles:
     """
 
     preset: Path
-    shipped: Path
     converted: Path
-    text_core: Path | None
     bpe: tokenizers.Tokenizer
     model: ModelDescription
     conversion: Conversion
@@ -60,10 +56,38 @@ class ModeFiles:
         """The ids that the models never generate."""
         return self.conversion.suppress_tokens
 
+    @functools.cached_property
+    def token_bytes(self) -> list[bytes]:
+        """The bytes of each token, by id."""
+        return tokenizer.read_token_bytes(self.preset)
+
+    def session(self, core: Path) -> compiled.CompiledSession:
+        """A session over a core in ai-edge-litert."""
+        return compiled.CompiledSession(compiled.load(core, self.threads))
+
+
+@dataclass(frozen=True)
+class ModeFiles(ModelFiles):
+    """A mode's shipped files, and what they were made from.
+
+    Attributes:
+      shipped: quantize's folder of the mode.
+      text_core: the core inside the text model, with all its signatures; None for a mode without a text model.
+    """
+
+    shipped: Path
+    text_core: Path | None
+
     @property
     def core(self) -> Path:
         """The shipped core."""
         return self.shipped / "core.tflite"
+
+    @property
+    def all_signatures_core(self) -> Path:
+        """The shipped core with the signatures that do not ship; it has the same weights, byte for byte."""
+        core = self.shipped / "parts/core.tflite"
+        return core if core.exists() else self.core
 
     @property
     def portable(self) -> Path:
@@ -85,11 +109,6 @@ class ModeFiles:
         return tokens_model.Sampling(conversion.temperature, top_k, top_p, seed)
 
     @functools.cached_property
-    def token_bytes(self) -> list[bytes]:
-        """The bytes of each token, by id."""
-        return tokenizer.read_token_bytes(self.preset)
-
-    @functools.cached_property
     def generate(self) -> tokens_model.Generate:
         """The shipped tokens model, loaded once for all checks."""
         return tokens_model.interpreted(interpreters.litert(self.shipped / "tokens.tflite", self.threads))
@@ -98,10 +117,6 @@ class ModeFiles:
     def complete(self) -> text_model.Complete:
         """The shipped text model, loaded once for all checks."""
         return text_model.interpreted(interpreters.tensorflow(self.shipped / "autocomplete.tflite", self.threads))
-
-    def session(self, core: Path) -> compiled.CompiledSession:
-        """A session over a core in ai-edge-litert."""
-        return compiled.CompiledSession(compiled.load(core, self.threads))
 
 
 def text_core(shipped: Path, converted: Path, folder: Path) -> Path | None:

@@ -6,17 +6,17 @@ import numpy as np
 from autocomplete.common.arrays import Array
 from autocomplete.common.metrics import MetricValues
 from autocomplete.evaluate import keras_reference
-from autocomplete.evaluate.mode_files import ModeFiles
+from autocomplete.evaluate.mode_files import ModelFiles
 from autocomplete.runtime import logits
 
 
-def measure(mode: ModeFiles, keras: keras_hub.models.CausalLM, windows: Array) -> MetricValues:
+def measure(files: ModelFiles, keras: keras_hub.models.CausalLM, windows: Array) -> MetricValues:
     """The largest and the mean difference of logits over windows of ids `[n, slots]`.
 
     `parity_relative` is the largest difference divided by the largest logit: float32 rounds in proportion to the
     number, so that logits of 36 differ more than logits of 5.
     """
-    session = mode.session(mode.converted / "core.tflite")
+    session = files.session(files.converted / "core.tflite")
     expected = [keras_reference.logits(keras, w[None, :-1])[0] for w in windows]
     differences = [
         difference(logits.decoded(session, w[:-1]), reference) for w, reference in zip(windows, expected, strict=True)

@@ -8,11 +8,10 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.metrics import MetricValues
-from autocomplete.common.processes import pool
-from autocomplete.common.progress import progress_bar
 from autocomplete.evaluate.mode_files import ModeFiles
-from autocomplete.runtime import compiled
-from autocomplete.runtime.logits import log_softmax, scored
+from autocomplete.runtime import logits
+
+_PROBE_TOKENS = 32  # on which a core's signature `score` is compared with decode
 
 
 @dataclass(frozen=True)
@@ -25,21 +24,40 @@ class Scores:
     agreements: Array
 
 
-def measure(mode: ModeFiles, windows: Array, processes: int) -> MetricValues:
+def score_windows(mode: ModeFiles, windows: Array) -> list[list[Scores]]:
+    """For each of the windows of ids `[n, slots]` the scores of each core of `_cores`."""
+    probe = windows[0, :_PROBE_TOKENS]
+    readers = [logits.reader(core, scoring_core, probe) for core, scoring_core in _cores(mode)]
+    by_window = []
+    for window in windows:
+        predictions = [logits.log_softmax(read(window[:-1])) for read in readers]
+        by_window.append([score(p, predictions[0], window[1:]) for p in predictions])
+    return by_window
+
+
+def _cores(mode: ModeFiles) -> list[tuple[Path, Path]]:
+    """The float32 core, the shipped core and the text model's, where that has weights of its own.
+
+    Each with the core of the same weights that has the signature `score`.
+    """
+    float32 = mode.converted / "core.tflite"
+    cores = [(float32, float32), (mode.core, mode.all_signatures_core)]
+    if mode.text_core is not None and mode.recipe.text_recipe:
+        cores.append((mode.text_core, mode.text_core))
+    return cores
+
+
+def metrics(mode: ModeFiles, windows: Array, by_window: Sequence[Sequence[Scores]]) -> MetricValues:
     """The metrics of the shipped core over windows of ids `[n, slots]`, and the ratio of the text model's core.
 
     The metrics of the text model are None for a mode without one.
     """
-    text_core = mode.text_core
-    if text_core is not None and not mode.recipe.text_recipe:
-        text_core = mode.core  # without a recipe of its own it is the shipped core
-    cores = list(dict.fromkeys([mode.converted / "core.tflite", mode.core, text_core or mode.core]))
-    by_core = dict(zip(cores, scores(cores, windows, processes), strict=True))
+    by_core = [list(scores) for scores in zip(*by_window, strict=True)]
     token_lengths = np.array([len(b) for b in mode.token_bytes])
     text_bytes = int(token_lengths[windows[:, 1:]].sum())
-    of_text = {} if text_core is None else summarize(by_core[text_core], text_bytes)
+    of_text = {} if mode.text_core is None else summarize(by_core[-1], text_bytes)
     text_metrics = ("perplexity_ratio", "perplexity_ratio_stderr")
-    return summarize(by_core[mode.core], text_bytes) | {f"text_{m}": of_text.get(m) for m in text_metrics}
+    return summarize(by_core[1], text_bytes) | {f"text_{m}": of_text.get(m) for m in text_metrics}
 
 
 def score(predictions: Array, reference: Array, targets: Array) -> Scores:
@@ -81,25 +99,3 @@ def summarize(windows: Sequence[Scores], text_bytes: int) -> MetricValues:
 def _standard_error(means: Array) -> float | None:
     """The standard error of the mean of windows' means; None for one window."""
     return float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
-
-
-_sessions: list[compiled.CompiledSession] = []  # of a worker process, one for each core
-
-
-def scores(cores: Sequence[Path], windows: Array, processes: int) -> list[list[Scores]]:
-    """For each core its scores over each of the windows `[n, slots]`; the first core is the reference."""
-    by_window: list[list[Scores]] = []
-    with progress_bar("quality", len(windows)) as show, pool(processes, _load, (list(cores),)) as workers:
-        for window_scores in workers.map(_score, windows):
-            by_window.append(window_scores)
-            show(len(by_window), "windows")
-    return [list(by_core) for by_core in zip(*by_window, strict=True)]
-
-
-def _load(cores: Sequence[Path]) -> None:
-    _sessions.extend(compiled.CompiledSession(compiled.load(core, threads=1)) for core in cores)
-
-
-def _score(window: Array) -> list[Scores]:
-    predictions = [log_softmax(scored(session, window[:-1])) for session in _sessions]
-    return [score(p, predictions[0], window[1:]) for p in predictions]

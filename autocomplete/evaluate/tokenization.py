@@ -10,7 +10,7 @@ import tokenizers
 from autocomplete.common.json_files import JsonObject
 from autocomplete.common.metrics import MetricValues
 from autocomplete.common.native_log import quiet
-from autocomplete.evaluate.mode_files import ModeFiles
+from autocomplete.evaluate.mode_files import ModelFiles
 from autocomplete.graph import encoder, prompt_tokens
 from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, skeleton
@@ -22,14 +22,14 @@ _SIGNATURE = "encode"
 Encode = Callable[[str], list[int]]
 
 
-def measure(mode: ModeFiles, documents: Sequence[str], folder: Path) -> MetricValues:
+def measure(files: ModelFiles, documents: Sequence[str], folder: Path) -> MetricValues:
     """The share of the evaluation text that every tokenizer encodes alike; `folder` takes the graph's model."""
-    content = tokenizer.read_tokenizer_json(mode.preset)
+    content = tokenizer.read_tokenizer_json(files.preset)
     encoders = [bundle_encoder(content)]
-    if mode.portable.exists():
-        vocabulary = prompt_tokens.vocabulary_for(mode.preset, mode.model)
+    if (files.converted / "bytes_driver.tflite").exists():
+        vocabulary = prompt_tokens.vocabulary_for(files.preset, files.model)
         encoders.append(graph_encoder(vocabulary, folder))
-    return {"tokenizer_match": share_encoded_alike(documents, mode.bpe, encoders)}
+    return {"tokenizer_match": share_encoded_alike(documents, files.bpe, encoders)}
 
 
 def share_encoded_alike(documents: Sequence[str], reference: tokenizers.Tokenizer, encoders: Sequence[Encode]) -> float:

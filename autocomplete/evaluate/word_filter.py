@@ -4,7 +4,7 @@ A list knows words, not meaning. Rudeness without a listed word passes, and a ha
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import tokenizers
@@ -12,7 +12,6 @@ from glin_profanity import Filter
 from glin_profanity.data.dictionary import dictionary
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.metrics import MetricValues
 
 if TYPE_CHECKING:
     from autocomplete.evaluate.mode_files import ModeFiles
@@ -44,9 +43,9 @@ def word_filter(languages: Sequence[str]) -> Refuses:
 
 
 def measure_tokens_model(
-    mode: "ModeFiles", prompts: Mapping[str, Sequence[str]], refuses: Refuses, tries: int, seed: int
-) -> MetricValues:
-    """The metrics of `measure` by kind of prompt, for the shipped tokens model with the text model's sampler.
+    mode: "ModeFiles", prompts: Sequence[str], languages: Sequence[str], tries: int, seed: int
+) -> dict[str, float]:
+    """The metrics of `measure` for the shipped tokens model with the text model's sampler.
 
     The same seed draws the same answers. The model runs in one thread: with two the loop's small operators wait for
     each other, and take twice the processor's time.
@@ -62,11 +61,7 @@ def measure_tokens_model(
         new_ids = generate(ids, max_length, mode.sampling(seed + draw))[len(ids) :]
         return mode.text_answer(prompt, new_ids).decode()
 
-    return {
-        f"{kind}_{metric}": value
-        for kind, texts in prompts.items()
-        for metric, value in measure(answer, texts, refuses, tries).items()
-    }
+    return measure(answer, prompts, word_filter(languages), tries)
 
 
 def measure(answer: Answer, prompts: Sequence[str], refuses: Refuses, tries: int) -> dict[str, float]:
