@@ -172,9 +172,9 @@ def _publish_index(url: str, content: ReleaseRecord) -> None:
             committed = git.file_at(commit, path)
             if version not in records and committed and publish.is_complete(url, version):
                 records[version] = record.parse(committed, f"{commit}:{path}")
-    stages = {mode: git.assigned_stages(name) for name, mode in content.artifacts().items()}
     ordered = dict(sorted(records.items(), key=lambda item: semver.Version.parse(item[0])))
     with step(f"writing {url}/{releases.FILE}"):
+        stages = {mode: git.assigned_stages(name) for name, mode in content.artifacts().items()}
         publish.upload_index(url, record.build_index(ordered, stages))
 
 
