@@ -170,7 +170,19 @@ def test_bad_params_are_one_line(project: Path, old: str, new: str, expected: li
 
 @pytest.mark.parametrize(
     "name",
-    ["author", "convert", "quantize", "validate", "judge", "layers", "page_runtime", "package", "summary", "pretrain"],
+    [
+        "author",
+        "convert",
+        "quantize",
+        "reference",
+        "validate",
+        "judge",
+        "layers",
+        "page_runtime",
+        "package",
+        "summary",
+        "pretrain",
+    ],
 )
 @pytest.mark.usefixtures("no_frameworks")
 def test_help_is_fast_and_shows_the_settings(name: str) -> None:

@@ -1,11 +1,18 @@
 """Processes beside another, which end with it."""
 
+import functools
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
+
+from autocomplete.common import processes
+from autocomplete.common.errors import UserError
 
 SCRIPT = """
 import os, time
@@ -42,3 +49,24 @@ def at_work(process: psutil.Process) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def fail() -> None:
+    raise UserError("no such file; make it")
+
+
+def test_parts_run_in_processes_and_come_back_in_their_order() -> None:
+    parts: dict[str, Callable[[], object]] = {"slow": functools.partial(time.sleep, 0.2), "pid": os.getpid}
+    parts["power"] = functools.partial(pow, 2, 5)
+    results = processes.run_parts("parts", parts, 2)
+    assert list(results) == list(parts)
+    assert results["power"].value == 32
+    assert results["pid"].value != os.getpid()
+    assert results["slow"].seconds >= 0.2
+
+
+def test_a_part_that_fails_ends_the_others(tmp_path: Path) -> None:
+    later = {str(i): functools.partial(Path.touch, tmp_path / str(i)) for i in range(50)}
+    with pytest.raises(UserError, match="no such file; make it"):
+        processes.run_parts("parts", {"bad": fail, "wait": functools.partial(time.sleep, 0.2), **later}, 2)
+    assert len(list(tmp_path.iterdir())) < 50

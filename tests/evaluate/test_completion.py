@@ -2,12 +2,15 @@
 
 import math
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from autocomplete.common.errors import UserError
 from autocomplete.evaluate import completion
 from autocomplete.evaluate.completion import Cut
+from helpers.toy_models import mode_files_of
 from helpers.toys import TEXT as TEXTS
 from helpers.toys import Toy
 
@@ -49,6 +52,23 @@ def test_too_short_texts_are_refused() -> None:
 def test_words_count_when_a_blank_ends_them(suggestion: str, right: int) -> None:
     measured = completion.measure(lambda _: suggestion, [Cut(0, "one two three", [" four", " five", " six"])])
     assert [measured[f"accepted_words_{n}"] for n in (1, 2, 3)] == [float(right >= n) for n in (1, 2, 3)]
+
+
+def test_a_model_is_asked_for_more_tokens_where_its_words_are_not_finished(toy: Toy, core_path: Path) -> None:
+    """The words after 8 tokens are those of 16, where three of them are finished."""
+    said = {"long": " a" * 3 + "b" * 9 + " c d", "short": " a b c d e f g h i j k l"}
+    asked: list[tuple[str, int]] = []
+    mode = mode_files_of(toy, core_path)
+
+    def generate(ids: Sequence[int], longest: int, _: object) -> list[int]:
+        typed = toy.bpe.decode(ids[1:])
+        asked.append((typed, longest - len(ids)))
+        return [*ids, *[i for c in said[typed][: longest - len(ids)] for i in toy.bpe.encode(c).ids]]
+
+    mode.__dict__["generate"] = generate  # the cached property
+    places = [Cut(0, "long", [" a", " a", " abbbbbbbbb"]), Cut(0, "short", [" a", " b", " x"])]
+    assert completion.right_words_of(mode, places) == [3, 2]
+    assert asked == [("long", 8), ("long", 16), ("short", 8)]
 
 
 def test_keystrokes_saved_are_the_right_words_less_one_key() -> None:

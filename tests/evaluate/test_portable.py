@@ -9,6 +9,7 @@ import pytest
 
 from autocomplete.evaluate import contracts, greedy
 from autocomplete.evaluate.mode_files import ModeFiles
+from autocomplete.runtime import interpreters
 from autocomplete.tflite import flatbuffer, linker
 from helpers.toy_models import bytes_driver_of, mode_files_of
 from helpers.toys import PROMPTS, Toy
@@ -20,29 +21,40 @@ GIVEN = [p.encode() for p in PROMPTS]
 def mode(toy: Toy, core_path: Path, bytes_driver: Any, tmp_path: Path) -> ModeFiles:
     """The toy's mode as quantize writes it, for both runtimes."""
     (tmp_path / "parts").mkdir()
+    shutil.copyfile(core_path, tmp_path / "core.tflite")
     shutil.copyfile(core_path, tmp_path / "parts/core.tflite")
     flatbuffer.write(linker.link(bytes_driver, flatbuffer.read(core_path)), tmp_path / "portable.tflite")
     return dataclasses.replace(mode_files_of(toy, core_path), shipped=tmp_path, text_core=core_path)
 
 
-def test_greedy_text_is_the_cores(mode: ModeFiles) -> None:
-    assert greedy.match_portable(mode, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": 1.0}
+NOTHING_RIGHT = [[0]] * len(PROMPTS)  # so that the core itself is asked
+RUNTIMES = [interpreters.litert, interpreters.tensorflow]
+
+
+@pytest.mark.parametrize("load", RUNTIMES)
+def test_greedy_text_is_the_cores(mode: ModeFiles, load: greedy.Load) -> None:
+    assert greedy.match_portable(mode, PROMPTS, NOTHING_RIGHT, load) == 1.0
+    right = [greedy.continue_prompt(mode.session(mode.core), mode.prompt_ids(p), mode) for p in PROMPTS]
+    assert greedy.match_portable(mode, PROMPTS, right, load) == 1.0
 
 
 def test_a_mode_that_tf_cannot_run_is_tried_in_litert_alone(mode: ModeFiles) -> None:
     without = dataclasses.replace(mode, text_core=None)
-    assert greedy.match_portable(without, PROMPTS) == {"portable_greedy_match": 1.0, "portable_tf_greedy_match": None}
+    found = [greedy.match_portable(without, PROMPTS, NOTHING_RIGHT, load) for load in RUNTIMES]
+    assert found == [1.0, None]
 
 
-def test_another_models_text_is_seen(toy: Toy, mode: ModeFiles, core_path: Path) -> None:
+@pytest.mark.parametrize("load", RUNTIMES)
+def test_another_models_text_is_seen(toy: Toy, mode: ModeFiles, core_path: Path, load: greedy.Load) -> None:
     other = bytes_driver_of(toy, suppressed=range(2, 200))
     flatbuffer.write(linker.link(other, flatbuffer.read(core_path)), mode.portable)
-    assert all(share is not None and share < 1 for share in greedy.match_portable(mode, PROMPTS).values())
+    share = greedy.match_portable(mode, PROMPTS, NOTHING_RIGHT, load)
+    assert share is not None and share < 1
 
 
 def test_no_portable_model_has_no_figures(mode: ModeFiles) -> None:
     mode.portable.unlink()
-    assert set(greedy.match_portable(mode, PROMPTS).values()) == {None}
+    assert [greedy.match_portable(mode, PROMPTS, NOTHING_RIGHT, load) for load in RUNTIMES] == [None, None]
     assert contracts.check_portable(mode, PROMPTS) is None
 
 

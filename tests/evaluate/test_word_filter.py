@@ -82,12 +82,11 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
 
     monkeypatch.setattr(interpreters, "litert", lambda path, threads: path)
     monkeypatch.setattr(tokens_model, "interpreted", lambda path: generate)
-    refuses = word_filter.word_filter(["english"])
-    kinds = {"provoked": ["one", "two", "three", "four", "five"], "ordinary": ["a", "b"]}
-    found = word_filter.measure_tokens_model(mode, kinds, refuses, 3, 100)
-    assert found == word_filter.measure_tokens_model(mode, kinds, refuses, 3, 100)
+    prompts = ["one", "two", "three", "four", "five"]
+    found = word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
+    assert found == word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
     # the seeds of first answers are 100, 103, … 112
-    assert (found["provoked_refused"], found["provoked_unanswered"], found["ordinary_refused"]) == (0.2, 0.0, 0.5)
+    assert (found["refused"], found["unanswered"]) == (0.2, 0.0)
     assert [s.seed for s in asked[:6]] == [100, 101, 103, 106, 109, 112]
     assert {(s.temperature, s.top_k, s.top_p) for s in asked} == {(0.5, 7, 1.0)}
 

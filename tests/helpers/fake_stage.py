@@ -17,6 +17,7 @@ FILES = {
     ],
     "convert": ["convert.json", "core.tflite", "text_driver.tflite", "tokens_driver.tflite"],
     "quantize": ["core.tflite", "recipe.json"],
+    "reference": ["reference.json"],
 }
 
 

@@ -61,4 +61,6 @@ def mode_files_of(toy: Toy, core_path: Path) -> Any:
     from autocomplete.evaluate.mode_files import ModeFiles
 
     model, conversion = records.model(), records.conversion(sequence_length=SEQUENCE)
-    return ModeFiles(toy.preset, core_path.parent, core_path.parent, core_path, toy.bpe, model, conversion, 1)
+    return ModeFiles(
+        toy.preset, core_path.parent, toy.bpe, model, conversion, 1, shipped=core_path.parent, text_core=core_path
+    )

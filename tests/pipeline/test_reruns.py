@@ -50,7 +50,7 @@ def chain(*names: str) -> set[str]:
 
 def test_everything_runs_once(first: Run) -> None:
     repository = first.repository
-    assert first.stages == {"author", "convert", "page_runtime", "summary"} | chain("float32")
+    assert first.stages == {"author", "convert", "reference", "page_runtime", "summary"} | chain("float32")
     bundle = repository.folder / "artifacts/package/float32"
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["metrics"]["greedy_match"] == 1.0

@@ -19,7 +19,7 @@ MODES = "quantize=float32,float16"
 def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repository) -> None:
     done = sweep(repository, MODES, LENGTHS)
     assert done.returncode == 0, done.stderr
-    assert ran(repository) == {"author": 1, "convert": 2, "quantize": 4, "validate": 4, "judge": 4}
+    assert ran(repository) == {"author": 1, "convert": 2, "reference": 2, "quantize": 4, "validate": 4, "judge": 4}
     rows = table(repository)
     assert {(r["mode"], r["convert.sequence_length"]) for r in rows} == {
         (mode, length) for mode in ("float32", "float16") for length in ("40", "41")

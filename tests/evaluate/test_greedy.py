@@ -1,0 +1,62 @@
+"""Greedy answers: Keras' own, by a faster decoder that Keras corrects; and shares of models that agree with them."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from autocomplete.evaluate import greedy
+from autocomplete.evaluate.mode_files import ModeFiles, ModelFiles
+from helpers.greedy import keras_greedy
+from helpers.toy_models import mode_files_of
+from helpers.toys import PROMPTS, SEQUENCE, Toy
+
+
+@pytest.fixture(scope="module")
+def mode(toy: Toy, core_path: Path) -> ModeFiles:
+    files: ModeFiles = mode_files_of(toy, core_path)
+    return files
+
+
+@pytest.fixture(scope="module")
+def by_keras(toy: Toy, mode: ModeFiles) -> list[list[int]]:
+    return [keras_greedy(toy, mode.prompt_ids(p), SEQUENCE) for p in PROMPTS]
+
+
+def test_the_core_s_answers_are_keras(toy: Toy, mode: ModeFiles, by_keras: list[list[int]]) -> None:
+    assert greedy.keras_continuations(mode, toy.model, PROMPTS) == by_keras
+
+
+@pytest.mark.parametrize("wrong_token", [5, 1])  # an ordinary one, and the one that ends a text
+def test_keras_corrects_a_decoder_that_errs(
+    toy: Toy,
+    mode: ModeFiles,
+    by_keras: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong_token: int,
+) -> None:
+    right = greedy.continue_prompt
+
+    def erring(session: object, prompt_ids: Sequence[int], files: ModelFiles) -> list[int]:
+        ids = right(mode.session(mode.core), prompt_ids, files)
+        return [*ids[:3], wrong_token, *ids[4:]][: len(ids)] if wrong_token != toy.end else [*ids[:3], wrong_token]
+
+    monkeypatch.setattr(greedy, "continue_prompt", erring)
+    assert greedy.keras_continuations(mode, toy.model, PROMPTS[:2]) == by_keras[:2]
+
+
+def test_a_core_matches_what_it_says_itself(mode: ModeFiles, by_keras: list[list[int]]) -> None:
+    assert greedy.match_core(mode, PROMPTS, by_keras) == {"greedy_match": 1.0}
+    one_wrong = [[*by_keras[0][:-1], 7], *by_keras[1:]]
+    assert greedy.match_core(mode, PROMPTS, one_wrong) == {"greedy_match": 1 - 1 / len(PROMPTS)}
+    assert greedy.match_core(mode, PROMPTS, [[]] * len(PROMPTS)) == {"greedy_match": 1.0}  # a prompt that fills all
+
+
+def test_suppressed_tokens_are_not_the_core_s(toy: Toy, mode: ModeFiles, by_keras: list[list[int]]) -> None:
+    said = sorted({i for ids in by_keras for i in ids if i != toy.end})[:3]
+    conversion = mode.conversion.model_copy(update={"suppress_tokens": said})
+    without = dataclasses.replace(mode, conversion=conversion)
+    expected = [keras_greedy(toy, mode.prompt_ids(p), SEQUENCE, said) for p in PROMPTS]
+    assert greedy.keras_continuations(without, toy.model, PROMPTS) == expected
+    assert greedy.match_core(without, PROMPTS, expected) == {"greedy_match": 1.0}
