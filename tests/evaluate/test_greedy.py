@@ -40,7 +40,8 @@ def test_keras_corrects_a_decoder_that_errs(
 
     def erring(session: object, prompt_ids: Sequence[int], files: ModelFiles) -> list[int]:
         ids = right(mode.session(mode.core), prompt_ids, files)
-        return [*ids[:3], wrong_token, *ids[4:]][: len(ids)] if wrong_token != toy.end else [*ids[:3], wrong_token]
+        rest = [] if wrong_token == toy.end else ids[4:]
+        return [*ids[:3], wrong_token, *rest][: len(ids)]
 
     monkeypatch.setattr(greedy, "continue_prompt", erring)
     assert greedy.keras_continuations(mode, toy.model, PROMPTS[:2]) == by_keras[:2]
