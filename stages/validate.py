@@ -123,7 +123,7 @@ def run(settings: ValidateSettings) -> None:
         metrics.write(folder / artifacts.METRICS)
         performance.write(folder / artifacts.PERFORMANCE)
     _show(settings.mode, fits)
-    print(f"{settings.mode}: seconds of each part: {_listed(measured.seconds)}")
+    print(f"{settings.mode}: processor seconds of each part: {_listed(measured.seconds)}")
 
 
 def _metrics(settings: ValidateSettings, texts: "Texts", measured: "Measured") -> Metrics:

@@ -84,9 +84,9 @@ def _parts(mode: ModeFiles, texts: Texts, answer_filter: AnswerFilter) -> dict[s
     rules = answer_filter.languages, answer_filter.tries, answer_filter.seed
     return {
         "text greedy": partial(greedy.match_text, mode, *asked),
-        "portable greedy, TF 2.18": partial(greedy.match_portable, mode, *asked, interpreters.tensorflow),
+        "portable greedy in TF": partial(greedy.match_portable, mode, *asked, interpreters.tensorflow),
         **{f"filter {k}": partial(word_filter.measure_tokens_model, mode, p, *rules) for k, p in kinds.items()},
-        "portable greedy, LiteRT": partial(greedy.match_portable, mode, *asked, interpreters.litert),
+        "portable greedy in LiteRT": partial(greedy.match_portable, mode, *asked, interpreters.litert),
         **{
             f"completion {number}": partial(completion.right_words_of, mode, places)
             for number, places in enumerate(_pieces(texts.places))
@@ -117,8 +117,8 @@ def _metrics(mode: ModeFiles, texts: Texts, values: Mapping[str, Any]) -> Metric
         **values["core greedy"],
         **values["tokens greedy"],
         **values["text greedy"],
-        "portable_greedy_match": values["portable greedy, LiteRT"],
-        "portable_tf_greedy_match": values["portable greedy, TF 2.18"],
+        "portable_greedy_match": values["portable greedy in LiteRT"],
+        "portable_tf_greedy_match": values["portable greedy in TF"],
         **filtered,
     }
 
