@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocomplete.common import artifacts, config
+from autocomplete.common import artifacts, config, stage_seconds
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import replacing
 from autocomplete.evaluate import table
@@ -36,6 +36,15 @@ def run(settings: SummarySettings) -> None:
         (folder / "summary.md").write_text(table.markdown(rows))
         table.plot(rows, folder / "summary.png")
     table.show(rows)
+    _show_seconds()
+
+
+def _show_seconds() -> None:
+    """Prints how long each stage took when it last ran here, all modes together."""
+    seconds = stage_seconds.by_stage()
+    if seconds:
+        listed = ", ".join(f"{stage} {value:.0f}" for stage, value in seconds.items())
+        print(f"seconds of each stage when it last ran here: {listed}; together {sum(seconds.values()):.0f}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing
 from autocomplete.common.metrics import rounded
 from autocomplete.common.native_log import quiet
+from autocomplete.common.progress import step
 from autocomplete.evaluate.settings import LargeModelSettings
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def _time(mode: "ModeFiles", prompts: Sequence[str], settings: ValidateSettings)
     timing = benchmark.TimingSettings(
         settings.timing_repeats, settings.latency_runs, settings.latency_attempts, settings.full_length
     )
-    with benchmark_lock.exclusive():
+    with (
+        benchmark_lock.exclusive(),
+        step(f"{mode.shipped.name}: speed and memory of the files, with the machine to itself"),
+    ):
         return benchmark.measure(mode, prompts, timing)
 
 

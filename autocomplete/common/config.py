@@ -13,7 +13,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from autocomplete.common import overrides
+from autocomplete.common import overrides, stage_seconds
 from autocomplete.common.errors import UserError, user_errors
 from autocomplete.common.settings import one_line_errors, typed
 
@@ -44,7 +44,8 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
                 if asks_for_help:
                     _print_help(stage, visible)
                 else:
-                    run(typed(stage, settings, visible))
+                    with stage_seconds.noted(stage, visible.get("mode", "")):
+                        run(typed(stage, settings, visible))
 
         job()
         if set(MULTIRUN) & set(flags):

@@ -56,6 +56,20 @@ def test_who_measures_is_said_while_it_lives() -> None:
     assert benchmark_lock.measuring_process() is None
 
 
+def test_a_wait_says_for_whom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark_lock, "_SAY_S", 0.2)
+    other = worker(tmp_path, "x", seconds="1.5")
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.glob("*.pid")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    monkeypatch.setattr(benchmark_lock, "_LOCK", next(tmp_path.glob("*.pid")).with_suffix(""))
+    with benchmark_lock.exclusive():
+        assert other.wait(timeout=30) == 0
+    assert f"s to time alone: process {other.pid} ({sys.executable} -c" in capfd.readouterr().err
+
+
 @pytest.mark.timeout(120)  # a lock that nobody gives back is waited for forever
 def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
     killed = worker(tmp_path, "x", seconds="60")
