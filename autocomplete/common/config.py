@@ -19,6 +19,12 @@ from autocomplete.common.settings import one_line_errors, typed
 
 Settings = TypeVar("Settings")
 HELP, MULTIRUN = ("-h", "--help"), ("-m", "--multirun")
+# Hydra 1.3's flags that a value follows; https://hydra.cc/docs/advanced/hydra-command-line-flags/
+_FLAGS_WITH_VALUE = (
+    *("-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir"),
+    "--experimental-rerun",
+)
+_INFO, _INFO_TOPICS = ("-i", "--info"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
 def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) -> None:
@@ -33,9 +39,9 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
         if asks_for_help and not any(a.startswith("quantize=") for a in arguments):
             arguments.append(f"quantize={overrides.names('quantize')[0]}")  # any mode shows the settings of a mode
         # Hydra's parser needs the overrides together, behind its flags
-        flags = [a for a in arguments if a.startswith("-")]
-        values = [a for a in arguments if not a.startswith("-")]
-        sys.argv[1:] = [*flags, *overrides.of_params(Path("params.yaml")), *values]
+        flags, values = _split(arguments)
+        of_params = [] if "--hydra-help" in flags else overrides.of_params(Path("params.yaml"))
+        sys.argv[1:] = [*flags, *of_params, *values]
 
         @hydra.main(version_base="1.3", config_path=str(Path("conf").absolute()), config_name="config")
         def job(config: DictConfig) -> None:
@@ -54,6 +60,18 @@ def main(stage: str, settings: type[Settings], run: Callable[[Settings], None]) 
                 f"to keep it, put its values and modes into params.yaml, then `dvc commit {stage}`",
                 file=sys.stderr,
             )
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides."""
+    flags: list[str] = []
+    values: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        is_value = before in _FLAGS_WITH_VALUE or (before in _INFO and argument in _INFO_TOPICS)
+        (flags if argument.startswith("-") or is_value else values).append(argument)
+    if flags and flags[-1] in _INFO:
+        flags.append("all")  # else Hydra takes the first override for the topic
+    return flags, values
 
 
 def composed(name: str, settings: type[Settings], changes: Mapping[str, object]) -> Settings:

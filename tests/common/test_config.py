@@ -192,6 +192,25 @@ def test_help_is_fast_and_shows_the_settings(name: str) -> None:
     assert f"{name}: " in done.stdout or name == "pretrain"
 
 
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [
+        (["--cfg", "job"], "sequence_length: 100"),
+        (["-c", "job", "convert.sequence_length=64"], "sequence_length: 64"),
+        (["convert.sequence_length=64", "--cfg", "job", "--resolve"], "sequence_length: 64"),
+        (["--package", "convert", "-c", "job"], "# @package convert"),
+        (["--info"], "Defaults Tree"),
+        (["--info", "searchpath"], "Config search path"),
+        (["--hydra-help"], "--cfg,-c"),
+        (["--version"], "Hydra 1.3"),
+    ],
+)
+def test_hydra_s_own_flags_work(flags: list[str], shown: str, project: Path) -> None:
+    done = stage("stages.convert", *flags, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout
+
+
 def test_multirun_runs_each_value_with_what_dvc_yaml_declares(project: Path) -> None:
     done = stage("probe", "-m", "convert.top_k=7,8", "convert.sequence_length=64", cwd=project)
     assert done.returncode == 0, done.stderr
