@@ -101,6 +101,7 @@ def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
     _run(project, "stages.convert", *LENGTHS)
     model = read_json(project / "artifacts/author/model.json")
     assert model["vocabulary"] == len(tokenizer.read_token_bytes(project / "artifacts/author"))
+    _run(project, "stages.reference")
     for mode in modes:
         for one in ("quantize", "validate", "judge", "package"):
             _run(project, f"stages.{one}", f"quantize={mode}")
