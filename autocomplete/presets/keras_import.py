@@ -1,4 +1,4 @@
-"""Imports a checkpoint's weights into a KerasHub backbone by KerasHub's converters (private API of KerasHub 0.31)."""
+"""Imports a checkpoint's weights into a KerasHub backbone by KerasHub's converters (private API of KerasHub 0.32)."""
 
 import importlib
 import math
@@ -106,7 +106,7 @@ def _corrections(config: Mapping[str, Any]) -> JsonObject:
 def _weight_factors(config: Mapping[str, Any]) -> dict[str, float]:
     """Factors of weights, by the ends of their names.
 
-    KerasHub 0.31 normalizes Qwen 3's queries and keys with a fixed epsilon instead of `rms_norm_eps` (ε). Their
+    KerasHub 0.32 normalizes Qwen 3's queries and keys with a fixed epsilon instead of `rms_norm_eps` (ε). Their
     projections are scaled so that the result is the same: x·s/√(mean(x²)·s² + ε) = x/√(mean(x²) + ε/s²).
     """
     if config["model_type"] != "qwen3":

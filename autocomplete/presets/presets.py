@@ -44,7 +44,7 @@ def write_tokenizer(content: Mapping[str, Any], folder: Path) -> None:
 
 
 def _record_tied_embeddings(model: keras_hub.models.CausalLM, folder: Path) -> None:
-    """Records that head and embedding are tied; KerasHub 0.31 omits it for Llama, and cannot load the preset then."""
+    """Records that head and embedding are tied; KerasHub 0.32 omits it for Llama, and cannot load the preset then."""
     if not getattr(model.backbone, "tie_word_embeddings", False):
         return
     for name in ("config.json", "task.json"):

@@ -60,7 +60,7 @@ DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
     },
 }
 
-# KerasHub 0.31 outside of tf.data hands its pattern to `tokenizers` as a string to look for, not as a regular
+# KerasHub 0.32 outside of tf.data hands its pattern to `tokenizers` as a string to look for, not as a regular
 # expression (huggingface/tokenizers#1565): no text contains it, so a text is one word, but for the end token's name.
 # Its tokens differ where one lies across a border between two of GPT-2's words: the characters at such borders.
 KERAS_BORDERS = {

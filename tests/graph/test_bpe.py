@@ -137,7 +137,7 @@ def test_every_code_point_begins_and_ends_words_as_in_tokenizers() -> None:
 
 
 def test_kerashub_agrees_on_plain_prose(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
-    """On prose only: KerasHub 0.31 takes a text for one word (tests/clients/test_tokenizer_parity.py)."""
+    """On prose only: KerasHub 0.32 takes a text for one word (tests/clients/test_tokenizer_parity.py)."""
     keras = toy.model.preprocessor.tokenizer
     prompts = [p for p in PROMPTS if "  " not in p] + ["The quick brown fox jumps over the lazy dog; isn't it?"]
     assert [encode(p.encode()) for p in prompts] == [list(np.asarray(keras(p))) for p in prompts]

@@ -25,7 +25,7 @@ from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 pytestmark = pytest.mark.slow
 
-# KerasHub 0.31's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
+# KerasHub 0.32's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
 # other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.
 _GENERATE_FAILS = {"gpt_neo_x", "qwen_windowed"}
 

@@ -14,7 +14,7 @@ from autocomplete.model.decoder import HEAD
 from autocomplete.model.families.family import Family
 from autocomplete.model.folding import OptionalWeights
 
-# KerasHub 0.31 does not hand the backbone's epsilon on to the norms of queries and keys.
+# KerasHub 0.32 does not hand the backbone's epsilon on to the norms of queries and keys.
 QWEN3_QK_NORM_EPSILON = 1e-5
 
 _ATTENTION = "_self_attention_layer"
@@ -80,7 +80,7 @@ def _llama_config(preset: Path) -> DecoderConfig:
             backbone["rope_high_freq_factor"],
             backbone["rope_pretraining_sequence_length"],
         )
-    # KerasHub 0.31 takes a rope_position_scaling_factor and does not use it.
+    # KerasHub 0.32 takes a rope_position_scaling_factor and does not use it.
     inv_freq = rope.inv_freq(backbone["rope_max_wavelength"], _head_dim(backbone), llama3=scaling)
     return _decoder_config(backbone, inv_freq)
 
