@@ -9,7 +9,7 @@ import pytest
 import tokenizers
 from tokenizers import models, trainers
 
-from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json, unreachable_tokens
 from helpers import odd_texts
 from helpers.tokenizer_contents import (
     BYTES,
@@ -98,17 +98,17 @@ def test_a_special_token_that_a_text_becomes_is_refused(name: str) -> None:
     app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
     special = {token["content"]: token["id"] for token in made["added_tokens"] if token["special"]}
     assert [t for t, i in special.items() if i in app.encode(t).ids]
-    refused(lambda: tokenizer_json.require_unreachable_special_tokens(made, PLACE), "a text becomes the special token")
+    refused(lambda: unreachable_tokens.require(made, PLACE), "a text becomes the special token")
 
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_special_tokens_that_no_text_becomes_are_taken(name: str) -> None:
-    tokenizer_json.require_unreachable_special_tokens(CLIENTS[name](), PLACE)
+    unreachable_tokens.require(CLIENTS[name](), PLACE)
 
 
 def test_the_unknown_token_is_what_a_text_becomes() -> None:
     made = completed(content(added_tokens=[added("<unk>", 0, special=True)], model=characters(unk_token="<unk>")))
-    tokenizer_json.require_unreachable_special_tokens(made, PLACE)
+    unreachable_tokens.require(made, PLACE)
 
 
 def test_tokenizers_alone_would_make_special_tokens_and_put_one_first() -> None:
