@@ -52,7 +52,8 @@ def _merged(content: Mapping[str, Any], special: Sequence[str], byte_level: bool
     """The special tokens that merges, single characters or byte fallback make of some text.
 
     Inside a longer word, no merge crosses the ends of a token that is left in the end. So the merges inside it are
-    those of its own characters alone: a token that they do not make of its name is never made.
+    those of its own characters alone: a token that they do not make of its name is never made. A token is refused even
+    if the pre-tokenizer cuts every text inside it, so that no word has it.
     """
     model, results = content["model"], {left + right for left, right in content["model"]["merges"]}
     alphabet = set(pre_tokenizers.ByteLevel.alphabet())
