@@ -60,18 +60,18 @@ class Trie:
 
 def build_trie(ids: Mapping[bytes, int]) -> Trie:
     """The trie of tokens, by their bytes."""
-    states = {b"": _ROOT}
-    steps: list[tuple[int, int, int]] = []
-    for text in ids:
-        for end in range(1, len(text) + 1):
-            if text[:end] not in states:
-                states[text[:end]] = len(states) + 1
-                steps.append((states[text[: end - 1]], text[end - 1], states[text[:end]]))
-    tokens = np.full(len(states) + 1, -1)
+    steps: dict[tuple[int, int], int] = {}
+    ends: dict[int, int] = {}
     for text, token in ids.items():
-        tokens[states[text]] = token
-    left, byte, state = np.array(steps, np.int64).T
-    return Trie(bpe_tables.pair_table(left, byte, state), bpe_tables.compact_ints(tokens))
+        state = _ROOT
+        for byte in text:
+            state = steps.setdefault((state, byte), _ROOT + 1 + len(steps))
+        ends[state] = token
+    tokens = np.full(_ROOT + 1 + len(steps), -1)
+    tokens[list(ends)] = list(ends.values())
+    left, right = np.array(list(steps), np.int64).T
+    next_states = np.array(list(steps.values()), np.int64)
+    return Trie(bpe_tables.pair_table(left, right, next_states), bpe_tables.compact_ints(tokens))
 
 
 def replace_tokens(text: PartialTokens, trie: Trie) -> PartialTokens:

@@ -9,7 +9,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.json_files import JsonObject
 from autocomplete.presets.gguf_file import Metadata, shown
 from autocomplete.presets.special_tokens import END_TOKEN_NAMES
-from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, unreachable_tokens
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # llama_token_type of llama.cpp's llama.h
 _LONGEST_TOKEN = 256  # characters; every split of a SentencePiece token is looked up (SentencePiece's own limit is 16)
@@ -110,7 +110,7 @@ def read(metadata: Metadata) -> GgufTokenizer:
     ]
     content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added_tokens}
     content |= {"post_processor": None} | parts
-    tokenizer_json.require_unreachable_special_tokens(content, f"{metadata.path}: tokenizer.ggml")
+    unreachable_tokens.require(content, f"{metadata.path}: tokenizer.ggml")
     add_bos_token = metadata.get("tokenizer.ggml.add_bos_token", bool, add_bos_token)
     start = tokens.id_of("tokenizer.ggml.bos_token_id") if add_bos_token else None
     padding = metadata.get("tokenizer.ggml.padding_token_id", int, None)
@@ -153,22 +153,30 @@ def _read_rule(metadata: Metadata) -> Rule:
 
 def _byte_level_parts(tokens: _Tokens, rule: Rule) -> JsonObject:
     """The parts of tokenizer.json that are specific to a byte-level BPE."""
-    pairs = []
+    return {
+        "normalizer": {"type": "NFC"} if rule.nfc else None,
+        "pre_tokenizer": pre_tokenizers.pre_tokenizer(rule.pattern),
+        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "model": _model(tokens, _read_merges(tokens)) | {"ignore_merges": rule.ignore_merges},
+    }
+
+
+def _read_merges(tokens: _Tokens) -> list[list[str]]:
+    """The merges of a byte-level BPE."""
+    pairs: dict[tuple[str, str], None] = {}
+    key = f"{tokens.metadata.path}: tokenizer.ggml.merges"
     for line in tokens.metadata.get("tokenizer.ggml.merges", list):
         cut = line.find(" ", 1)  # like llama.cpp, from the second character on: a token may begin with a space
         left, right = line[:cut], line[cut + 1 :]
         if cut < 0 or not all(token in tokens.ids for token in (left, right, left + right)):
             raise UserError(
-                f"{tokens.metadata.path}: tokenizer.ggml.merges has {shown(line)}; allowed: two tokens with a space "
-                "between them that together are one of tokenizer.ggml.tokens"
+                f"{key} has {shown(line)}; allowed: two tokens with a space between them that together are one of "
+                "tokenizer.ggml.tokens"
             )
-        pairs.append([left, right])
-    return {
-        "normalizer": {"type": "NFC"} if rule.nfc else None,
-        "pre_tokenizer": pre_tokenizers.pre_tokenizer(rule.pattern),
-        "decoder": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        "model": _model(tokens, pairs) | {"ignore_merges": rule.ignore_merges},
-    }
+        if (left, right) in pairs:  # some programs would take its first rank, others its last one
+            raise UserError(f"{key} has {shown(line)} twice; allowed: each pair once")
+        pairs[left, right] = None
+    return [list(pair) for pair in pairs]
 
 
 def _sentencepiece_parts(tokens: _Tokens) -> JsonObject:

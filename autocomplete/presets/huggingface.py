@@ -9,7 +9,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.json_files import JsonObject, read_object, shown
 from autocomplete.presets import legacy_tokenizers, safetensors_files, special_tokens, transformers_config
 from autocomplete.presets.checkpoint import Checkpoint
-from autocomplete.tokenizer import tokenizer_json, tokenizer_rules
+from autocomplete.tokenizer import tokenizer_json, tokenizer_rules, unreachable_tokens
 
 # Endings of transformers' names of causal language models; models of other classes have another head, or none.
 _CAUSAL = ("ForCausalLM", "LMHeadModel")
@@ -59,7 +59,7 @@ def _read_tokenizer(folder: Path, model_type: str, settings: Mapping[str, Any]) 
         )
     tokenizer = tokenizer_json.complete(content, model_type, str(path))
     tokenizer_rules.read_rules(tokenizer, str(path))
-    tokenizer_json.require_unreachable_special_tokens(tokenizer, str(path))
+    unreachable_tokens.require(tokenizer, str(path))
     return tokenizer
 
 

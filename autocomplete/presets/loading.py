@@ -16,7 +16,7 @@ from autocomplete.model import families
 from autocomplete.presets import gguf_model, huggingface, keras_import, keras_preset, safety, transformers_config
 from autocomplete.presets.checkpoint import Checkpoint
 from autocomplete.presets.settings import ALTERNATIVES, DESCRIPTION
-from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json
+from autocomplete.tokenizer import pre_tokenizers, tokenizer, tokenizer_json, unreachable_tokens
 
 # The patterns with which the models were trained; KerasHub's tokenizers apply them inside of tf.data only.
 _PATTERNS = {
@@ -109,6 +109,7 @@ def _import(checkpoint: Checkpoint, path: Path, format_name: str) -> LoadedModel
 def _load_authored(folder: Path, description: Mapping[str, Any]) -> LoadedModel:
     """Loads a preset that author wrote: KerasHub's backbone with a tokenizer.json."""
     content = tokenizer_json.complete(tokenizer.read_tokenizer_json(folder), "", str(folder / tokenizer.FILE))
+    unreachable_tokens.require(content, str(folder / tokenizer.FILE))
     return LoadedModel(
         model=keras_preset.load(folder),
         tokenizer=content,
@@ -125,7 +126,9 @@ def _load_keras_preset(folder: Path) -> LoadedModel:
     families.check_convertible(str(folder), type(model.backbone).__name__)
     if model.preprocessor is None:
         raise UserError(f"preset {str(folder)!r} has no tokenizer; {ALTERNATIVES}")
-    return from_keras_model(model)
+    loaded = from_keras_model(model)
+    unreachable_tokens.require(loaded.tokenizer, str(folder))
+    return loaded
 
 
 def from_keras_model(model: keras_hub.models.CausalLM) -> LoadedModel:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tokenizers
-from tokenizers import models, normalizers
+from tokenizers import normalizers
 
-from autocomplete.tokenizer import tokenizer_json
+from autocomplete.tokenizer import tokenizer_json, unreachable_tokens
 from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
 from autocomplete.tokenizer.tokenizer_rules import Rules
 
@@ -38,7 +37,7 @@ def _reasons(content: Mapping[str, Any], rules: Rules) -> Iterator[str]:
 
 
 def _added_token_reasons(content: Mapping[str, Any], rules: Rules) -> Iterator[str]:
-    """Conflicts of added tokens with each other, with special tokens, and with the characters of a text."""
+    """Conflicts of added tokens with each other, and with the characters of a text."""
     tokens, vocabulary = content["added_tokens"], content["model"]["vocab"]
     added = [token for token in tokens if not token["special"]]
     if len({token["normalized"] for token in added}) > 1:
@@ -47,21 +46,9 @@ def _added_token_reasons(content: Mapping[str, Any], rules: Rules) -> Iterator[s
     denormalized = [name for name in names if rules.nfc and normalizers.NFC().normalize_str(name) != name]
     if denormalized:
         yield f"the added token {denormalized[0]!r} is not in the form NFC"
-    for special in (token["content"] for token in tokens if token["special"]):
-        overlapping = next((name for name in names if _overlap(special, name)), None)
-        if overlapping is not None:
-            yield f"the special token {special!r} and the added token {overlapping!r} can overlap in a text"
     characters = [t["content"] for t in tokens if len(t["content"]) == 1 and t["content"] not in vocabulary]
     if characters and not rules.byte_level:
         yield f"the added token {characters[0]!r} is a single character"
-
-
-def _overlap(first: str, second: str) -> bool:
-    """Whether one text contains the other, or begins with what the other ends with."""
-    shared = any(
-        a.endswith(b[:n]) for a, b in ((first, second), (second, first)) for n in range(1, min(len(a), len(b)))
-    )
-    return shared or first in second or second in first
 
 
 def _whole_word_reasons(content: Mapping[str, Any], rules: Rules) -> Iterator[str]:
@@ -81,9 +68,7 @@ def _whole_word_reasons(content: Mapping[str, Any], rules: Rules) -> Iterator[st
 
 def unmerged_tokens(content: Mapping[str, Any]) -> list[str]:
     """The tokens of the vocabulary that their own merges do not produce; with `ignore_merges` a word may be one."""
-    model = content["model"]
-    bpe = tokenizers.Tokenizer(models.BPE(model["vocab"], [(left, right) for left, right in model["merges"]]))
-    added = {token["content"] for token in content["added_tokens"]}
-    tokens = [token for token in model["vocab"] if token not in added]
-    encodings = bpe.encode_batch(tokens)
-    return [token for token, encoding in zip(tokens, encodings, strict=True) if encoding.ids != [model["vocab"][token]]]
+    vocabulary, added = content["model"]["vocab"], {token["content"] for token in content["added_tokens"]}
+    tokens = [token for token in vocabulary if token not in added]
+    merged = unreachable_tokens.merge_alone(content, tokens)
+    return [token for token, ids in zip(tokens, merged, strict=True) if ids != [vocabulary[token]]]

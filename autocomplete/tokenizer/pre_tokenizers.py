@@ -32,7 +32,8 @@ class Pattern:
 
 
 # Short forms: `words` is ByteLevel with GPT-2's regular expression, `bytes` is ByteLevel without it, `digits` is Digits
-# with individual digits; any other text is the regular expression of a Split.
+# with individual digits; any other text is the regular expression of a Split, which is none of these words.
+_WORDS = ("words", "bytes", "digits")
 PATTERNS = (
     # GPT-2, OPT, GPT-NeoX and Pythia (which adds NFC and tokens of spaces)
     Pattern(GPT2, (("words",), (_GPT2, "bytes"))),
@@ -85,7 +86,8 @@ def _short_form(step: Mapping[str, Any]) -> str:
         return "words" if step.get("use_regex", True) else "bytes"
     if kind == "Digits":
         return "digits" if step.get("individual_digits") else ""
-    return str(pattern.get("Regex", "")) if kind == "Split" and isinstance(pattern, Mapping) and isolated else ""
+    regex = str(pattern.get("Regex", "")) if kind == "Split" and isinstance(pattern, Mapping) and isolated else ""
+    return "" if regex in _WORDS else regex
 
 
 def _long_form(step: str) -> JsonObject:

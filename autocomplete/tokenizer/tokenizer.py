@@ -182,11 +182,12 @@ def token_bytes(
       added_tokens: tokens whose bytes are those of their names.
     """
     special = set(special_tokens_by_name(ids)) if special_tokens is None else set(special_tokens)
+    added = set(added_tokens)
     result = [b""] * (max(ids.values()) + 1)
     decode = _character_token_bytes if of_characters else _byte_level_token_bytes
     for token, token_id in ids.items():
         if token not in special:
-            result[token_id] = token.encode() if token in added_tokens else decode(token)
+            result[token_id] = token.encode() if token in added else decode(token)
     return result
 
 

@@ -112,33 +112,16 @@ def token_ids(content: Mapping[str, Any]) -> dict[str, int]:
 def load(content: Mapping[str, Any], source: str = "tokenizer.json") -> tokenizers.Tokenizer:
     """The tokenizer of a complete tokenizer.json. It adds no start token, and no text becomes a special token."""
     bare = dict(content) | {"post_processor": None}
-    tokenizer = _parse(bare, source)
+    tokenizer = parse(bare, source)
     if tokenizer.get_vocab() != token_ids(content):
         # `tokenizers` renumbers added tokens after a gap in the ids; it keeps the ids of the vocabulary
-        tokenizer = _parse(bare | {"model": dict(content["model"]) | {"vocab": token_ids(content)}}, source)
+        tokenizer = parse(bare | {"model": dict(content["model"]) | {"vocab": token_ids(content)}}, source)
     tokenizer.encode_special_tokens = True
     return tokenizer
 
 
-def require_unreachable_special_tokens(content: Mapping[str, Any], source: str) -> None:
-    """Loads a complete tokenizer.json and checks that no text becomes one of its special tokens, here or in an app.
-
-    Raises:
-      UserError: if it cannot be loaded, or if merges or whole words turn a text into a special token.
-    """
-    load(content, source)
-    ids, unk_token = token_ids(content), content["model"]["unk_token"]
-    client = _parse(for_clients(content), source)
-    special = [t["content"] for t in content["added_tokens"] if t["special"] and t["content"] != unk_token]
-    for name, encoding in zip(special, client.encode_batch(special), strict=True):
-        if ids[name] in encoding.ids:
-            raise UserError(
-                f"{source}: a text becomes the special token {shown(name)}; allowed: special tokens that neither "
-                "merges nor ignore_merges can produce from a text"
-            )
-
-
-def _parse(content: Mapping[str, Any], source: str) -> tokenizers.Tokenizer:
+def parse(content: Mapping[str, Any], source: str) -> tokenizers.Tokenizer:
+    """The tokenizer that `tokenizers` makes of a tokenizer.json as it is; raises UserError if it makes none."""
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # `tokenizers` raises plain Exception for every fault of the file

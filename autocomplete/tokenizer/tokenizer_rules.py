@@ -103,8 +103,7 @@ def _character_pattern(
     steps: Sequence[Mapping[str, Any]], replaces_spaces: bool, space_prefix: str, source: str
 ) -> tuple[str, str]:
     """The pattern and the space prefix of a BPE of characters that writes a space as "▁"."""
-    splits_at_spaces = all(step.get("type") == "Split" and step.get("pattern") == {"String": " "} for step in steps)
-    if replaces_spaces and splits_at_spaces:
+    if replaces_spaces and all(map(_splits_at_spaces, steps)):
         return pre_tokenizers.SENTENCEPIECE, space_prefix  # no space is left to split at
     only_step = steps[0] if not replaces_spaces and space_prefix == "never" and len(steps) == 1 else {}
     if only_step.get("type") == "Metaspace" and only_step.get("replacement") == SPACE_MARKER:
@@ -116,3 +115,11 @@ def _character_pattern(
         f"{source}: pre_tokenizer is {description}; allowed: one that ends in ByteLevel, Metaspace with "
         f'"{SPACE_MARKER}", or none after a normalizer that replaces " " by "{SPACE_MARKER}"'
     )
+
+
+def _splits_at_spaces(step: Mapping[str, Any]) -> bool:
+    """Whether a pre-tokenizer splits at spaces and does nothing to a text without one.
+
+    With `invert` it is what lies between spaces that is split off, or removed.
+    """
+    return step.get("type") == "Split" and step.get("pattern") == {"String": " "} and not step.get("invert")

@@ -76,6 +76,7 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "blank": (token("add_space_prefix", True), r"add_space_prefix is true; allowed for a byte-level BPE: false"),
     "merge": (again("merges", 0, "Ġ q"), r"tokenizer\.ggml\.merges has 'Ġ q'; allowed: two tokens with a space betwe"),
     "one token": (again("merges", 0, "the"), r"tokenizer\.ggml\.merges has 'the'; allowed: two tokens"),
+    "merge twice": (again("merges", 3, "Ġ t"), r"tokenizer\.ggml\.merges has 'Ġ t' twice; allowed: each pair once"),
     "no merges": (token("merges", None), r"has no tokenizer\.ggml\.merges"),
     "end": (token("eos_token_id", 5000), r"tokenizer\.ggml\.eos_token_id is 5000; allowed: the id of a token"),
     "filling end": (token("eos_token_id", 271), r"tokenizer\.ggml\.eos_token_id is 271; allowed: the id of a token"),

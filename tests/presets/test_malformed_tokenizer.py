@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from helpers.folder_changes import added, bpe, lacking, parts, template, tokens
+from helpers.folder_changes import added, both, bpe, lacking, parts, template, tokens
 from helpers.odd_folders import FIRST, LAST, MERGES, SEQUENCE, START, TOKENIZER, TOKENS
 from helpers.refusals import HUGE, LINES, NUMBERS, Refused, assert_refused, mixed
 
 pytestmark = pytest.mark.timeout(60)
 
 CUT = '; allowed: one that ends in ByteLevel, Metaspace with "▁", or none'
+SPOKEN = "a text becomes the special token "
 ID = r"the id of 'x' in model\.vocab is"
 TOKENIZING: Refused = {
     **{
@@ -168,6 +169,22 @@ TOKENIZING: Refused = {
     },
     "added with another's id": (added({"id": 5, "content": "<x>"}), "the id of '<x>' in added_tokens is 5; allowed"),
     "added with another id": (added({"id": 300, "content": "a"}), "the id of 'a' in added_tokens is 300; allowed"),
+    **{
+        f"special {name!r}": (added({"id": TOKENS.index(name), "content": name, "special": True}), SPOKEN + repr(name))
+        for name in ("he", "Ġthe", "a", "Ċ")
+    },
+    "special whole word": (
+        both(
+            tokens(Ġzqx=len(TOKENS)),
+            bpe(ignore_merges=True),
+            added({"id": len(TOKENS), "content": "Ġzqx", "special": True}),
+        ),
+        f"{SPOKEN}'Ġzqx'; allowed: special tokens that neither",
+    ),
+    "added inside a special one": (
+        added({"id": len(TOKENS), "content": "of_text"}),
+        r"the added token 'of_text' can begin inside the special token '<\|begin_of_text\|>'; allowed: added",
+    ),
     "added twice": (added({"id": 0, "content": START}), "one of added_tokens is .*; allowed: each token once"),
 }
 

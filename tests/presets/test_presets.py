@@ -82,6 +82,30 @@ def test_a_tokenizer_of_its_own_is_refused() -> None:
         loading.tokenizer_pattern(model)
 
 
+def test_a_keras_preset_whose_special_token_a_text_becomes_is_refused(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.preset, tmp_path / "preset"))
+    assets = folder / "assets/tokenizer"
+    (assets / "tokenizer.json").unlink()
+    ids, lines = json.loads((assets / "vocabulary.json").read_text()), (assets / "merges.txt").read_text().splitlines()
+    names = sorted(ids, key=lambda name: ids[name])
+    renamed = dict(zip(names[-2:], ("<s", "<s>"), strict=True))  # of the last two merges, from which nothing is merged
+    (assets / "vocabulary.json").write_text(json.dumps({renamed.get(name, name): i for name, i in ids.items()}))
+    (assets / "merges.txt").write_text("\n".join([*lines[:-2], "< s", "<s >"]) + "\n")
+    with pytest.raises(UserError, match=f"{folder}: a text becomes the special token '<s>'; allowed: "):
+        loading.load(folder)
+
+
+def test_an_authored_preset_whose_special_token_a_text_becomes_is_refused(toy: Toy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy.preset, tmp_path / "preset"))
+    path = folder / "assets/tokenizer/tokenizer.json"
+    content = json.loads(path.read_text())
+    content["added_tokens"].append({"id": content["model"]["vocab"]["in"], "content": "in", "special": True})
+    path.write_text(json.dumps(content))
+    (folder / DESCRIPTION).write_text("{}")
+    with pytest.raises(UserError, match=f"{path}: a text becomes the special token 'in'; allowed: "):
+        loading.load(folder)
+
+
 def test_without_a_network_a_hub_name_fails_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", "/nonexistent/kaggle")
     monkeypatch.setenv("HF_HOME", "/nonexistent/hf")

@@ -14,16 +14,12 @@ from helpers import odd_texts
 from helpers.tokenizer_contents import (
     BYTES,
     METASPACE,
-    PLACE,
     TEXT_ITSELF,
-    VOCAB,
     Content,
-    added,
     characters,
     completed,
     content,
     processors_of,
-    refused,
     template,
 )
 from helpers.toys import TEXT
@@ -83,32 +79,6 @@ def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: s
     assert {ids[str(token["content"])] for token in OTHERS} <= used
     assert app.get_vocab() == tokenizer_json.load(made).get_vocab() == ids
     assert got[0] == [] and made["post_processor"] is not None
-
-
-SPOKEN: dict[str, Callable[[], Content]] = {
-    "a merge": lambda: completed(content(added_tokens=[added("ab", VOCAB["ab"], special=True)])),
-    "a character": lambda: completed(content(added_tokens=[added("a", VOCAB["a"], special=True)])),
-    "a whole word": lambda: trained(pre_tokenizers.GPT2, [*SPECIAL, *OTHERS], ignore_merges=True),
-}
-
-
-@pytest.mark.parametrize("name", SPOKEN)
-def test_a_special_token_that_a_text_becomes_is_refused(name: str) -> None:
-    made = SPOKEN[name]()
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
-    special = {token["content"]: token["id"] for token in made["added_tokens"] if token["special"]}
-    assert [t for t, i in special.items() if i in app.encode(t).ids]
-    refused(lambda: tokenizer_json.require_unreachable_special_tokens(made, PLACE), "a text becomes the special token")
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-def test_special_tokens_that_no_text_becomes_are_taken(name: str) -> None:
-    tokenizer_json.require_unreachable_special_tokens(CLIENTS[name](), PLACE)
-
-
-def test_the_unknown_token_is_what_a_text_becomes() -> None:
-    made = completed(content(added_tokens=[added("<unk>", 0, special=True)], model=characters(unk_token="<unk>")))
-    tokenizer_json.require_unreachable_special_tokens(made, PLACE)
 
 
 def test_tokenizers_alone_would_make_special_tokens_and_put_one_first() -> None:

@@ -69,10 +69,6 @@ UNSUPPORTED: dict[str, tuple[Content, str]] = {
         content(normalizer=NFC, added_tokens=[added("e\u0301")]),
         "is not in the form NFC",
     ),
-    "tokens that overlap": (
-        content(added_tokens=[added("<s>", special=True), added("x<s", 10)]),
-        "the special token '<s>' and the added token 'x<s' can overlap",
-    ),
     "raw and normalized tokens": (
         content(added_tokens=[added("<x>"), added("<y>", 10, normalized=True)]),
         "some added tokens match in the raw text",

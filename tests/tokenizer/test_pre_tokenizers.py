@@ -154,6 +154,10 @@ STRANGE = {
     "white space before": sequence({"type": "WhitespaceSplit"}, words()),
     "metaspace": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True},
     "a pattern of another kind": sequence(split(_LLAMA3, type="Cut"), BYTES),
+    "the regular expression words": split("words"),
+    "the regular expression words, of digits": sequence(digits(), split("words")),
+    "the regular expression bytes": sequence(split(_GPT2), split("bytes")),
+    "the regular expression digits": sequence(split("digits"), words()),
     "a sign more": sequence({"type": "Punctuation", "behavior": "Isolated"}, words()),
 }
 
@@ -172,6 +176,7 @@ def test_descriptions_say_the_steps_in_order() -> None:
     ]
     assert described[:3] == ["none", "digits + words", "a|b + bytes"]
     assert described[3].startswith("Whitespace")
+    assert pre_tokenizers.describe([split("digits")]).startswith("Split ")
     assert len(pre_tokenizers.describe([{"type": "Foo", "more": "x" * 999}])) < 200
 
 

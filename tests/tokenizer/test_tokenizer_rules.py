@@ -66,7 +66,8 @@ def test_rules_of_characters() -> None:
     )
     llama = of_characters(normalizer=normalizers(PREPEND, REPLACE))
     assert (llama.pattern, llama.space_prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
-    for cut in (AT_BLANKS, pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS), pre_tokenizer_sequence()):
+    removed = AT_BLANKS | {"behavior": "Removed"}
+    for cut in (AT_BLANKS, removed, pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS), pre_tokenizer_sequence()):
         found = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
         assert dataclasses.replace(found, pre_tokenizer="none") == replaced
 
@@ -133,6 +134,14 @@ REFUSED: dict[str, tuple[Content, str]] = {
     "words behind blanks": (content(normalizer=REPLACE, pre_tokenizer={"type": "Whitespace"}), "pre_tokenizer is"),
     "a split elsewhere": (
         content(normalizer=REPLACE, pre_tokenizer=AT_BLANKS | {"pattern": {"String": "a"}}),
+        "pre_tokenizer is",
+    ),
+    "a split that removes all but blanks": (
+        content(normalizer=REPLACE, pre_tokenizer=AT_BLANKS | {"behavior": "Removed", "invert": True}),
+        "pre_tokenizer is",
+    ),
+    "an inverted split behind another": (
+        content(normalizer=REPLACE, pre_tokenizer=pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS | {"invert": True})),
         "pre_tokenizer is",
     ),
     "Metaspace with another sign": (content(pre_tokenizer=METASPACE | {"replacement": "_"}), "pre_tokenizer is"),
