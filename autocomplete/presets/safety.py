@@ -194,8 +194,8 @@ def _safetensors_reason(path: Path) -> str | None:
 
 def _sentencepiece_reason(path: Path) -> str | None:
     try:
-        sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
-    except (RuntimeError, OSError):
+        sentencepiece.SentencePieceProcessor().LoadFromSerializedProto(path.read_bytes())
+    except (RuntimeError, OSError, ValueError):  # a ValueError where its error message would not be UTF-8
         return "is no SentencePiece model"
     return None
 

@@ -68,6 +68,10 @@ FOLDER: Refused = {
         both(without(TOKENIZER), written("tokenizer.model", "x")),
         r"/tokenizer\.model is no SentencePiece model",
     ),
+    "an empty SentencePiece model": (
+        both(without(TOKENIZER), written("tokenizer.model", "")),
+        r"/tokenizer\.model is no SentencePiece model",
+    ),
 }
 KIND: Refused = {
     f"model_type {kind!r:.20}": (
