@@ -9,7 +9,7 @@ import tokenizers
 from sentencepiece import sentencepiece_model_pb2
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject, plain, shown
+from autocomplete.common.json_files import JsonObject, one_line, plain, shown
 from autocomplete.tokenizer import tokenizer_json
 from autocomplete.tokenizer.pre_tokenizers import SPACE_MARKER
 
@@ -97,8 +97,7 @@ def _read(path: Path) -> Any:
     try:
         proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
     except Exception as error:  # protobuf's DecodeError, or whatever its implementation raises
-        detail = " ".join(str(error).split())[:100]
-        raise UserError(f"{path} is no SentencePiece model ({detail}); download it again") from None
+        raise UserError(f"{path} is no SentencePiece model ({one_line(error, 100)}); download it again") from None
     not_utf8 = next((i for i, piece in enumerate(proto.pieces) if not isinstance(piece.piece, str)), None)
     if not_utf8 is not None:  # protobuf gives its bytes then
         raise UserError(f"{path} is no SentencePiece model (piece {not_utf8} is not UTF-8); download it again")

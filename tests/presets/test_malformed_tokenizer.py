@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.folder_changes import added, bpe, lacking, parts, template, tokens
+from helpers.folder_changes import added, both, bpe, lacking, parts, template, tokens
 from helpers.odd_folders import FIRST, LAST, MERGES, SEQUENCE, START, TOKENIZER, TOKENS
 from helpers.refusals import HUGE, LINES, NUMBERS, Refused, assert_refused, mixed
 
@@ -52,6 +52,20 @@ TOKENIZING: Refused = {
             ("unk_token", "<unk>", "null or a token"),
             ("unk_token", 5, "null"),
         )
+    },
+    **{
+        f"post_processor with half a pair in {key}": (
+            parts(post_processor={"type": "TemplateProcessing", "single": [SEQUENCE]} | {key: value}),
+            "post_processor cannot be written in UTF-8 .*; save the tokenizer anew",
+        )
+        for key, value in (("pair", ["\ud800"]), ("special_tokens", {"\udfff": {}}), ("x", "\ud800"))
+    },
+    **{
+        f"pre_tokenizer of the type {kind!r}": (
+            both(bpe(vocab={"▁": 0}, merges=[]), parts(added_tokens=[], pre_tokenizer={"type": kind})),
+            f"pre_tokenizer is {told} {{'type': .*{CUT}",
+        )
+        for kind, told in (("\ud800", r"\\ud800"), ("a\x1b[31m", r"a\\x1b\[31m"))
     },
     **{
         f"normalizer {name}": (parts(normalizer=value), "normalizer .* is not supported; allowed: NFC")
