@@ -178,15 +178,10 @@ CONFIGURATION: Refused = {
         for name, value, told in (
             ("far", {FULL: 5}, r"rope_parameters\.full_attention is 5; allowed: null or an object"),
             ("near", {FULL: {}, SLIDING: []}, r"rope_parameters\.sliding_attention is \[\]; allowed: null"),
-            *(
-                (
-                    f"scaled {name} {more}",
-                    more | {SLIDING: {name: "linear", "factor": 4.0}},
-                    f"{NEAR} is linear; {ONLY}",
-                )
-                for name in ("rope_type", "type")
-                for more in ({}, {FULL: None}, {FULL: {}})
-            ),
+            ("scaled", {SLIDING: {"rope_type": "linear", "factor": 4.0}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled by type", {SLIDING: {"type": "linear", "factor": 4.0}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled, far null", {FULL: None, SLIDING: {"type": "linear"}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled, far", {FULL: {}, SLIDING: {"rope_type": "linear"}}, f"{NEAR} is linear; {ONLY}"),
             ("near without a type", {SLIDING: {"rope_type": None}}, f"{NEAR} is None; {ONLY}"),
             ("half of a near head", {SLIDING: {"partial_rotary_factor": 0.5}}, r"\S+\.partial_rotary_factor is 0\.5;"),
             ("near base", {SLIDING: {"rope_theta": 55.0}}, rf"rope_local_base_freq is 55\.0{KNOWS} supports: 10000"),
