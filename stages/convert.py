@@ -92,6 +92,8 @@ class Lengths:
 
 def resolve(settings: ConvertSettings, context: int) -> Lengths:
     """Fills in the lengths that depend on the model's context length; raises UserError if settings contradict it."""
+    if context < 2:  # a prompt and what follows it
+        raise UserError(f"the model has a context length of {context}; allowed: at least 2; take another model")
     cache = min(context, _MAX_DEFAULT_CACHE) if settings.cache_length is None else settings.cache_length
     _require(
         settings.sequence_length <= context,

@@ -19,7 +19,7 @@ def read_object(path: Path) -> JsonObject:
     try:
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON in UTF-8 ({_line(error)}); download it again") from None
+        raise UserError(f"{path} is no JSON in UTF-8 ({one_line(error, _LONGEST)}); download it again") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object, but {shown(content)}; download it again")
     return content
@@ -34,6 +34,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} …"
 
 
+def one_line(value: object, most: int) -> str:
+    """What others wrote, such as a name or an error, in one printable line of at most `most` of its characters."""
+    text = " ".join(str(value).split())[:most]
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def plain(text: str) -> str:
     """A text without quotes where it is a word or a name, else as `shown` writes it."""
     return text if text.isprintable() and 0 < len(text) <= _LONGEST else shown(text)
@@ -45,7 +51,3 @@ def above_zero(value: Any, key: str, place: str) -> float:
         raise UserError(f"{place}: {key} is {shown(value)}; allowed: a number above 0")
     number: float = value
     return number
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:_LONGEST]

@@ -8,7 +8,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject
+from autocomplete.common.json_files import JsonObject, plain
 from autocomplete.presets.gguf_file import Metadata, shown
 
 # transformers' class for each general.architecture
@@ -187,7 +187,7 @@ def _require_known_keys(keys: _ArchitectureKeys, head_dim: int) -> None:
 def _require(metadata: Metadata, key: str, allowed: tuple[Any, ...]) -> None:
     value = metadata.values[key]
     if isinstance(value, list | np.ndarray) or value not in allowed:
-        raise UserError(f"{metadata.path}: {key} is {shown(value)}; allowed: {', '.join(map(str, allowed))}")
+        raise UserError(f"{metadata.path}: {plain(key)} is {shown(value)}; allowed: {', '.join(map(str, allowed))}")
 
 
 def _read_windows(keys: _ArchitectureKeys, sizes: Mapping[str, int], layers: int) -> JsonObject:

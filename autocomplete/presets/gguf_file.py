@@ -16,7 +16,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject
+from autocomplete.common.json_files import JsonObject, one_line
 
 _HEADER_LIMIT = 1 << 26  # bytes before the weights; a vocabulary of 262144 tokens takes 8 MiB of them
 # gguf_type of ggml: the format character of `struct` for each type of number; types 8 and 9 are text and array.
@@ -153,7 +153,7 @@ def read_tensor(file: BinaryIO, name: str, tensor: TensorInfo) -> Array:
         with np.errstate(all="ignore"):
             values = np.asarray(gguf.dequantize(raw, tensor.kind), np.float32).reshape(tensor.shape)
     except Exception as error:  # gguf and NumPy raise exceptions of any type; the user needs one line
-        raise UserError(f"{file.name}: tensor {name} cannot be read: {' '.join(str(error).split())[:120]}") from None
+        raise UserError(f"{file.name}: tensor {name} cannot be read: {one_line(error, 120)}") from None
     if not np.isfinite(values).all():
         raise UserError(f"{file.name}: tensor {name} holds numbers that are not finite; download it again")
     return values

@@ -15,6 +15,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import one_line
 from autocomplete.presets import (
     checkpoint,
     gguf_config,
@@ -30,6 +31,7 @@ _HEAD, _EMBEDDINGS, _ROPE = "output.weight", "token_embd.weight", "rope_freqs.we
 _OPTIONAL = {"gpt2": _HEAD, "llama": _ROPE}  # an optional tensor of an architecture that becomes no weight
 _TIED = ("gpt2", "gemma", "gemma2", "gemma3")  # architectures whose head is the embedding table
 _COMPARED_ROWS = 64  # of GPT-2's head and embedding table
+_LONGEST_NAME = 200  # characters of what a file says about itself
 _TOLERANCE = 0.35  # relative to the norm of those rows; Q2_K's error is 0.2, that of independent matrices 1.4
 
 
@@ -67,7 +69,7 @@ def read(path: Path) -> checkpoint.Checkpoint:
         end_token_ids=tokenizer.end_token_ids,
         pad_token_id=tokenizer.pad_token_id,
         open=functools.partial(_open_weights, path, tensors, config, tensor_names),
-        metadata={name: text for name, text in general.items() if text},
+        metadata={name: one_line(text, _LONGEST_NAME) for name, text in general.items() if text.strip()},
     )
 
 

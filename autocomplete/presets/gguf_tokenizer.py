@@ -12,7 +12,6 @@ from autocomplete.presets.special_tokens import END_TOKEN_NAMES
 from autocomplete.tokenizer import pre_tokenizers, sentencepiece_model, unreachable_tokens
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # llama_token_type of llama.cpp's llama.h
-_LONGEST_TOKEN = 256  # characters; every split of a SentencePiece token is looked up (SentencePiece's own limit is 16)
 
 
 @dataclass(frozen=True)
@@ -193,10 +192,9 @@ def _sentencepiece_parts(tokens: _Tokens) -> JsonObject:
     space_prefix = metadata.get("tokenizer.ggml.add_space_prefix", bool, not is_gemma)
     normal_scores = {token: float(scores[tokens.ids[token]]) for token in tokens.of_types(_NORMAL)}
     longest = max(normal_scores, key=len, default="")
-    if len(longest) > _LONGEST_TOKEN:
-        raise UserError(
-            f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {_LONGEST_TOKEN} characters"
-        )
+    limit = sentencepiece_model.LONGEST_PIECE
+    if len(longest) > limit:
+        raise UserError(f"{metadata.path}: tokenizer.ggml.tokens has {shown(longest)}; allowed: {limit} characters")
     unk_token = next(iter(tokens.of_types(_UNKNOWN)), None)
     model = _model(tokens, [list(pair) for pair in sentencepiece_model.merges(normal_scores)])
     return {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import one_line
 from autocomplete.presets.settings import ALTERNATIVES, HubSettings, Pin
 
 HUGGING_FACE, KAGGLE, PACKAGE = "hf://", "kaggle://", "package://"
@@ -183,7 +184,7 @@ def _is_transient(error: BaseException | None) -> bool:
 
 def _describe_error(error: Any) -> str:
     """An error in one line, without the secrets of the environment, which can be part of an address."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    text = f"{type(error).__name__}: {one_line(error, 200)}"
     for name in ("HF_TOKEN", "KAGGLE_KEY", "KAGGLE_API_TOKEN"):
         if os.environ.get(name):
             text = text.replace(os.environ[name], f"${name}")

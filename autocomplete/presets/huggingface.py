@@ -34,7 +34,9 @@ def read(folder: Path) -> Checkpoint:
     return Checkpoint(
         config=config,
         tokenizer=tokenizer,
-        start_token_id=special_tokens.start_token_id(tokenizer, settings, str(folder)),
+        start_token_id=special_tokens.start_token_id(
+            tokenizer, settings, str(folder), by_settings=not (folder / "tokenizer.json").is_file()
+        ),
         end_token_ids=special_tokens.end_token_ids(tokenizer, settings, end_configs, str(folder)),
         pad_token_id=special_tokens.pad_token_id(tokenizer, settings, str(folder)),
         open=functools.partial(safetensors_files.open_weights, weights, config["tie_word_embeddings"], folder),

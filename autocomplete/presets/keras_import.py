@@ -11,7 +11,7 @@ import numpy as np
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject
+from autocomplete.common.json_files import JsonObject, one_line
 from autocomplete.common.progress import progress_bar
 from autocomplete.model.families.llama import QWEN3_QK_NORM_EPSILON
 from autocomplete.presets.checkpoint import Checkpoint, Tensors
@@ -63,7 +63,7 @@ def import_backbone(checkpoint: Checkpoint, source: str) -> keras_hub.models.Bac
         except UserError:
             raise
         except Exception as error:  # converters raise exceptions of any type; the user needs one line
-            detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            detail = f"{type(error).__name__}: {one_line(error, 200)}"
             raise UserError(f"{source} cannot be loaded: {detail}; its weights do not fit its configuration") from None
         unread = sorted(tensors.names - loader.read)
     if unread:
@@ -91,7 +91,7 @@ def _new_backbone(converter: ModuleType, config: Mapping[str, Any], source: str)
         arguments = converter.convert_backbone_config(dict(config)) | _corrections(config)
         return getattr(keras_hub.models, MODEL_TYPES[config["model_type"]].backbone)(**arguments)
     except Exception as error:  # Keras raises exceptions of any type, all of them about the configuration
-        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        detail = f"{type(error).__name__}: {one_line(error, 200)}"
         raise UserError(f"{source} cannot be loaded: {detail}; its config.json describes no valid model") from None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras_hub
 
 from autocomplete.common.errors import UserError
+from autocomplete.common.json_files import one_line
 from autocomplete.common.native_log import quiet
 from autocomplete.presets.settings import ALTERNATIVES
 
@@ -39,5 +40,5 @@ def _load(folder: Path, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:  # loaders raise exceptions of any type; the user needs one line
-        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        detail = f"{type(error).__name__}: {one_line(error, 200)}"
         raise UserError(f"preset {str(folder)!r} cannot be loaded: {detail}; {ALTERNATIVES}") from None

@@ -12,7 +12,7 @@ from autocomplete.tokenizer import sentencepiece_model, tokenizer
 def from_vocab_and_merges(vocabulary: Mapping[str, Any], merges: Path) -> JsonObject:
     """The tokenizer.json, not yet complete, of a byte-level BPE; special tokens are recognized by their names."""
     try:
-        lines = merges.read_text("utf-8").split("\n")
+        lines = merges.read_text("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{merges} is not UTF-8 (byte {error.start}); download it again") from None
     pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]

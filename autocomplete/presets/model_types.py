@@ -64,6 +64,7 @@ class ModelType:
       assumed: the values that KerasHub's converter assumes for keys that it does not read.
       sizes: keys that must be whole numbers of at least 1.
       layer_types: the allowed layer types; they alternate in this order if there are several (except in Mistral).
+      layers_key: the key that holds the number of layers.
     """
 
     backbone: str
@@ -71,6 +72,7 @@ class ModelType:
     assumed: Assumed
     sizes: Sequence[str] = _SIZES
     layer_types: Sequence[str] = field(default_factory=lambda: ("full_attention",))
+    layers_key: str = "num_hidden_layers"
 
 
 MODEL_TYPES = {
@@ -96,6 +98,7 @@ MODEL_TYPES = {
             "add_cross_attention": [False],
         },
         ("vocab_size", "n_layer", "n_head", "n_embd", "n_positions"),
+        layers_key="n_layer",
     ),
     "llama": ModelType(
         "Llama3Backbone", _LLAMA | {"max_position_embeddings": 2048}, _ACTIVATION | _ATTENTION | {"mlp_bias": [False]}
@@ -117,7 +120,10 @@ MODEL_TYPES = {
         _ACTIVATION | _ATTENTION | {"use_sliding_window": [False]},
     ),
     "gemma": ModelType(
-        "GemmaBackbone", _GEMMA | {"num_key_value_heads": 16}, _GEMMA_ASSUMED | _ATTENTION | {"rope_theta": [10_000.0]}
+        "GemmaBackbone",
+        _GEMMA | {"num_key_value_heads": 16, "hidden_act": "gelu_pytorch_tanh"},
+        # transformers reads hidden_act of Gemma 1 alone; "gelu" of its first files means the tanh approximation
+        _GEMMA_ASSUMED | _ATTENTION | {"rope_theta": [10_000.0], "hidden_act": ["gelu_pytorch_tanh", "gelu"]},
     ),
     "gemma2": ModelType(
         "GemmaBackbone",
@@ -138,7 +144,12 @@ MODEL_TYPES = {
         },
         _GEMMA_ASSUMED
         | _ATTENTION
-        | {"rope_theta": [1_000_000.0], "rope_local_base_freq": [10_000.0], "sliding_window_pattern": [6]},
+        | {
+            "rope_theta": [1_000_000.0],
+            "rope_local_base_freq": [10_000.0],
+            "sliding_window_pattern": [6],
+            "attn_logit_softcapping": [None],  # KerasHub would apply it; transformers ignores it
+        },
         layer_types=(*["sliding_attention"] * 5, "full_attention"),
     ),
 }

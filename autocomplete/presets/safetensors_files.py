@@ -12,7 +12,7 @@ import safetensors
 
 from autocomplete.common.arrays import Array
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import plain, read_object, shown
+from autocomplete.common.json_files import one_line, plain, read_object, shown
 from autocomplete.presets import weight_shapes
 from autocomplete.presets.checkpoint import Tensors
 
@@ -82,7 +82,7 @@ def _open_file(path: Path) -> Iterator[Any]:
     try:
         file = safetensors.safe_open(path, framework="np")
     except Exception as error:  # safetensors raises exceptions of several types
-        detail = " ".join(str(error).split())[:120]
+        detail = one_line(error, 120)
         raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {detail}; download it again") from None
     with file as tensors:
         yield tensors

@@ -10,7 +10,7 @@ import h5py
 import sentencepiece
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject, plain
+from autocomplete.common.json_files import JsonObject, one_line, plain
 from autocomplete.model.families import FAMILIES
 
 # The classes in presets of the known families. It is an allow-list because Keras has layers that run code from a
@@ -34,6 +34,7 @@ _SIGNATURES = {
     b"\xfd7zXZ": "is compressed, and may hold a pickle",
 }
 _SAFETENSORS_HEADER = 100_000_000  # the format's limit, in bytes
+_LONGEST_REASON = 300  # characters; it may quote the file
 _SCANNED = 1 << 20  # bytes of a file that are searched for a pickle
 _LZF, _FIRST_PLUGIN = 32000, 256  # HDF5 filters from this number on are plugins; h5py includes LZF
 
@@ -50,7 +51,7 @@ def require_plain_data(folder: Path) -> None:
             continue
         reason = _reason(path)
         if reason:
-            refused.append(f"{plain(str(name))} {reason}")
+            refused.append(f"{plain(str(name))} {one_line(reason, _LONGEST_REASON)}")
     if refused:
         raise UserError(
             f"{folder}/{'; '.join(refused)}; a preset holds JSON, text, HDF5, safetensors and SentencePiece models, so "
@@ -91,7 +92,7 @@ def _json_reason(path: Path) -> str | None:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        return f"is no JSON ({' '.join(str(error).split())[:80]})"
+        return f"is no JSON ({one_line(error, 80)})"
     for reason in map(_object_reason, _mappings(content)):
         if reason:
             return reason
@@ -149,7 +150,7 @@ def _hdf5_reason(path: Path) -> str | None:
         with h5py.File(path, "r") as file:
             return _group_reason(file, set())
     except (OSError, RuntimeError, KeyError) as error:
-        return f"is no whole HDF5 file ({' '.join(str(error).split())[:100]})"
+        return f"is no whole HDF5 file ({one_line(error, 100)})"
 
 
 def _group_reason(group: h5py.Group, seen: set[int]) -> str | None:
@@ -194,8 +195,8 @@ def _safetensors_reason(path: Path) -> str | None:
 
 def _sentencepiece_reason(path: Path) -> str | None:
     try:
-        sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
-    except (RuntimeError, OSError):
+        sentencepiece.SentencePieceProcessor().LoadFromSerializedProto(path.read_bytes())
+    except (RuntimeError, OSError, ValueError):  # a ValueError where its error message would not be UTF-8
         return "is no SentencePiece model"
     return None
 

@@ -30,10 +30,19 @@ END_TOKEN_NAMES = (
 _SETTINGS = "tokenizer_config.json"
 
 
-def start_token_id(tokenizer: Mapping[str, Any], settings: Mapping[str, Any], source: str) -> int | None:
+def start_token_id(
+    tokenizer: Mapping[str, Any], settings: Mapping[str, Any], source: str, *, by_settings: bool = False
+) -> int | None:
     """The id that stands before every text; None if the tokenizer adds none.
 
-    tokenizer.json decides by its post-processor; without one, tokenizer_config.json decides by `add_bos_token`.
+    The post-processor of tokenizer.json decides alone, as in transformers 5. A folder with older tokenizer files has
+    none; there tokenizer_config.json decides by `add_bos_token`.
+
+    Args:
+      tokenizer: see above.
+      settings: see above.
+      source: see above.
+      by_settings: whether the folder has no tokenizer.json.
     """
     by_post_processor = tokenizer_json.start_token_id(tokenizer, f"{source}/tokenizer.json")
     flags = {key: settings.get(key) for key in ("add_bos_token", "add_eos_token")}
@@ -41,10 +50,12 @@ def start_token_id(tokenizer: Mapping[str, Any], settings: Mapping[str, Any], so
         if value is not None and type(value) is not bool:
             raise UserError(f"{source}/{_SETTINGS}: {key} is {shown(value)}; allowed: true, false or null")
     bos = _token_id(tokenizer, settings, "bos_token", source)
-    if by_post_processor is not None or tokenizer["post_processor"] is not None:
+    if not by_settings:
         return by_post_processor
     if flags["add_eos_token"]:
         raise UserError(f"{source}/{_SETTINGS}: add_eos_token is True; allowed: false, as a text is to be continued")
+    if tokenizer["post_processor"] is not None:  # made of tokenizer.model, which names its start token
+        return by_post_processor
     return bos if flags["add_bos_token"] else None
 
 

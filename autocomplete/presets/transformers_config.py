@@ -3,7 +3,7 @@
 `source` names the file in error messages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autocomplete.common.errors import UserError
@@ -24,6 +24,10 @@ _NULLABLE = (
 _DERIVE_KV_HEADS = ("llama", "mistral", "qwen2", "qwen3")
 _DERIVE_HEAD_DIM = ("llama", "mistral", "qwen2")
 _WINDOWED = ("gemma2", "gemma3_text")
+_CAPS: Mapping[str, Sequence[str]] = {
+    "gemma2": ("final_logit_softcapping", "attn_logit_softcapping"),
+    "gemma3_text": ("final_logit_softcapping",),
+}
 
 
 def complete(config: Mapping[str, Any], source: str) -> JsonObject:
@@ -43,10 +47,6 @@ def complete(config: Mapping[str, Any], source: str) -> JsonObject:
         for key, value in config.items()
         if value is not None or key in _NULLABLE or key not in model_type.defaults
     }
-    if kind.startswith("gemma") and "hidden_act" in config and "hidden_activation" not in config:
-        completed["hidden_activation"] = config["hidden_act"]
-        if (kind, config["hidden_act"]) == ("gemma", "gelu"):  # Gemma's first files; transformers reads it so
-            completed["hidden_activation"] = "gelu_pytorch_tanh"
     if kind != "gpt2":
         completed |= rope_config.complete(config, completed, source)
         _derive_head_sizes(completed, config)
@@ -55,6 +55,8 @@ def complete(config: Mapping[str, Any], source: str) -> JsonObject:
     _require_numbers(completed, source)
     _require_assumed(completed, model_type, source)
     _require_whole_heads(completed, source)
+    if kind == "mistral" and "full_attention" in (config.get("layer_types") or ()):
+        completed["sliding_window"] = None  # transformers takes the layer types for what holds
     return completed
 
 
@@ -86,7 +88,7 @@ def _require_numbers(config: Mapping[str, Any], source: str) -> None:
     windowed = kind in _WINDOWED
     if windowed or (kind == "mistral" and config["sliding_window"] is not None):
         _require_size(config["sliding_window"], "sliding_window", source)
-    caps = ("final_logit_softcapping", "attn_logit_softcapping") if windowed else ()
+    caps = _CAPS.get(kind, ())
     keys = [key for key in caps if config[key] is not None] + (["rms_norm_eps"] if kind != "gpt2" else [])
     for key in keys:
         above_zero(config[key], key, source)
@@ -112,9 +114,11 @@ def _require_assumed(config: Mapping[str, Any], model_type: ModelType, source: s
 
 def _require_layer_types(config: Mapping[str, Any], model_type: ModelType, source: str) -> None:
     """Checks that `layer_types` lists the layer types that the converter makes."""
-    kinds, count, allowed = config["layer_types"], config["num_hidden_layers"], model_type.layer_types
+    kinds, count, allowed = config["layer_types"], config[model_type.layers_key], model_type.layer_types
     if not isinstance(kinds, list) or len(kinds) != count:
-        raise UserError(f"{source}: layer_types is {shown(kinds)}; allowed: a list of {count}, the num_hidden_layers")
+        raise UserError(
+            f"{source}: layer_types is {shown(kinds)}; allowed: a list of {count}, the {model_type.layers_key}"
+        )
     uniform = config["model_type"] == "mistral"  # all layers of one type, otherwise they alternate
     expected = [allowed] * count if uniform else [allowed[i % len(allowed) :][:1] for i in range(count)]
     wrong = next((i for i, k in enumerate(kinds) if k not in expected[i] or (uniform and k != kinds[0])), None)
@@ -123,6 +127,11 @@ def _require_layer_types(config: Mapping[str, Any], model_type: ModelType, sourc
         raise UserError(
             f"{source}: layer_types has {shown(kinds[wrong])} at {wrong}; KerasHub's converter supports there: "
             f"{', '.join(supported)}"
+        )
+    if uniform and kinds[0] == "sliding_attention" and config["sliding_window"] is None:
+        raise UserError(
+            f"{source}: sliding_window is None; allowed with sliding_attention in layer_types: a whole number of at "
+            "least 1"
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autocomplete.common.json_files import JsonObject
+from autocomplete.common.json_files import JsonObject, one_line, shown
 
 GPT2, DIGITS, LLAMA3, QWEN = "gpt2", "digits", "llama3", "qwen"
 # For a BPE of characters that writes a space as "▁": the whole text is one word, or a word begins at each "▁".
@@ -68,7 +68,8 @@ def pattern_name(steps: Sequence[Mapping[str, Any]]) -> str | None:
 
 def describe(steps: Sequence[Mapping[str, Any]]) -> str:
     """A sequence of pre-tokenizers as short text, for error messages and model.json."""
-    return " + ".join(_short_form(step) or f"{step.get('type')} {dict(step)}"[:120] for step in steps) or "none"
+    texts = (_short_form(step) or f"{step.get('type')} {shown(dict(step))}" for step in steps)
+    return " + ".join(one_line(text, 120) for text in texts) or "none"
 
 
 def pre_tokenizer(name: str) -> JsonObject:

@@ -7,7 +7,7 @@ from typing import Any
 import tokenizers
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject, shown
+from autocomplete.common.json_files import JsonObject, one_line, shown
 from autocomplete.tokenizer import pre_tokenizers, tokenizer_json_parts, tokenizer_rules
 from autocomplete.tokenizer.tokenizer_json_parts import kind_name, require, steps_of
 
@@ -42,7 +42,7 @@ def complete(content: Any, model_type: str, source: str) -> JsonObject:
         "added_tokens": added_tokens,
         "normalizer": content.get("normalizer", normalizer),
         "pre_tokenizer": content.get("pre_tokenizer", pre_tokenizer),
-        "post_processor": content.get("post_processor"),
+        "post_processor": tokenizer_json_parts.post_processor(content, source),
         "decoder": content.get("decoder") or (dict(_BYTE_LEVEL_DECODER) if byte_level else None),
         "model": {
             "type": "BPE",
@@ -125,9 +125,7 @@ def parse(content: Mapping[str, Any], source: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # `tokenizers` raises plain Exception for every fault of the file
-        raise UserError(
-            f"{source} is not a valid tokenizer: {' '.join(str(error).split())[:200]}; save the tokenizer anew"
-        ) from None
+        raise UserError(f"{source} is not a valid tokenizer: {one_line(error, 200)}; save the tokenizer anew") from None
 
 
 def serialize(content: Mapping[str, Any]) -> str:

@@ -3,11 +3,12 @@
 `source` names the file in error messages, in this module and all others of this package.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autocomplete.common.errors import UserError
-from autocomplete.common.json_files import JsonObject, plain, shown
+from autocomplete.common.json_files import JsonObject, one_line, plain, shown
 from autocomplete.tokenizer import pre_tokenizers
 
 _ADDED_TOKEN_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
@@ -106,6 +107,18 @@ def added_tokens(content: Mapping[str, Any], ids: Mapping[str, int], source: str
         {"id": token["id"], "content": token["content"]} | {flag: token.get(flag, False) for flag in _ADDED_TOKEN_FLAGS}
         for token in tokens or []
     ]
+
+
+def post_processor(content: Mapping[str, Any], source: str) -> Any:
+    """The post-processor as it is; `tokenizers` never parses it, so here it is checked that it can be written."""
+    part = content.get("post_processor")
+    try:
+        json.dumps(part, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise UserError(
+            f"{source}: post_processor cannot be written in UTF-8 ({one_line(error, 80)}); save the tokenizer anew"
+        ) from None
+    return part
 
 
 def start_token_id(step: Mapping[str, Any], ids: Mapping[str, int], source: str) -> int | None:

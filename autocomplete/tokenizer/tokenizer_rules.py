@@ -110,7 +110,7 @@ def _character_pattern(
         scheme = only_step.get("prepend_scheme", "always" if only_step.get("add_prefix_space", True) else "never")
         pattern = pre_tokenizers.METASPACE if only_step.get("split", True) else pre_tokenizers.SENTENCEPIECE
         return pattern, "never" if scheme == "never" else "missing"
-    description = " ".join(pre_tokenizers.describe(steps).split())
+    description = pre_tokenizers.describe(steps)
     raise UserError(
         f"{source}: pre_tokenizer is {description}; allowed: one that ends in ByteLevel, Metaspace with "
         f'"{SPACE_MARKER}", or none after a normalizer that replaces " " by "{SPACE_MARKER}"'

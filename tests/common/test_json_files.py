@@ -67,6 +67,11 @@ def test_words_need_no_quotes() -> None:
     assert json_files.plain("a\nb") == r"'a\nb'"
 
 
+def test_what_others_wrote_becomes_one_line() -> None:
+    assert json_files.one_line("  a\n b\x1b[31m\ud800 é ", 80) == r"a b\x1b[31m\ud800 é"
+    assert json_files.one_line(ValueError("x" * 99), 10) == "x" * 10
+
+
 @pytest.mark.parametrize("value", [1, 0.5, 1e-30, 1e30])
 def test_numbers_above_zero_are_taken(value: float) -> None:
     assert json_files.above_zero(value, "key", "here") == value

@@ -76,6 +76,14 @@ def written(name: str, content: str | bytes) -> Change:
     return lambda folder: (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def older_files(folder: Path) -> None:
+    """vocab.json and merges.txt in the place of tokenizer.json."""
+    model = read(folder / TOKENIZER)["model"]
+    put(folder / "vocab.json", model["vocab"])
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{' '.join(pair)}\n" for pair in model["merges"]))
+    (folder / TOKENIZER).unlink()
+
+
 def without(*names: str) -> Change:
     def change(folder: Path) -> None:
         for name in names:

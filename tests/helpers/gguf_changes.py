@@ -57,5 +57,5 @@ def fewer(made: File) -> None:
 def refused(path: Path, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         gguf_model.read(path)
-    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
     assert str(path) in str(error.value)

@@ -25,6 +25,10 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "partial": (told(rope__dimension_count=4), r"llama\.rope\.dimension_count is 4; allowed: 8"),
     "values' heads": (told(attention__value_length=4), r"llama\.attention\.value_length is 4; allowed: 8"),
     "scaled": (told(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: this key is not supported"),
+    "a key of two lines": (
+        lambda made: made.metadata.update({"llama.x\nFAKE\x1b[31m": 1}),
+        r"'llama\.x\\nFAKE\\x1b\[31m' is 1; allowed: none: this key is not supported",
+    ),
     "window": (told(attention__sliding_window=9), r"llama\.attention\.sliding_window is 9; allowed: none"),
     "not causal": (told(attention__causal=False), r"llama\.attention\.causal is False; allowed: True"),
     "text": (told(block_count="two"), r"llama\.block_count is 'two'; allowed: a whole number"),

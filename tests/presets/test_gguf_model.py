@@ -174,3 +174,12 @@ def test_gpt2s_copy_of_its_embeddings_is_no_weight(tmp_path: Path) -> None:
     assert checkpoint.config["tie_word_embeddings"] is True
     with checkpoint.open() as tensors:
         assert "lm_head.weight" not in tensors.names
+
+
+def test_what_a_file_says_about_itself_is_one_line(tmp_path: Path) -> None:
+    made = ggufs.file("llama")
+    made.metadata |= {"general.name": "Toy\n\x1b[31mred\u202e", "general.license": " \n"}
+    checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
+    assert checkpoint.metadata == {"name": r"Toy \x1b[31mred\u202e"}
+    made.metadata["general.name"] = "x" * 10**6
+    assert len(gguf_model.read(made.write(tmp_path / "long.gguf")).metadata["name"]) == 200

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helpers.folder_changes import config, lacking, whole
-from helpers.odd_folders import CONFIG, FULL, GEMMA, GEMMA2, GEMMA3, GPT2, LLAMA3, MISTRAL, QWEN2, QWEN3, SLIDING
+from helpers.odd_folders import CONFIG, FULL, GEMMA, GEMMA2, GEMMA3, GPT2, LLAMA, LLAMA3, MISTRAL, QWEN2, QWEN3, SLIDING
 from helpers.refusals import HUGE, LINES, NUMBERS, Refused, assert_refused, mixed
 
 pytestmark = pytest.mark.timeout(60)
@@ -16,6 +16,8 @@ SIZE, ABOVE_0, KNOWS = (
     "; allowed: a number above 0",
     "; KerasHub's converter",
 )
+NEAR, FAR = (rf"rope_parameters\.{name}\.rope_type" for name in (SLIDING, FULL))
+ONLY, NESTED = "allowed: default", "allowed: full_attention and sliding_attention, each null or an object"
 CONFIGURATION: Refused = {
     **{
         f"{key} {name}": (config(**{key: value}), f"{key} is .*{SIZE}")
@@ -78,9 +80,34 @@ CONFIGURATION: Refused = {
     "gemma's epsilon": (whole(GEMMA, rms_norm_eps=1e-5), f"rms_norm_eps is 1e-05{KNOWS}"),
     **{
         f"{base['model_type']}'s {key} {value!r}": (whole(base, **{key: value}), f"{key} is .*{ABOVE_0}")
-        for base in (GEMMA2, GEMMA3)
-        for key in ("final_logit_softcapping", "attn_logit_softcapping")
+        for base, keys in (
+            (GEMMA2, ("final_logit_softcapping", "attn_logit_softcapping")),
+            (GEMMA3, ("final_logit_softcapping",)),
+        )
+        for key in keys
         for value in ("30", 0, -1, True)
+    },
+    **{  # transformers' Gemma 3 does not apply it
+        f"gemma3's attn_logit_softcapping {value!r}": (
+            whole(GEMMA3, attn_logit_softcapping=value),
+            f"attn_logit_softcapping is .*{KNOWS} supports: None",
+        )
+        for value in (3.0, "30", 0)
+    },
+    **{
+        f"gemma's hidden_act {act}, hidden_activation {activation!r}": (
+            whole(GEMMA, hidden_act=act, **activation),
+            f"hidden_act is {act}{KNOWS} supports: gelu_pytorch_tanh, gelu",
+        )
+        for act in ("silu", "relu")
+        for activation in ({}, {"hidden_activation": None}, {"hidden_activation": "gelu_pytorch_tanh"})
+    },
+    **{
+        f"{base['model_type']}'s hidden_activation": (
+            whole(base, hidden_activation="silu"),
+            f"hidden_activation is silu{KNOWS} supports: gelu_pytorch_tanh, None",
+        )
+        for base in (GEMMA, GEMMA2, GEMMA3)
     },
     **{
         f"{base['model_type']}'s sliding_window {value!r}": (whole(base, sliding_window=value), f"sliding_win.*{SIZE}")
@@ -96,9 +123,16 @@ CONFIGURATION: Refused = {
             (QWEN2, FULL, "is 'full_attention'; allowed: a list of 2"),
             (QWEN3, [[FULL]] * 2, r"has \['full_attention'\] at 0"),
             (GEMMA2, [FULL, SLIDING], "has 'full_attention' at 0"),
+            (GPT2, [FULL], r"is \['full_attention'\]; allowed: a list of 2, the n_layer"),
+            (GPT2, "full", "is 'full'; allowed: a list of 2, the n_layer"),
+            (GPT2, [FULL, SLIDING], "has 'sliding_attention' at 1; .* supports there: full_attention"),
             (QWEN2 | {"num_hidden_layers": 10**9}, [FULL], r"is \['full_attention'\]; allowed: a list of 1000000000"),
         )
     },
+    "mistral's sliding layers without a window": (
+        whole(MISTRAL, layer_types=[SLIDING, SLIDING], sliding_window=None),
+        "sliding_window is None; allowed with sliding_attention in layer_types: a whole number of at least 1",
+    ),
     **{
         f"{key} {value!r:.40}": (config(**{key: value}), rf"{key}\.rope_type is {told}; .* supports: default, llama3")
         for key, value, told in (
@@ -108,6 +142,8 @@ CONFIGURATION: Refused = {
             ("rope_parameters", {"rope_type": "longrope", "factor": 2.0}, "longrope"),
             ("rope_parameters", {"rope_type": ["llama3"]}, r"\['llama3'\]"),
             ("rope_parameters", {"rope_type": LINES}, r"'words\\n.*"),
+            ("rope_scaling", {"rope_type": None, "type": "linear", "factor": 4.0}, "None"),
+            ("rope_parameters", {"type": None}, "None"),
         )
     },
     **{
@@ -142,14 +178,38 @@ CONFIGURATION: Refused = {
         for name, value, told in (
             ("far", {FULL: 5}, r"rope_parameters\.full_attention is 5; allowed: null or an object"),
             ("near", {FULL: {}, SLIDING: []}, r"rope_parameters\.sliding_attention is \[\]; allowed: null"),
-            ("scaled", {FULL: {}, SLIDING: {"rope_type": "linear"}}, r"\S+sliding_attention is 'linear'; allowed"),
-            (
-                "yarn",
-                {FULL: {"rope_type": "yarn"}},
-                r"rope_parameters\.rope_type is yarn; .* supports: default, linear",
-            ),
+            ("scaled", {SLIDING: {"rope_type": "linear", "factor": 4.0}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled by type", {SLIDING: {"type": "linear", "factor": 4.0}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled, far null", {FULL: None, SLIDING: {"type": "linear"}}, f"{NEAR} is linear; {ONLY}"),
+            ("scaled, far", {FULL: {}, SLIDING: {"rope_type": "linear"}}, f"{NEAR} is linear; {ONLY}"),
+            ("near without a type", {SLIDING: {"rope_type": None}}, f"{NEAR} is None; {ONLY}"),
+            ("half of a near head", {SLIDING: {"partial_rotary_factor": 0.5}}, r"\S+\.partial_rotary_factor is 0\.5;"),
+            ("near base", {SLIDING: {"rope_theta": 55.0}}, rf"rope_local_base_freq is 55\.0{KNOWS} supports: 10000"),
+            ("yarn", {FULL: {"rope_type": "yarn"}}, rf"{FAR} is yarn; .* supports: default, linear"),
+            ("flat", {"rope_type": "linear", "factor": 4.0}, rf"rope_parameters has the key rope_type; {NESTED}"),
+            ("flat base", {"rope_theta": 55.0}, f"rope_parameters has the key rope_theta; {NESTED}"),
+            ("flat and nested", {FULL: {}, "factor": 4.0}, f"rope_parameters has the key factor; {NESTED}"),
+            ("lines", {LINES: {}}, rf"rope_parameters has the key 'words\\n.*; {NESTED}"),
         )
     },
+    **{
+        f"{base['model_type']}'s {key} for layer types": (
+            whole(base, **{key: {FULL: {"rope_type": "default"}}}),
+            f"{key} has the key full_attention; allowed: rope_type and its settings",
+        )
+        for base, key in (
+            (LLAMA, "rope_parameters"),
+            (QWEN2, "rope_parameters"),
+            (GEMMA2, "rope_parameters"),
+            (QWEN3, "rope_scaling"),
+            (GEMMA3, "rope_scaling"),
+        )
+    },
+    # transformers reads the older key alone where it is there
+    "another base beside the older key": (
+        whole(LLAMA, rope_theta=None, rope_scaling=LLAMA3, rope_parameters=LLAMA3 | {"rope_theta": 77.0}),
+        "rope_parameters and rope_scaling contradict each other; allowed: one",
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.folder_changes import both, config, cut, encoded, lacking, without, written
+from helpers.folder_changes import both, config, cut, encoded, lacking, older_files, without, written
 from helpers.odd_folders import CONFIG, GENERATION, SETTINGS, TOKENIZER, WEIGHTS
 from helpers.refusals import LINES, NESTED, Refused, assert_refused, refusal
 
@@ -64,8 +64,22 @@ FOLDER: Refused = {
         both(without(TOKENIZER), written("vocab.json", '{"a": 0}'), written("merges.txt", b"\xff\xfe")),
         r"/merges\.txt",
     ),
+    "merges with a mark and one that is wrong": (
+        both(older_files, lambda folder: (folder / "merges.txt").write_text("\ufeff#version: 0.2\na q\n")),
+        r"/vocab\.json: model\.merges\[0\] is \['a', 'q'\]; allowed: tokens of model\.vocab",
+    ),
+    "a foreign class of two lines": (config(x={"class_name": "A\n\x1b[31mB"}), r"/config\.json .* class A \\x1b\[31mB"),
+    "weights of two lines elsewhere": (
+        written("x.json", '{"weight_map": {"a": "../b\\n\\u001bc"}}'),
+        r"/x\.json names weights outside of its folder \(\.\./b \\x1bc\)",
+    ),
+    "an ending with a colour": (written("a.\x1b[31m", "1"), r"/'a\.\\x1b\[31m' is of a kind .*\(\.\\x1b\[31m\)"),
     "no SentencePiece model": (
         both(without(TOKENIZER), written("tokenizer.model", "x")),
+        r"/tokenizer\.model is no SentencePiece model",
+    ),
+    "an empty SentencePiece model": (
+        both(without(TOKENIZER), written("tokenizer.model", "")),
         r"/tokenizer\.model is no SentencePiece model",
     ),
 }
@@ -98,6 +112,12 @@ def test_one_line_says_what_is_wrong_with_the_kind_of_model(name: str, folder: P
 def test_a_file_is_no_folder(folder: Path) -> None:
     assert str(folder / CONFIG) in refusal(folder / CONFIG)
     assert "holds no config.json" in refusal(folder / "none")
+
+
+@pytest.mark.usefixtures("unmade")
+def test_a_foreign_class_is_named_in_one_line(folder: Path) -> None:
+    both(lacking(CONFIG, "model_type"), config(class_name="A\n\x1b[31mB"))(folder)
+    assert r"is a 'A\n\x1b[31mB'; families that can be converted: gpt2" in refusal(folder)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.folder_changes import added, both, keys, parts, settings, tokens, without
+from helpers.folder_changes import added, both, keys, older_files, settings, tokens, without
 from helpers.odd_folders import CONFIG, END, GENERATION, SETTINGS, START, TOKENIZER, TOKENS
 from helpers.refusals import Refused, assert_refused, mixed
 
@@ -23,7 +23,7 @@ SPECIAL_TOKENS: Refused = {
         for value in mixed("true", 1, [], START)
     },
     "an end behind each text": (
-        both(settings(add_eos_token=True), parts(post_processor=None)),
+        both(settings(add_eos_token=True), older_files),
         f"/{SETTINGS}: add_eos_token is True; allowed",
     ),
     **{

@@ -55,6 +55,20 @@ TOKENIZING: Refused = {
         )
     },
     **{
+        f"post_processor with half a pair in {key}": (
+            parts(post_processor={"type": "TemplateProcessing", "single": [SEQUENCE]} | {key: value}),
+            "post_processor cannot be written in UTF-8 .*; save the tokenizer anew",
+        )
+        for key, value in (("pair", ["\ud800"]), ("special_tokens", {"\udfff": {}}), ("x", "\ud800"))
+    },
+    **{
+        f"pre_tokenizer of the type {kind!r}": (
+            both(bpe(vocab={"▁": 0}, merges=[]), parts(added_tokens=[], pre_tokenizer={"type": kind})),
+            f"pre_tokenizer is {told} {{'type': .*{CUT}",
+        )
+        for kind, told in (("\ud800", r"\\ud800"), ("a\x1b[31m", r"a\\x1b\[31m"))
+    },
+    **{
         f"normalizer {name}": (parts(normalizer=value), "normalizer .* is not supported; allowed: NFC")
         for name, value in {
             "Lowercase": {"type": "Lowercase"},

@@ -30,8 +30,10 @@ def tokenizer(special: Mapping[str, int] = SPECIAL, post_processor: Content | No
     return tokenizer_json.complete(told | {"added_tokens": [*added, {"id": 6, "content": "<eos>"}]}, "", PLACE)
 
 
-def start(settings: Content, post_processor: Content | None = None) -> int | None:
-    return special_tokens.start_token_id(tokenizer(post_processor=post_processor), settings, PLACE)
+def start(settings: Content, post_processor: Content | None = None, *, by_settings: bool = True) -> int | None:
+    """What stands before a text; `by_settings` in a folder without a tokenizer.json."""
+    made = tokenizer(post_processor=post_processor)
+    return special_tokens.start_token_id(made, settings, PLACE, by_settings=by_settings)
 
 
 def ends(
@@ -77,11 +79,20 @@ def test_what_stands_before_a_text(name: str) -> None:
     assert start(settings, post_processor) == expected
 
 
+@pytest.mark.parametrize("name", STARTS)
+def test_a_tokenizer_json_decides_alone(name: str) -> None:
+    """As in transformers 5.24, which reads neither flag beside a tokenizer.json, whatever class it loads it in."""
+    settings, post_processor, expected = STARTS[name]
+    expected = None if post_processor is None else expected
+    for flag in ({}, {"add_eos_token": True}):
+        assert start(settings | flag, post_processor, by_settings=False) == expected
+
+
 @pytest.mark.parametrize("bad", ["<x>", "", 3, ["<s>"], {"content": "<x>"}, {"content": None}, {"content": 3}, {}])
 def test_names_of_no_token_are_refused(bad: Any) -> None:
     named = re.escape(str(bad))
     with refused(f"/tokenizer_config.json: bos_token .*{named}.*allowed: null or a token of tokenizer.json"):
-        start(BOS | {"bos_token": bad})
+        start(BOS | {"bos_token": bad}, by_settings=False)
     with refused("/tokenizer_config.json: eos_token "):
         ends({"eos_token": bad}, 4)
     with refused("/tokenizer_config.json: pad_token "):
@@ -99,7 +110,8 @@ def test_an_end_behind_every_text_is_refused() -> None:
     with refused("/tokenizer_config.json: add_eos_token is True"):
         start({"add_eos_token": True, "eos_token": "</s>"})
     assert start(BOS | {"add_eos_token": False}) == 3
-    assert start({"add_eos_token": True}, template("<s>")) == 3  # tokenizer.json says it otherwise
+    with refused("/tokenizer_config.json: add_eos_token is True"):  # of a tokenizer.model
+        start({"add_eos_token": True}, template("<s>"))
 
 
 EOS = {"eos_token": "</s>"}

@@ -13,6 +13,9 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (MISTRAL, {"num_key_value_heads": None}, {"num_key_value_heads": 4}),
     (MISTRAL, {}, {"sliding_window": 4096, "rope_theta": 10_000.0}),
     (MISTRAL, {"sliding_window": None}, {"sliding_window": None}),
+    (MISTRAL, {"sliding_window": 3, "layer_types": [FULL, FULL]}, {"sliding_window": None}),
+    (MISTRAL, {"sliding_window": 3, "layer_types": [SLIDING, SLIDING]}, {"sliding_window": 3}),
+    (MISTRAL, {"sliding_window": 3, "layer_types": None}, {"sliding_window": 3}),
     (MISTRAL, {"max_position_embeddings": ...}, {"max_position_embeddings": 131_072}),
     (MISTRAL, {"head_dim": None}, {"head_dim": HEAD}),
     (LLAMA, {"num_key_value_heads": ...}, {"num_key_value_heads": 4}),
@@ -24,6 +27,8 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (GEMMA | {"num_attention_heads": 16}, {"num_key_value_heads": ...}, {"num_key_value_heads": 16}),
     (GEMMA, {"head_dim": ..., "tie_word_embeddings": ...}, {"head_dim": 256, "tie_word_embeddings": True}),
     (GEMMA, {"hidden_act": "gelu"}, {"hidden_activation": "gelu_pytorch_tanh"}),
+    (GEMMA, {"hidden_act": "gelu", "hidden_activation": None}, {"hidden_activation": "gelu_pytorch_tanh"}),
+    (GEMMA2, {"hidden_act": "silu"}, {"hidden_activation": "gelu_pytorch_tanh"}),  # which does not read it
     (GEMMA2, {}, {"final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0, "sliding_window": 4096}),
     (
         GEMMA2,
@@ -37,6 +42,9 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         {"rope_parameters": {FULL: {"rope_type": "linear", "factor": 8.0}, SLIDING: None}},
         {"rope_scaling": {"rope_type": "linear", "factor": 8.0}, "rope_parameters": {}},
     ),
+    (GEMMA3, {"rope_parameters": {SLIDING: {"rope_type": "default"}}}, {"rope_scaling": None, "rope_theta": 1e6}),
+    (GPT2, {"layer_types": [FULL, FULL]}, {"n_layer": 2}),
+    (LLAMA, {"rope_scaling": {"rope_type": "default", "type": "linear", "factor": 4.0}}, {"rope_scaling": None}),
     (GPT2, {"n_positions": ...}, {"n_positions": 1024, "tie_word_embeddings": True, "n_inner": None}),
 ]
 

@@ -23,6 +23,7 @@ from helpers.folder_changes import (
     keys,
     lacking,
     more,
+    older_files,
     parts,
     read,
     settings,
@@ -138,11 +139,12 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
     "padding null": (settings(pad_token=None), {"padding": None}),
     "start by the vocabulary": (parts(post_processor=BARE), {"tokenizer": {"post_processor": BARE}}),
     **{
-        f"no post_processor, add_bos_token {value}": (
-            both(parts(post_processor=None), settings(add_bos_token=value)),
-            {"tokenizer": {"post_processor": None}, "start": start},
+        f"no post_processor, {key} {value}": (
+            both(parts(post_processor=None), settings(**{key: value})),
+            {"tokenizer": {"post_processor": None}, "start": None},
         )
-        for value, start in ((True, 0), (False, None), (None, None))
+        for key in ("add_bos_token", "add_eos_token")
+        for value in (True, False, None)
     },
     **{
         f"weights in {kind.__name__}": (cast(kind), {"weights": kind})
@@ -177,6 +179,14 @@ def test_what_is_merely_unusual_is_read_as_it_says(name: str, originals: Path, f
         else:
             expected[key] = expected[key] | value if key == "tokenizer" else value
     assert_same(seen(folder), expected)
+
+
+@pytest.mark.parametrize(("value", "start"), [(True, 0), (False, None), (None, None)])
+def test_settings_decide_the_start_where_there_is_no_tokenizer_json(
+    value: bool | None, start: int | None, folder: Path
+) -> None:
+    both(older_files, settings(add_bos_token=value))(folder)
+    assert seen(folder)["start"] == start
 
 
 def test_a_tied_head_may_be_there_again(folder: Path) -> None:

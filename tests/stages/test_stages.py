@@ -61,6 +61,7 @@ def test_guesses_are_for_large_models_unless_said_otherwise() -> None:
 @pytest.mark.parametrize(
     ("context", "changes", "message"),
     [
+        (1, {}, "the model has a context length of 1; allowed: at least 2"),
         (96, {}, "sequence_length is 100; allowed: 2 to 96, the model's context length"),
         (1024, {"sequence_length": 300}, "sequence_length is 300; allowed: 2 to 256, the KV cache's slots"),
         (512, {"cache_length": 513}, "cache_length is 513; allowed: 2 to 512"),

@@ -177,7 +177,10 @@ def test_descriptions_say_the_steps_in_order() -> None:
     assert described[:3] == ["none", "digits + words", "a|b + bytes"]
     assert described[3].startswith("Whitespace")
     assert pre_tokenizers.describe([split("digits")]).startswith("Split ")
-    assert len(pre_tokenizers.describe([{"type": "Foo", "more": "x" * 999}])) < 200
+    for odd in ({"type": "Foo", "more": "x" * 999}, {"type": "\ud800\n"}, split("a\n\x1b" * 99)):
+        description = pre_tokenizers.describe([odd])
+        assert description.isprintable()
+        assert len(description) < 500
 
 
 def test_sequences_unfold_in_order_at_any_depth() -> None:

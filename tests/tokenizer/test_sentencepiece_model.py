@@ -1,11 +1,14 @@
 """SentencePiece models that would cut a text otherwise than `tokenizers` does are refused."""
 
 import io
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from autocomplete.common.errors import UserError
 from autocomplete.tokenizer import sentencepiece_model
@@ -41,3 +44,59 @@ def test_pieces_of_the_user_are_whole(tmp_path: Path) -> None:
     original, made = sentencepiece.SentencePieceProcessor(model_file=str(path)), sentencepiece_model.load(path)
     for text in ("a\n\nb", "<turn>x", "x <turn> y\n\n\nz", "\n"):
         assert made.encode(text).ids == original.encode(text)
+
+
+def changed(path: Path, change: Callable[[Any], object]) -> Path:
+    """A trained model, of which the parsed file is changed."""
+    proto = sentencepiece_model_pb2.ModelProto.FromString(trained(path).read_bytes())
+    change(proto)
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def longest(proto: Any, size: int) -> None:
+    proto.pieces[-1].piece = "a" * size
+
+
+def score(proto: Any, value: float) -> None:
+    proto.pieces[-1].score = value
+
+
+DAMAGED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "long": (lambda p: longest(p, 257), "has the piece 'aaa.* …; allowed: 256 characters"),
+    "very long": (lambda p: longest(p, 10**6), "has the piece 'aaa.* …; allowed: 256 characters"),
+    "no score": (lambda p: score(p, math.nan), ": the score of '.*' is nan; allowed: a finite number"),
+    "endless": (lambda p: score(p, math.inf), ": the score of '.*' is inf; allowed: a finite number"),
+    "empty": (lambda p: p.Clear(), r"is no SentencePiece model \(it has no unknown piece\); download it again"),
+    "without unknown": (lambda p: setattr(p.pieces[0], "type", 3), r"is no SentencePiece model \(it has no unknown"),
+}
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged(name: str, tmp_path: Path) -> None:
+    change, message = DAMAGED[name]
+    path = changed(tmp_path / sentencepiece_model.FILE, change)
+    with pytest.raises(UserError, match=f"^{path}:? ?{message}") as found:
+        sentencepiece_model.to_tokenizer_json(path)
+    assert str(found.value).isprintable()
+
+
+def test_a_piece_of_256_characters_is_taken(tmp_path: Path) -> None:
+    path = changed(tmp_path / sentencepiece_model.FILE, lambda proto: longest(proto, 256))
+    assert "a" * 256 in sentencepiece_model.to_tokenizer_json(path)["model"]["vocab"]
+
+
+# A piece of which the length is too long, one that is not UTF-8, and bytes that are of no format
+NOT_PARSED = (b"\x0a\xff\x7f\x0a\x01a", b"\x0a\x03\x0a\x01\xff", b"\xff\xff", b"\x00")
+
+
+@pytest.mark.parametrize("data", NOT_PARSED)
+@pytest.mark.parametrize("read", [sentencepiece_model.to_tokenizer_json, sentencepiece_model.start_token])
+def test_what_protobuf_refuses(read: Callable[[Path], object], data: bytes, tmp_path: Path) -> None:
+    """SentencePiece's own parser accepts some of it."""
+    path = tmp_path / sentencepiece_model.FILE
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"^{path} is no SentencePiece model .*; download it again") as found:
+        read(path)
+    assert str(found.value).isprintable()

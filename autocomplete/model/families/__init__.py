@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
+from autocomplete.common.json_files import plain
 
 if TYPE_CHECKING:
     from autocomplete.model.config import DecoderConfig
@@ -46,7 +47,7 @@ def check_convertible(preset: str, backbone: str) -> None:
     """Raises UserError, with the list of families, for a backbone that cannot be converted."""
     if backbone not in FAMILIES:
         allowed = ", ".join(dict.fromkeys(FAMILIES.values()))
-        raise UserError(f"preset {preset!r} is a {backbone}; families that can be converted: {allowed}")
+        raise UserError(f"preset {preset!r} is a {plain(backbone)}; families that can be converted: {allowed}")
 
 
 def read_config(preset: Path) -> "DecoderConfig":
