@@ -191,8 +191,8 @@ class Tokenizer {
     while (true) {
       size_t best = 0, least = ranks_.size();
       for (size_t i = 0; i + 1 < parts.size(); ++i) {
-        const auto found = ranks_.find(parts[i] + " " + parts[i + 1]);
-        if (found != ranks_.end() && found->second < least) std::tie(best, least) = std::pair(i, found->second);
+        const auto rank = ranks_.find(parts[i] + " " + parts[i + 1]);
+        if (rank != ranks_.end() && rank->second < least) std::tie(best, least) = std::pair(i, rank->second);
       }
       if (least == ranks_.size()) return parts;
       parts[best] += parts[best + 1];
@@ -214,20 +214,20 @@ class Tokenizer {
 namespace {
 
 // Tokens with those that the model adds, always the likeliest.
-std::vector<int> Said(Model model, std::vector<int32_t> tokens) {
+std::vector<int> Generate(Model model, std::vector<int32_t> tokens) {
   const auto count = static_cast<int32_t>(tokens.size());
   tokens.resize(kLength);
-  std::memcpy(model.Memory<int32_t>("given tokens"), tokens.data(), kLength * sizeof(int32_t));
-  *model.Memory<int32_t>("given length") = count;
-  *model.Memory<int32_t>("given max_length") = kLength;
-  *model.Memory<float>("given temperature") = 0;
-  *model.Memory<int32_t>("given top_k") = 0;
-  *model.Memory<float>("given top_p") = 1;
-  *model.Memory<int32_t>("given seed") = 0;
-  if (kCompleteWord) *model.Memory<int32_t>("given complete_word") = 1;
+  std::memcpy(model.Memory<int32_t>("input tokens"), tokens.data(), kLength * sizeof(int32_t));
+  *model.Memory<int32_t>("input length") = count;
+  *model.Memory<int32_t>("input max_length") = kLength;
+  *model.Memory<float>("input temperature") = 0;
+  *model.Memory<int32_t>("input top_k") = 0;
+  *model.Memory<float>("input top_p") = 1;
+  *model.Memory<int32_t>("input seed") = 0;
+  if (kCompleteWord) *model.Memory<int32_t>("input complete_word") = 1;
   model.Run();
-  const auto* made = model.Memory<int32_t>("made tokens");
-  return {made, made + *model.Memory<int32_t>("made length")};
+  const auto* made = model.Memory<int32_t>("output tokens");
+  return {made, made + *model.Memory<int32_t>("output length")};
 }
 
 std::string Complete(const std::filesystem::path& bundle, const std::string& prompt) {
@@ -237,9 +237,9 @@ std::string Complete(const std::filesystem::path& bundle, const std::string& pro
   tokens.insert(tokens.end(), ids.end() - std::min<ptrdiff_t>(ids.size(), kWindow), ids.end());
   if (tokens.empty()) tokens.push_back(kEnd);
   Opened(bundle / "tokens.tflite");  // says so where it is missing
-  const std::vector<int> said = Said(Model((bundle / "tokens.tflite").string()), tokens);
+  const std::vector<int> answer = Generate(Model((bundle / "tokens.tflite").string()), tokens);
   // The answer may spell the end of the prompt in other tokens, but its text is the same.
-  return prompt + tokenizer.Text(said).substr(tokenizer.Text(tokens).size());
+  return prompt + tokenizer.Text(answer).substr(tokenizer.Text(tokens).size());
 }
 
 }  // namespace

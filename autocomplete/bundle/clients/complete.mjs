@@ -72,15 +72,15 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   const integer = (number) => new Tensor(Int32Array.of(number), []);
   const real = (number) => new Tensor(Float32Array.of(number), []);
   const tokens = Int32Array.from({ length: LENGTH }, (_, i) => ids[i] ?? END);
-  const given = {
+  const inputs = {
     tokens: new Tensor(tokens, [1, LENGTH]), length: integer(ids.length), max_length: integer(LENGTH),
     temperature: real(temperature), top_k: integer(topK), top_p: real(1), seed: integer(seed),
   };
-  if (COMPLETE_WORD) given.complete_word = integer(1);
-  const answer = await model.run('generate', given);
+  if (COMPLETE_WORD) inputs.complete_word = integer(1);
+  const answer = await model.run('generate', inputs);
   const answered = [...answer.tokens.toTypedArray()].slice(0, answer.length.toTypedArray()[0]);
-  const held = [...Object.values(given), ...Object.values(answer), model];
-  held.forEach((each) => each.delete()); // WebAssembly's memory is not collected
+  const tensors = [...Object.values(inputs), ...Object.values(answer), model];
+  tensors.forEach((each) => each.delete()); // WebAssembly's memory is not collected
   // The answer may spell the end of the prompt in other tokens, but its text is the same.
   return prompt + tokenizer.decode(answered).slice(tokenizer.decode(ids).length);
 }

@@ -42,7 +42,8 @@ int LiteRtGetCompiledModelOutputBufferRequirements(void* compiled, size_t signat
 int LiteRtCreateManagedTensorBufferFromRequirements(void* environment, const void* type, void* needs, void** buffer);
 int LiteRtLockTensorBuffer(void* buffer, void** memory, int mode);
 int LiteRtUnlockTensorBuffer(void* buffer);
-int LiteRtRunCompiledModel(void* compiled, size_t signature, size_t inputs, void** given, size_t outputs, void** made);
+int LiteRtRunCompiledModel(void* compiled, size_t signature, size_t num_inputs, void** inputs, size_t num_outputs,
+                           void** outputs);
 }
 
 namespace {
@@ -71,10 +72,10 @@ class Model {
     Check(LiteRtSetOptionsHardwareAccelerators(options, kCpu), "options");
     compiled_ = New(path.c_str(), LiteRtCreateCompiledModel, environment_, model_, options);
     void* signature = New("signature", LiteRtGetModelSignature, model_, 0);
-    given_ = Buffers(signature, "given ", LiteRtGetNumSignatureInputs, LiteRtGetSignatureInputName,
-                     LiteRtGetSignatureInputTensorByIndex, LiteRtGetCompiledModelInputBufferRequirements);
-    made_ = Buffers(signature, "made ", LiteRtGetNumSignatureOutputs, LiteRtGetSignatureOutputName,
-                    LiteRtGetSignatureOutputTensorByIndex, LiteRtGetCompiledModelOutputBufferRequirements);
+    inputs_ = Buffers(signature, "input ", LiteRtGetNumSignatureInputs, LiteRtGetSignatureInputName,
+                      LiteRtGetSignatureInputTensorByIndex, LiteRtGetCompiledModelInputBufferRequirements);
+    outputs_ = Buffers(signature, "output ", LiteRtGetNumSignatureOutputs, LiteRtGetSignatureOutputName,
+                       LiteRtGetSignatureOutputTensorByIndex, LiteRtGetCompiledModelOutputBufferRequirements);
   }
 
   // Where an input lies, to be written, or an output, to be read.
@@ -86,8 +87,8 @@ class Model {
   }
 
   void Run() {
-    for (void* buffer : given_) Check(LiteRtUnlockTensorBuffer(buffer), "inputs");
-    Check(LiteRtRunCompiledModel(compiled_, 0, given_.size(), given_.data(), made_.size(), made_.data()), "run");
+    for (void* buffer : inputs_) Check(LiteRtUnlockTensorBuffer(buffer), "inputs");
+    Check(LiteRtRunCompiledModel(compiled_, 0, inputs_.size(), inputs_.data(), outputs_.size(), outputs_.data()), "run");
   }
 
  private:
@@ -111,7 +112,7 @@ class Model {
   }
 
   void *environment_, *model_, *compiled_;
-  std::vector<void*> given_, made_;
+  std::vector<void*> inputs_, outputs_;
   std::map<std::string, void*> buffers_;
 };
 

@@ -17,16 +17,16 @@ std::string Complete(const std::filesystem::path& bundle, const std::string& pro
   while (first < prompt.size() && (prompt[first] & 0xc0) == 0x80) ++first;  // the rest of a character that was cut
   const auto length = static_cast<int32_t>(prompt.size() - first);
   Model model((bundle / "portable.tflite").string());
-  std::memcpy(model.Memory<char>("given prompt"), prompt.data() + first, length);
-  *model.Memory<int32_t>("given prompt_length") = length;
-  *model.Memory<int32_t>("given max_tokens") = kTokens;
-  *model.Memory<float>("given temperature") = 0;
-  *model.Memory<int32_t>("given top_k") = 0;
-  *model.Memory<float>("given top_p") = 1;
-  *model.Memory<int32_t>("given seed") = 0;
-  *model.Memory<int32_t>("given complete_word") = 1;
+  std::memcpy(model.Memory<char>("input prompt"), prompt.data() + first, length);
+  *model.Memory<int32_t>("input prompt_length") = length;
+  *model.Memory<int32_t>("input max_tokens") = kTokens;
+  *model.Memory<float>("input temperature") = 0;
+  *model.Memory<int32_t>("input top_k") = 0;
+  *model.Memory<float>("input top_p") = 1;
+  *model.Memory<int32_t>("input seed") = 0;
+  *model.Memory<int32_t>("input complete_word") = 1;
   model.Run();
-  return prompt + std::string(model.Memory<char>("made text"), *model.Memory<int32_t>("made text_length"));
+  return prompt + std::string(model.Memory<char>("output text"), *model.Memory<int32_t>("output text_length"));
 }
 
 }  // namespace

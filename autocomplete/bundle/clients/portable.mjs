@@ -24,14 +24,14 @@ async function complete(prompt, temperature = 0, topK = 0, seed = 0) {
   const real = (number) => new Tensor(Float32Array.of(number), []);
   const padded = new Uint8Array(ROOM);
   padded.set(text);
-  const given = {
+  const inputs = {
     prompt: new Tensor(padded, [1, ROOM]), prompt_length: integer(text.length), max_tokens: integer(TOKENS),
     temperature: real(temperature), top_k: integer(topK), top_p: real(1), seed: integer(seed), complete_word: integer(1),
   };
-  const answer = await model.run('generate', given);
+  const answer = await model.run('generate', inputs);
   const added = answer.text.toTypedArray().slice(0, answer.text_length.toTypedArray()[0]);
-  const held = [...Object.values(given), ...Object.values(answer), model];
-  held.forEach((each) => each.delete()); // WebAssembly's memory is not collected
+  const tensors = [...Object.values(inputs), ...Object.values(answer), model];
+  tensors.forEach((each) => each.delete()); // WebAssembly's memory is not collected
   return prompt + new TextDecoder('utf-8', { ignoreBOM: true }).decode(added);
 }
 

@@ -141,18 +141,18 @@ async function generate(context, { tokens, temperature, topK, seed, wholeWord })
   prompt.set(bytes);
   const integer = (number) => new litert.Tensor(Int32Array.of(number), []);
   const real = (number) => new litert.Tensor(Float32Array.of(number), []);
-  const given = {
+  const inputs = {
     prompt: new litert.Tensor(prompt, [1, shape[1]]), prompt_length: integer(bytes.length), max_tokens: integer(tokens),
     temperature: real(temperature), top_k: integer(topK), top_p: real(1), seed: integer(seed),
     complete_word: integer(Number(wholeWord)),
   };
   let answer = {};
   try {
-    answer = await model.run(SIGNATURE, given);
+    answer = await model.run(SIGNATURE, inputs);
     const length = answer.text_length.toTypedArray()[0];
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(answer.text.toTypedArray().subarray(0, length));
   } finally {
-    for (const tensor of [...Object.values(given), ...Object.values(answer)]) tensor.delete(); // WebAssembly's memory is not collected
+    for (const tensor of [...Object.values(inputs), ...Object.values(answer)]) tensor.delete(); // WebAssembly's memory is not collected
   }
 }
 
