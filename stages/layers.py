@@ -4,17 +4,20 @@ Both show a bad layer: the signal-to-noise ratio of its result in the shipped co
 predictions from float32's where it alone is quantized.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autocomplete.common import artifacts, config
-from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe
+from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe, Recipe
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes
+from autocomplete.common.processes import pool
 
 if TYPE_CHECKING:
+    from autocomplete.common.arrays import Array
     from autocomplete.evaluate.layer_report import QuantizationLoss
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
@@ -46,10 +49,10 @@ class LayersSettings:
 def run(settings: LayersSettings) -> None:
     """Artifacts of author, convert and quantize → layers.csv and layers.png of one mode."""
     from autocomplete.data import evaluation_text
-    from autocomplete.evaluate import layer_report
     from autocomplete.quantize import recipes
     from autocomplete.tokenizer import tokenizer
 
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would not survive a fork
     limit, model = settings.at_most_parameters, ModelDescription.read(AUTHOR / artifacts.MODEL)
     if limit is not None and model.parameters > limit:
         print(
@@ -63,7 +66,8 @@ def run(settings: LayersSettings) -> None:
     documents = evaluation_text.read_documents(Path(settings.evaluation_text), "validate.evaluation_text")
     bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
     length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
-    statistics = None
+    windows = evaluation_text.windows(documents, bpe, boundary_tokens, length, settings.windows)
+    sequences: list[list[int]] = []
     if recipes.needs_calibration(mode_recipe.recipe):
         assert mode_recipe.calibration is not None  # quantize needed it too
         calibration_text = evaluation_text.calibration_documents(
@@ -71,12 +75,25 @@ def run(settings: LayersSettings) -> None:
         )
         sequences = evaluation_text.windows(
             calibration_text, bpe, boundary_tokens, length, mode_recipe.calibration.sequences
-        )
-        statistics = recipes.calibrate(cores[0], mode_recipe.recipe, sequences.tolist())
-    windows = evaluation_text.windows(documents, bpe, boundary_tokens, length, settings.windows)
-    losses = layer_report.losses(cores, mode_recipe.recipe, statistics, windows)
+        ).tolist()
+    losses = _losses(cores, mode_recipe.recipe, sequences, windows) if mode_recipe.recipe else []
     _write(settings.mode, losses)
     show(settings.mode, losses)
+
+
+def _losses(
+    cores: tuple[Path, Path], recipe: Recipe, sequences: list[list[int]], windows: "Array"
+) -> list["QuantizationLoss"]:
+    """The losses of all products; their noise is measured in a process beside the calibration and the trials."""
+    from autocomplete.evaluate import layer_report
+    from autocomplete.quantize import recipes, sensitivity
+
+    with pool(1, forked=True) as other_process:
+        noise = other_process.submit(layer_report.noise, *cores, windows)
+        statistics = recipes.calibrate(cores[0], recipe, sequences)
+        trial = sensitivity.Trial(cores[0], [], statistics, windows.tolist())
+        divergences = layer_report.divergences(trial, recipe)
+        return layer_report.losses(divergences, noise.result())
 
 
 def _write(mode: str, losses: Sequence["QuantizationLoss"]) -> None:

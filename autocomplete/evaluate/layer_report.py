@@ -1,7 +1,7 @@
 """What quantization costs in each matrix product of a core: noise in its result, and divergence of the predictions."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from autocomplete.common.arrays import Array
 from autocomplete.common.artifacts import Recipe
 from autocomplete.common.files import csv_text
 from autocomplete.quantize import recipes, sensitivity
-from autocomplete.quantize.calibration import Statistics
 from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import flatbuffer, matmul_names
 
@@ -37,30 +36,28 @@ class QuantizationLoss:
     kl_divergence: float
 
 
-def losses(
-    cores: tuple[Path, Path], recipe: Recipe, statistics: Statistics | None, windows: Array
-) -> list[QuantizationLoss]:
-    """The loss of every product that a recipe quantizes, in the order of the graph; none for an empty recipe.
+def divergences(trial: sensitivity.Trial, recipe: Recipe) -> dict[str, float]:
+    """For each product that a recipe quantizes, the KL divergence if it alone is quantized, in the graph's order.
 
     Args:
-      cores: the float32 core, and the shipped one.
+      trial: the float32 core, and what it reads.
       recipe: the recipe that the shipped core was quantized by.
-      statistics: those of the float32 core's activations, if the recipe needs them.
-      windows: the ids `[n, slots]` that both cores read.
     """
-    if not recipe:
-        return []
-    float32, shipped = cores
-    roles = matmul_names.roles(flatbuffer.read(float32), "decode")
-    single_recipes = {role: matmul_names.restrict_recipe(recipe, [role]) for role in roles}
-    measured = sensitivity.measure_recipes(sensitivity.Trial(float32, [], statistics, windows.tolist()), single_recipes)
+    roles = matmul_names.roles(flatbuffer.read(trial.core), "decode")
+    measured = sensitivity.measure_recipes(trial, {r: matmul_names.restrict_recipe(recipe, [r]) for r in roles})
+    # no divergence at all: the recipe leaves the product as it is
+    return {role: divergence for role, (divergence, _) in measured.items() if divergence != 0}
+
+
+def losses(divergence_of: Mapping[str, float], noise_of: Mapping[str, float]) -> list[QuantizationLoss]:
+    """The losses of products from what `divergences` and `noise` give."""
+    return [QuantizationLoss(role, noise_of[f"decode/{role}"], value) for role, value in divergence_of.items()]
+
+
+def noise(float32: Path, shipped: Path, windows: Array) -> dict[str, float]:
+    """The signal-to-noise ratio in dB of each tensor of decode, while both cores read windows of ids `[n, slots]`."""
     session = sessions.InterpreterSession(interpreters.litert(float32, 1))
-    snr_db = signal_to_noise_db(float32, shipped, samples(session, windows))
-    return [
-        QuantizationLoss(role, snr_db[f"decode/{role}"], divergence)
-        for role, (divergence, _) in measured.items()
-        if divergence != 0  # else the recipe leaves the product as it is
-    ]
+    return signal_to_noise_db(float32, shipped, samples(session, windows))
 
 
 def samples(session: sessions.InterpreterSession, windows: Array) -> Iterator[dict[str, Array]]:

@@ -11,7 +11,7 @@ import pytest
 from autocomplete.data import evaluation_text
 from autocomplete.evaluate import layer_report
 from autocomplete.evaluate.layer_report import QuantizationLoss
-from autocomplete.quantize import recipes
+from autocomplete.quantize import recipes, sensitivity
 from autocomplete.tflite import flatbuffer
 from helpers.modes import settings
 from helpers.toys import TEXT, Toy
@@ -31,7 +31,8 @@ def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> 
     statistics = recipes.calibrate(core, recipe, windows.tolist())
     shipped = folder / "shipped.tflite"
     flatbuffer.write(recipes.quantize(core, recipe, statistics), shipped)
-    return {loss.product: loss for loss in layer_report.losses((core, shipped), recipe, statistics, windows)}
+    divergences = layer_report.divergences(sensitivity.Trial(core, [], statistics, windows.tolist()), recipe)
+    return {loss.product: loss for loss in layer_report.losses(divergences, layer_report.noise(core, shipped, windows))}
 
 
 def test_every_product_that_is_quantized_is_there(toy: Toy, core_path: Path, tmp_path: Path) -> None:
