@@ -127,7 +127,7 @@ def test_the_strings_cover_unicode_and_the_vocabulary(
     used = {i for ids in expected for i in ids}
     never = {vocabulary.ids[t] for t in (tokenizer.PADDING, tokenizer.END_OF_TEXT)}
     assert not used & never
-    assert len(used) > 0.9 * len(vocabulary.ids)  # the others: bytes that UTF-8 does not use, steps to longer tokens
+    assert len(used) > 0.9 * len(vocabulary.ids)  # the others: bytes that UTF-8 does not use, parts of longer tokens
     pieces = tokenizer.token_bytes(vocabulary.ids)
     assert all(b"".join(pieces[i] for i in ids) == t.encode() for t, ids in zip(strings, expected, strict=True))
 

@@ -1,4 +1,4 @@
-"""The clients of a bundle's usage/, run as an app team does: in environments of their own, from the bundle alone."""
+"""The clients of a bundle's usage/, run as an app team does: in their own environments, with only the bundle."""
 
 import functools
 import shutil
