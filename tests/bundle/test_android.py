@@ -16,7 +16,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.common.files import tree_sha256
 from helpers.environments import absent
 
-# Debian's packages of what the tests call or read (.ci/run installs them).
+# The Debian packages of the programs and files that the tests use (.ci/run installs them).
 PACKAGES = {
     "unzip": "unzip",
     "aapt2": "aapt",
@@ -25,7 +25,7 @@ PACKAGES = {
     "gradle": "gradle",
     "/usr/share/android-framework-res/framework-res.apk": "android-framework-res",
     "/usr/share/maven-repo/org/apache/maven/plugins/maven-dependency-plugin": "libmaven-dependency-plugin-java",
-    "/usr/share/maven-repo/junit/junit/4.x": "junit4",  # which that plugin wants and its package does not
+    "/usr/share/maven-repo/junit/junit/4.x": "junit4",  # required by that plugin, but not by its package
 }
 FRAMEWORK, PLUGIN, JUNIT = (name for name in PACKAGES if name.startswith("/"))
 FIRST = android.Coordinates("org.example.keyboard", "autocomplete", "1.9.0")
@@ -35,7 +35,7 @@ MODEL = "assets/autocomplete.tflite"
 
 @dataclass(frozen=True)
 class Bundle:
-    """What package would hand out of the toy: models and tokenizer, and what the manifest says of each file."""
+    """The toy's models and tokenizer, as `package` ships them, and the manifest's record of each file."""
 
     models: tuple[Path, ...]
     files: dict[str, BundleFile]
@@ -44,13 +44,13 @@ class Bundle:
 @pytest.fixture(scope="module")
 def bundle(toy_bundle: Path) -> Bundle:
     models = (toy_bundle / "autocomplete.tflite", toy_bundle / "tokenizer")
-    known = manifest.files(toy_bundle)
-    return Bundle(models, {n: f for n, f in known.items() if n.split("/")[0] in {m.name for m in models}})
+    records = manifest.files(toy_bundle)
+    return Bundle(models, {n: f for n, f in records.items() if n.split("/")[0] in {m.name for m in models}})
 
 
 @pytest.fixture
 def repository(bundle: Bundle, tmp_path: Path) -> Path:
-    """Two versions; the second is newer by number, older by spelling."""
+    """Two versions: the second is newer by number, but sorts first as a string."""
     for coordinates in (FIRST, NEXT):
         android.write(bundle.models, coordinates, tmp_path / "maven")
     return tmp_path / "maven"
@@ -81,11 +81,11 @@ def test_archive_is_whole_and_holds_the_bundle(bundle: Bundle, tmp_path: Path) -
     assert "No errors detected" in ran("unzip", "-t", archive)
     ran("unzip", "-q", archive, "-d", tmp_path / "aar")
     assert "No errors detected" in ran("unzip", "-t", tmp_path / "aar/classes.jar")
-    inside = sha256s(archive)
-    assert {n.removeprefix("assets/"): h for n, h in inside.items() if n.startswith("assets/")} == {
+    hashes = sha256s(archive)
+    assert {n.removeprefix("assets/"): h for n, h in hashes.items() if n.startswith("assets/")} == {
         name: file.sha256 for name, file in bundle.files.items()
     }
-    assert [n for n in inside if not n.startswith("assets/tokenizer/")] == [
+    assert [n for n in hashes if not n.startswith("assets/tokenizer/")] == [
         "AndroidManifest.xml",
         "META-INF/com/android/build/gradle/aar-metadata.properties",
         "R.txt",
@@ -93,17 +93,17 @@ def test_archive_is_whole_and_holds_the_bundle(bundle: Bundle, tmp_path: Path) -
         "classes.jar",
     ]
     with zipfile.ZipFile(archive) as opened:
-        facts = {(i.compress_type, i.date_time, i.external_attr >> 16, i.create_system) for i in opened.infolist()}
-    assert facts == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0), 0o100644, 3)}
+        attributes = {(i.compress_type, i.date_time, i.external_attr >> 16, i.create_system) for i in opened.infolist()}
+    assert attributes == {(zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0), 0o100644, 3)}
 
 
 @pytest.mark.parametrize("coordinates", [FIRST, android.Coordinates("4u.new-apps", "2_int.x-y", "1")], ids=str)
 def test_app_is_built_from_the_archive(bundle: Bundle, coordinates: android.Coordinates, tmp_path: Path) -> None:
-    """As the Android Gradle plugin does it: aapt2 on the archive's manifest and assets, for want of an SDK."""
+    """Runs aapt2 on the archive's manifest and assets, as the Android Gradle plugin does, which needs an SDK."""
     archive = android.write(bundle.models, coordinates, tmp_path / "maven")
-    parts, app, squeezed = tmp_path / "aar", tmp_path / "app.apk", tmp_path / "squeezed.apk"
-    ran("unzip", "-q", archive, "-d", parts)
-    link = ("aapt2", "link", "-I", FRAMEWORK, "-A", parts / "assets", "--manifest", parts / "AndroidManifest.xml")
+    unpacked, app, compressed = tmp_path / "aar", tmp_path / "app.apk", tmp_path / "compressed.apk"
+    ran("unzip", "-q", archive, "-d", unpacked)
+    link = ("aapt2", "link", "-I", FRAMEWORK, "-A", unpacked / "assets", "--manifest", unpacked / "AndroidManifest.xml")
     ran(*link, "-0", ".tflite", "-o", app, needs=(FRAMEWORK,))
     badging = ran("aapt2", "dump", "badging", app)
     assert "package: name='model.of_" in badging
@@ -112,13 +112,13 @@ def test_app_is_built_from_the_archive(bundle: Bundle, coordinates: android.Coor
     with zipfile.ZipFile(app) as opened:
         assert opened.getinfo(MODEL).compress_type == zipfile.ZIP_STORED
     assert sha256s(app)[MODEL] == bundle.files["autocomplete.tflite"].sha256
-    # why the page speaks of noCompress: left to itself, aapt2 compresses a model, and an app cannot map it
-    ran(*link, "-o", squeezed)
-    with zipfile.ZipFile(squeezed) as opened:
+    # why the page requires noCompress: by default aapt2 compresses a model, and an app cannot map it then
+    ran(*link, "-o", compressed)
+    with zipfile.ZipFile(compressed) as opened:
         assert opened.getinfo(MODEL).compress_type == zipfile.ZIP_DEFLATED
-    text = (parts / "AndroidManifest.xml").read_text()
-    (parts / "AndroidManifest.xml").write_text(text.replace("uses-sdk", "uses-skd"))
-    assert run(*link, "-o", squeezed).returncode != 0  # it does read the manifest
+    text = (unpacked / "AndroidManifest.xml").read_text()
+    (unpacked / "AndroidManifest.xml").write_text(text.replace("uses-sdk", "uses-skd"))
+    assert run(*link, "-o", compressed).returncode != 0  # aapt2 does read the manifest
 
 
 SETTINGS = """<settings>
@@ -131,28 +131,28 @@ SETTINGS = """<settings>
 
 
 def maven(repository: Path, version: str, local: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """Maven fetches the archive into an empty local repository; its own plugin comes from Debian's."""
+    """Maven fetches the archive into an empty local repository; the plugin comes from Debian's repository."""
     local.mkdir()
     settings = local / "settings.xml"
     settings.write_text(SETTINGS.format(local=local, url=repository.as_uri()))
-    version_of_plugin = max((p.name for p in Path(PLUGIN).glob("3.*")), default="none")
-    plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{version_of_plugin}:get"
+    plugin_version = max((p.name for p in Path(PLUGIN).glob("3.*")), default="none")
+    plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{plugin_version}:get"
     artifact = f"-Dartifact={NEXT.group}:{NEXT.artifact}:{version}:aar"
     done = run("mvn", "-B", "-s", settings, plugin, artifact, "-Dtransitive=false", needs=(PLUGIN, JUNIT))
     return done, local / "org/example/keyboard/autocomplete"
 
 
 @pytest.mark.slow
-def test_maven_resolves_it(repository: Path, tmp_path: Path) -> None:
-    for asked, version in (("1.9.0", "1.9.0"), ("RELEASE", "1.10.0")):
-        done, got = maven(repository, asked, tmp_path / asked)
+def test_maven_resolves_a_version_and_the_latest(repository: Path, tmp_path: Path) -> None:
+    for requested, version in (("1.9.0", "1.9.0"), ("RELEASE", "1.10.0")):
+        done, downloads = maven(repository, requested, tmp_path / requested)
         assert done.returncode == 0, done.stdout
         name = f"{version}/autocomplete-{version}.aar"
-        assert (got / name).read_bytes() == (repository / "org/example/keyboard/autocomplete" / name).read_bytes()
+        assert (downloads / name).read_bytes() == (repository / "org/example/keyboard/autocomplete" / name).read_bytes()
 
 
 @pytest.mark.slow
-def test_maven_refuses_a_damaged_one(repository: Path, tmp_path: Path) -> None:
+def test_maven_refuses_a_damaged_archive(repository: Path, tmp_path: Path) -> None:
     (archive,) = repository.rglob("*-1.10.0.aar")
     archive.write_bytes(archive.read_bytes().replace(b"uses-sdk", b"uses-skd"))
     done, _ = maven(repository, "1.10.0", tmp_path / "local")
@@ -168,20 +168,20 @@ task fetch {{ doLast {{ configurations.each {{ c -> copy {{ from c; into c.name 
 
 
 @pytest.mark.slow
-def test_gradle_resolves_it_by_one_line(repository: Path, tmp_path: Path) -> None:
-    found = {"1.9.0": "1.9.0", "1.+": "1.10.0", "latest.release": "1.10.0"}
+def test_gradle_resolves_a_version_and_ranges(repository: Path, tmp_path: Path) -> None:
+    resolved = {"1.9.0": "1.9.0", "1.+": "1.10.0", "latest.release": "1.10.0"}
     lines = (
-        f"configurations {{ app{i} }}\ndependencies {{ app{i} '{NEXT.group}:{NEXT.artifact}:{asked}' }}"
-        for i, asked in enumerate(found)
+        f"configurations {{ app{i} }}\ndependencies {{ app{i} '{NEXT.group}:{NEXT.artifact}:{requested}' }}"
+        for i, requested in enumerate(resolved)
     )
     build = GRADLE.format(url=repository.as_uri(), configurations="\n".join(lines))
     (tmp_path / "settings.gradle").write_text("rootProject.name = 'app'\n")
     (tmp_path / "build.gradle").write_text(build)
     ran("gradle", "--offline", "--no-daemon", "-q", "-g", tmp_path / "home", "-p", tmp_path, "fetch")
-    for i, version in enumerate(found.values()):
-        (got,) = (tmp_path / f"app{i}").iterdir()
-        assert got.name == f"autocomplete-{version}.aar"
-        assert got.read_bytes() == next(repository.rglob(got.name)).read_bytes()
+    for i, version in enumerate(resolved.values()):
+        (archive,) = (tmp_path / f"app{i}").iterdir()
+        assert archive.name == f"autocomplete-{version}.aar"
+        assert archive.read_bytes() == next(repository.rglob(archive.name)).read_bytes()
 
 
 def test_same_inputs_same_bytes(bundle: Bundle, repository: Path, tmp_path: Path) -> None:

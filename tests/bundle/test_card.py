@@ -12,11 +12,11 @@ from helpers import records
 
 @pytest.fixture(scope="module")
 def manifest(toy_bundle: Path) -> Manifest:
-    """The toy bundle's, with a gate that failed, and without a file for LiteRT-LM."""
-    told: dict[str, Any] = {"provoked_refused": 0.04, "provoked_refused_stderr": 0.02}
-    measured = JudgedMetrics(**records.measured(**told).model_dump(), gates=[])
-    whole = Manifest.read(toy_bundle / "manifest.json")
-    return whole.model_copy(update={"failed_gates": ["perplexity_ratio"], "litert_lm": None, "metrics": measured})
+    """The toy bundle's manifest, with a failed gate and without a LiteRT-LM file."""
+    shares: dict[str, Any] = {"provoked_refused": 0.04, "provoked_refused_stderr": 0.02}
+    metrics = JudgedMetrics(**records.measured(**shares).model_dump(), gates=[])
+    complete = Manifest.read(toy_bundle / "manifest.json")
+    return complete.model_copy(update={"failed_gates": ["perplexity_ratio"], "litert_lm": None, "metrics": metrics})
 
 
 def test_the_card_names_failed_gates(manifest: Manifest) -> None:
@@ -26,7 +26,7 @@ def test_the_card_names_failed_gates(manifest: Manifest) -> None:
     assert "Gates that failed" not in card.render(manifest.model_copy(update={"failed_gates": []}))
 
 
-def test_the_card_tells_of_what_there_is(manifest: Manifest) -> None:
+def test_the_card_describes_only_what_the_bundle_contains(manifest: Manifest) -> None:
     text = card.render(manifest)
     assert "LiteRT-LM" not in text
     engine = LitertLm(max_num_tokens=256, start_token_id=None, stop_token_ids=[1], suppress_token_ids=[])

@@ -10,13 +10,13 @@ from autocomplete.bundle.contract import Manifest
 from autocomplete.common.errors import UserError
 
 
-def test_the_published_schema_is_that_of_the_record() -> None:
-    """`python -m autocomplete.bundle.contract` prints it; CONTRIBUTING.md says when."""
+def test_the_published_schema_is_the_record_s_schema() -> None:
+    """`python -m autocomplete.bundle.contract` prints the schema; CONTRIBUTING.md says when to run it."""
     assert manifest.SCHEMA.read_bytes() == contract.schema()
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "message"),
+    ("path", "value", "message"),
     [
         (["schema_version"], 2, r"\$\.schema_version"),
         (["lengths", "sequence_length"], 0, r"\$\.lengths\.sequence_length"),
@@ -26,13 +26,13 @@ def test_the_published_schema_is_that_of_the_record() -> None:
         (["model", "end_token_id"], None, r"\$\.model\.end_token_id"),
     ],
 )
-def test_what_is_no_manifest_is_refused_by_place(
-    toy_bundle: Path, place: list[str], value: object, message: str
+def test_an_invalid_manifest_is_refused_with_the_path_of_the_error(
+    toy_bundle: Path, path: list[str], value: object, message: str
 ) -> None:
     content = json.loads((toy_bundle / contract.FILE).read_bytes())
-    inner = content
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = value
+    parent = content
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
     with pytest.raises(UserError, match=message):
         Manifest.parse(content, "manifest.json")

@@ -13,11 +13,11 @@ def rows(page: str) -> dict[str, str]:
 
 
 def page_of(model: Path) -> str:
-    described = inspect.describe(model)
-    return android.flex_ops_page(described.select_tf_operators, described.custom_operators)
+    description = inspect.describe(model)
+    return android.flex_ops_page(description.select_tf_operators, description.custom_operators)
 
 
-def test_page_of_operators_is_the_models(toy_bundle: Path, core_path: Path) -> None:
+def test_the_page_lists_the_operators_of_the_model(toy_bundle: Path, core_path: Path) -> None:
     model = toy_bundle / "autocomplete.tflite"
     page = page_of(model)
     assert set(rows(page)) == {name.removeprefix("Flex") for name in _operators(model) if name.startswith("Flex")}
@@ -28,15 +28,17 @@ def test_page_of_operators_is_the_models(toy_bundle: Path, core_path: Path) -> N
 
 
 def _operators(model: Path) -> set[str]:
-    """Of a file, as TensorFlow's own code lists them."""
+    """The operators of a file, as TensorFlow's own code lists them."""
     from tensorflow.lite.python.interpreter import Interpreter, OpResolverType
 
-    # without delegates, which would put an operator of their own in place of those that they take
+    # without delegates, which replace operators with one of their own
     kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    return {d["op_name"] for d in Interpreter(str(model), experimental_op_resolver_type=kind)._get_ops_details()}
+    return {
+        detail["op_name"] for detail in Interpreter(str(model), experimental_op_resolver_type=kind)._get_ops_details()
+    }
 
 
-def test_page_tells_of_operators_that_no_public_archive_holds() -> None:
+def test_the_page_names_operators_that_no_public_archive_contains() -> None:
     page = android.flex_ops_page(["RegexSplitWithOffsets", "Substr"], ["Mine"])
     assert rows(page) == {
         "RegexSplitWithOffsets": "TF Text's, by Select TF",

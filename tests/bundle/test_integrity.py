@@ -1,4 +1,4 @@
-"""SHA256SUMS: written as sha256sum reads it, read with suspicion."""
+"""SHA256SUMS: written as sha256sum reads it, and validated strictly."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from autocomplete.common.errors import UserError
 HASH = "0" * 64
 
 
-def folder_of(tmp_path: Path) -> Path:
+def hashed_folder(tmp_path: Path) -> Path:
     (tmp_path / "part").mkdir()
     (tmp_path / "part/one").write_text("1")
     (tmp_path / "two").write_text("2")
@@ -22,7 +22,7 @@ def folder_of(tmp_path: Path) -> Path:
 def test_sha256sum_reads_it(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sha256sum", "--check", "--strict", integrity.FILE],
-        cwd=folder_of(tmp_path),
+        cwd=hashed_folder(tmp_path),
         capture_output=True,
         text=True,
         check=True,
@@ -52,12 +52,12 @@ def test_sha256sum_reads_it(tmp_path: Path) -> None:
         f"{HASH}  naïve\n",
     ],
 )
-def test_anything_else_is_refused(content: str) -> None:
+def test_malformed_content_is_refused(content: str) -> None:
     with pytest.raises(UserError, match="SHA256SUMS"):
         integrity.parse(content.encode())
 
 
-def test_a_link_is_a_file_too_many(tmp_path: Path) -> None:
-    (folder_of(tmp_path) / "link").symlink_to("/etc")
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    (hashed_folder(tmp_path) / "link").symlink_to("/etc")
     with pytest.raises(UserError, match="link is not listed"):
         integrity.check(tmp_path)

@@ -27,12 +27,12 @@ def hashes(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
 
 
-def test_a_sealed_folder_is_the_manifest_s(folder: Path) -> None:
-    known = Manifest.read(folder / manifest.FILE)
-    assert set(known.files) == {"core.tflite", "usage/README.md"}
-    assert known.files["core.tflite"].bytes == 4
+def test_a_sealed_folder_agrees_with_its_manifest(folder: Path) -> None:
+    sealed = Manifest.read(folder / manifest.FILE)
+    assert set(sealed.files) == {"core.tflite", "usage/README.md"}
+    assert sealed.files["core.tflite"].bytes == 4
     integrity.check(folder)
-    manifest.check_files(known, folder, hashes(folder))
+    manifest.check_files(sealed, folder, hashes(folder))
 
 
 def test_sealing_again_changes_nothing(folder: Path) -> None:
@@ -41,18 +41,18 @@ def test_sealing_again_changes_nothing(folder: Path) -> None:
     assert hashes(folder) == before
 
 
-def test_a_file_more_or_less_or_of_other_content_is_named(folder: Path) -> None:
-    known = Manifest.read(folder / manifest.FILE)
+def test_an_extra_a_changed_and_a_missing_file_are_named(folder: Path) -> None:
+    sealed = Manifest.read(folder / manifest.FILE)
     (folder / "extra").write_text("")
     with pytest.raises(UserError, match="extra is in the folder alone"):
-        manifest.check_files(known, folder, hashes(folder))
+        manifest.check_files(sealed, folder, hashes(folder))
     (folder / "extra").unlink()
     (folder / "core.tflite").write_bytes(b"cord")
     with pytest.raises(UserError, match=r"core\.tflite is not the file that manifest\.json describes"):
-        manifest.check_files(known, folder, hashes(folder))
+        manifest.check_files(sealed, folder, hashes(folder))
     (folder / "core.tflite").unlink()
     with pytest.raises(UserError, match=r"core\.tflite is in manifest\.json alone"):
-        manifest.check_files(known, folder, hashes(folder))
+        manifest.check_files(sealed, folder, hashes(folder))
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_the_window_in_words_is_at_least_one(p50: Any, p95: Any, default: int, m
     assert (window.tokens.default, window.tokens.maximum) == (24, 24)
 
 
-def test_gates_that_failed_are_listed(tmp_path: Path) -> None:
+def test_failed_gates_are_listed(tmp_path: Path) -> None:
     (tmp_path / "core.tflite").write_bytes(b"core")
-    made = manifest_of(tmp_path, gates=records.gates(perplexity_ratio=False, greedy_match=True))
-    assert made.failed_gates == ["perplexity_ratio"]
-    assert [gate.name for gate in made.metrics.gates] == ["perplexity_ratio", "greedy_match"]
+    built = manifest_of(tmp_path, gates=records.gates(perplexity_ratio=False, greedy_match=True))
+    assert built.failed_gates == ["perplexity_ratio"]
+    assert [gate.name for gate in built.metrics.gates] == ["perplexity_ratio", "greedy_match"]
 
 
-def test_the_prompt_s_bytes_are_told_where_a_model_reads_bytes(tmp_path: Path) -> None:
+def test_the_prompt_size_in_bytes_is_given_where_a_model_reads_bytes(tmp_path: Path) -> None:
     (tmp_path / "core.tflite").write_bytes(b"core")
-    made = manifest_of(tmp_path)
-    assert made.lengths.portable_prompt_bytes is None
-    with_portable = manifest_of(tmp_path, models=made.models | {manifest.PORTABLE: made.models["core.tflite"]})
+    built = manifest_of(tmp_path)
+    assert built.lengths.portable_prompt_bytes is None
+    with_portable = manifest_of(tmp_path, models=built.models | {manifest.PORTABLE: built.models["core.tflite"]})
     assert with_portable.lengths.portable_prompt_bytes == 200

@@ -10,19 +10,19 @@ from autocomplete.common.errors import UserError
 from helpers.bundles import keys
 
 
-def test_a_signature_is_the_owner_s_and_of_this_content(tmp_path: Path) -> None:
+def test_a_signature_is_valid_for_its_key_and_content_only(tmp_path: Path) -> None:
     (private, public), (_, other) = keys(tmp_path, "mine"), keys(tmp_path, "other")
-    signed = signature.sign(private, b"content")
-    assert len(signed) == signature.SIZE
-    signature.check(public, b"content", signed)
-    for key, content, given in (
-        (public, b"contend", signed),
-        (other, b"content", signed),
-        (public, b"content", signed[:-1]),
+    valid = signature.sign(private, b"content")
+    assert len(valid) == signature.SIZE
+    signature.check(public, b"content", valid)
+    for key, content, candidate in (
+        (public, b"contend", valid),
+        (other, b"content", valid),
+        (public, b"content", valid[:-1]),
         (public, b"content", b""),
     ):
         with pytest.raises(UserError, match="forged or damaged"):
-            signature.check(key, content, given)
+            signature.check(key, content, candidate)
 
 
 def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
@@ -36,14 +36,14 @@ def test_a_key_of_another_kind_is_named(tmp_path: Path) -> None:
             signature.check(key, b"", bytes(signature.SIZE))
 
 
-def test_a_key_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"private key .*none does not exist"):
         signature.sign(tmp_path / "none", b"")
     with pytest.raises(UserError, match=r"public key .*none does not exist"):
         signature.check(tmp_path / "none", b"", b"")
 
 
-def test_the_private_key_belongs_to_the_repository_s_public_one(
+def test_the_private_key_must_match_the_repository_s_public_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (private, public), (other, _) = keys(tmp_path, "mine"), keys(tmp_path, "other")

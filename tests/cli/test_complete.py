@@ -36,9 +36,9 @@ def test_standard_input_line_by_line(model: Path) -> None:
 
 
 def test_options_end_where_prompts_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = requested(monkeypatch, complete, [f"--file={__file__}", "--threads=3", "--", "--mode=x"])
-    assert asked.prompts == ("--mode=x",)
-    assert asked.threads == 3
+    request = requested(monkeypatch, complete, [f"--file={__file__}", "--threads=3", "--", "--mode=x"])
+    assert request.prompts == ("--mode=x",)
+    assert request.threads == 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""demo: what it finds, what it serves, what it refuses. The page itself is in tests/web."""
+"""demo: the bundles that it finds, serves and refuses. tests/web tests the page itself."""
 
 import http.client
 import os
@@ -27,12 +27,12 @@ def bundle(folder: Path, mode: str) -> Path:
     (folder / page.MODEL).write_bytes(mode.encode() * 1000)
     (folder / "web/index.html").write_text("<title>page</title>")
     (folder / "web/run.wasm").write_bytes(b"\0asm")
-    known = manifest_of(folder, mode)
-    described = page.describe(known, folder / page.MODEL)
+    bundle_manifest = manifest_of(folder, mode)
+    page_model = page.describe(bundle_manifest, folder / page.MODEL)
     files = {n: folder / "web" / n for n in ("index.html", "run.wasm")}
-    for name, content in site.generated(files, PageModels(title="Toy", models=[described])).items():
+    for name, content in site.generated(files, PageModels(title="Toy", models=[page_model])).items():
         (folder / "web" / name).write_bytes(content)
-    manifest.seal(known, folder, known_files={})
+    manifest.seal(bundle_manifest, folder, known_files={})
     return folder
 
 
@@ -45,13 +45,13 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def port(bundles: list[Path]) -> Iterator[int]:
     command = [sys.executable, "-m", "autocomplete", "demo", "--port=0", "--no-open", *map(str, bundles)]
-    # a shell's background job, as a gate may be, ignores Ctrl-C and so would all that it starts
+    # a shell's background jobs, such as a gate, ignore SIGINT, and so do the processes that they start
     command = ["env", "--default-signal=INT", *command]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said.startswith("http://127.0.0.1:") and "Ctrl-C" in said
-        yield int(said.split()[0].rsplit(":", 1)[1].strip("/"))
+        line = process.stdout.readline()
+        assert line.startswith("http://127.0.0.1:") and "Ctrl-C" in line
+        yield int(line.split()[0].rsplit(":", 1)[1].strip("/"))
         process.send_signal(signal.SIGINT)
         try:
             assert process.wait(10) == 0  # Ctrl-C is how it ends
@@ -60,14 +60,14 @@ def port(bundles: list[Path]) -> Iterator[int]:
 
 
 def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """An answer to a path that is sent as it stands."""
+    """The response to a request whose path is sent unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read()
+    response = connection.getresponse()
+    return response.status, dict(response.getheaders()), response.read()
 
 
-def test_what_a_browser_needs_to_be_told(port: int) -> None:
+def test_responses_have_the_headers_that_a_browser_needs(port: int) -> None:
     status, headers, content = get(port, "/")
     assert (status, content) == (200, b"<title>page</title>")
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
@@ -85,17 +85,19 @@ def test_what_a_browser_needs_to_be_told(port: int) -> None:
     "path",
     ["/manifest.json", "/../../../etc/passwd", "/..%2f..%2fmanifest.json", "//etc/passwd", "/web/", "/%00", "/models/"],
 )
-def test_nothing_else_is_there(port: int, path: str) -> None:
+def test_other_paths_are_not_found(port: int, path: str) -> None:
     assert get(port, path)[0] == 404
 
 
-def test_the_usual_mode_comes_first_and_another_by_name(bundles: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = requested(monkeypatch, demo, [str(b) for b in bundles])
-    assert [b.name for b in asked.bundles] == ["dynamic_range", "float32"]
-    words = ["--mode=float32", "--port=0", "--no-open", *(str(b) for b in reversed(bundles))]
-    asked = requested(monkeypatch, demo, words)
-    assert [b.name for b in asked.bundles] == ["float32", "dynamic_range"]
-    assert (asked.port, asked.opens_browser) == (0, False)
+def test_the_default_mode_comes_first_unless_another_is_named(
+    bundles: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = requested(monkeypatch, demo, [str(b) for b in bundles])
+    assert [b.name for b in request.bundles] == ["dynamic_range", "float32"]
+    arguments = ["--mode=float32", "--port=0", "--no-open", *(str(b) for b in reversed(bundles))]
+    request = requested(monkeypatch, demo, arguments)
+    assert [b.name for b in request.bundles] == ["float32", "dynamic_range"]
+    assert (request.port, request.opens_browser) == (0, False)
 
 
 def test_the_newest_bundles_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +105,8 @@ def test_the_newest_bundles_of_the_project(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(UserError, match="no bundle with a page in artifacts/package/: install"):
         demo.packaged()
     for age, mode in enumerate(("int8", "int4")):
-        made = bundle(tmp_path / "artifacts/package" / mode, mode)
-        os.utime(made / "manifest.json", (1e9 - age, 1e9 - age))
+        folder = bundle(tmp_path / "artifacts/package" / mode, mode)
+        os.utime(folder / "manifest.json", (1e9 - age, 1e9 - age))
     assert [b.name for b in demo.packaged()] == ["int8", "int4"]
 
 
@@ -117,18 +119,18 @@ def test_a_folder_for_a_static_host(bundles: list[Path], tmp_path: Path) -> None
     assert stage("autocomplete", "demo", f"--out={out}", str(bundles[0])).returncode == 0
     assert not (out / "models/dynamic_range.tflite").exists()
     (tmp_path / "mine").mkdir()
-    refused = stage("autocomplete", "demo", f"--out={tmp_path / 'mine'}", str(bundles[0]))
-    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert "name another folder" in refused.stderr
+    rejected = stage("autocomplete", "demo", f"--out={tmp_path / 'mine'}", str(bundles[0]))
+    assert (rejected.returncode, rejected.stderr.count("\n")) == (1, 1)
+    assert "name another folder" in rejected.stderr
 
 
 def test_mistakes_are_one_line(bundles: list[Path], tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        said = stage("autocomplete", "demo", "--no-open", f"--port={taken.getsockname()[1]}", str(bundles[0]))
-    assert said.returncode == 1
-    assert "cannot be had" in said.stderr and "--port 0" in said.stderr and said.stderr.count("\n") == 1
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        done = stage("autocomplete", "demo", "--no-open", f"--port={listener.getsockname()[1]}", str(bundles[0]))
+    assert done.returncode == 1
+    assert "cannot be had" in done.stderr and "--port 0" in done.stderr and done.stderr.count("\n") == 1
     for arguments, message in (
         (["--port=high"], "'--port': 'high' is not a valid integer"),
         (["--colour=red"], "No such option[: ]*'?--colour"),
@@ -142,10 +144,10 @@ def test_mistakes_are_one_line(bundles: list[Path], tmp_path: Path) -> None:
 def test_a_damaged_bundle_is_not_served(tmp_path: Path) -> None:
     damaged = bundle(tmp_path / "a", "float32")
     (damaged / page.MODEL).write_bytes(b"other")
-    said = stage("autocomplete", "demo", "--no-open", "--port=0", str(damaged))
-    assert said.returncode == 1 and "damaged or was changed" in said.stderr
+    done = stage("autocomplete", "demo", "--no-open", "--port=0", str(damaged))
+    assert done.returncode == 1 and "damaged or was changed" in done.stderr
 
 
 def test_help() -> None:
-    said = stage("autocomplete", "demo", "--help")
-    assert said.returncode == 0 and "--port" in said.stdout
+    done = stage("autocomplete", "demo", "--help")
+    assert done.returncode == 0 and "--port" in done.stdout

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.network  # uv fetches the build backend and wheels
 
 @pytest.fixture(scope="module")
 def command() -> Path:
-    """The command `autocomplete` in an environment that has the project's base dependencies alone."""
+    """The command `autocomplete` in an environment with only the project's base dependencies."""
     uv = shutil.which("uv") or absent("uv is absent: it makes the environment (run the tests by `uv run pytest`)")
     folder = kept("installed")
     for arguments in (["venv", "--python", "3.11"], ["pip", "install", str(ROOT), "--python"]):
@@ -42,15 +42,15 @@ def test_hashes_and_signature_are_verified(command: Path, toy_bundle: Path, tmp_
     assert "not loaded: this environment has no LiteRT" in done.stdout
 
 
-def test_a_changed_file_is_found(command: Path, bundle: Path, tmp_path: Path) -> None:
+def test_a_changed_file_is_reported(command: Path, bundle: Path, tmp_path: Path) -> None:
     (bundle / "core.tflite").write_bytes(b"other")
     done = run(command, "verify", str(bundle), cwd=tmp_path)
     assert done.returncode == 1
     assert "core.tflite" in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["sweep", "quantize=float32"], ["complete", "--file", __file__, "Returns"]])
-def test_what_needs_more_says_so(command: Path, words: list[str], tmp_path: Path) -> None:
-    done = run(command, *words, cwd=tmp_path)
+@pytest.mark.parametrize("arguments", [["sweep", "quantize=float32"], ["complete", "--file", __file__, "Returns"]])
+def test_commands_that_need_more_packages_say_so(command: Path, arguments: list[str], tmp_path: Path) -> None:
+    done = run(command, *arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert "this environment has no" in done.stderr and "`uv sync`" in done.stderr and done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What pull takes on its command line; what it does is in tests/clients/test_pulls.py and test_plain_pulls.py."""
+"""The command line of pull; tests/clients/test_pulls.py and test_plain_pulls.py test what it does."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from autocomplete.release.versions import ReleaseQuery
 from helpers.commands import refused, requested
 
 
-def test_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["https://x.org/models/", "dynamic-range", "--version", "v1.2.0", "--key", "k.pem", "--try"]
-    asked = requested(monkeypatch, pull, words)
+def test_arguments_become_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["https://x.org/models/", "dynamic-range", "--version", "v1.2.0", "--key", "k.pem", "--try"]
+    request = requested(monkeypatch, pull, arguments)
     query = ReleaseQuery("dynamic_range", "1.2.0")
-    assert asked == pull.Request("https://x.org/models", query, Path("k.pem"), Path("bundle"), True)
-    assert asked.has_index
+    assert request == pull.Request("https://x.org/models", query, Path("k.pem"), Path("bundle"), True)
+    assert request.has_index
     for source in ("https://x.org/models.git", "git+https://x.org/models", "ssh://x.org/models", "../models"):
         assert not requested(monkeypatch, pull, [source, "float32"]).has_index
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "Missing argument 'SOURCE'"),
         (["a"], "Missing argument 'MODE'"),
@@ -31,5 +31,5 @@ def test_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a", "b", "--keys", "x"], "No such option[: ]*'?--keys"),
     ],
 )
-def test_a_command_line_that_makes_no_sense(arguments: list[str], said: str) -> None:
-    refused(["pull", *arguments], said)
+def test_invalid_arguments_are_refused(arguments: list[str], message: str) -> None:
+    refused(["pull", *arguments], message)

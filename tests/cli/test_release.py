@@ -1,4 +1,4 @@
-"""release: what is out is whole, signed and named, and never changes."""
+"""release: a published version is complete, signed and tagged, and never changes."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def failure(project: Project, *arguments: str) -> str:
-    """The one line of a release that is refused, which leaves commits and others' view as they were."""
+    """The error line of a refused release, which changes neither commits nor what is published."""
     before = project.run("git", "rev-parse", "HEAD"), visible(project)
     done = project.release(*arguments)
     assert done.returncode == 1, done.stdout
@@ -42,7 +42,7 @@ def check_signature(content: dict[str, Any], public: Path) -> None:
     signature.check(public, signed, base64.b64decode(content["signature"], validate=True))
 
 
-def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_path: Path) -> None:
+def test_a_version_is_published_by_git_dvc_and_a_plain_address(fresh: Project, tmp_path: Path) -> None:
     revision = fresh.run("git", "rev-parse", "HEAD").strip()
     done = fresh.release("1.2.0", "--stage=staging")
     assert done.returncode == 0, done.stderr
@@ -51,27 +51,27 @@ def test_a_version_is_out_by_git_dvc_and_a_plain_address(fresh: Project, tmp_pat
 
     tags, index = visible(fresh)
     assert tags == {f"{name}{kind}" for name in MODES.values() for kind in ("@v1.2.0", "#staging#1")}
-    known = json.loads(fresh.run("git", "show", "origin/main:releases/1.2.0.json"))
-    check_signature(known, fresh.folder / "keys/release.pem")
+    record = json.loads(fresh.run("git", "show", "origin/main:releases/1.2.0.json"))
+    check_signature(record, fresh.folder / "keys/release.pem")
     with pytest.raises(UserError, match="forged or damaged"):
-        check_signature(known | {"version": "1.2.1"}, fresh.folder / "keys/release.pem")
-    assert known["revision"] == revision
-    assert index["versions"] == {"1.2.0": {"revision": revision, "modes": known["modes"]}}
+        check_signature(record | {"version": "1.2.1"}, fresh.folder / "keys/release.pem")
+    assert record["revision"] == revision
+    assert index["versions"] == {"1.2.0": {"revision": revision, "modes": record["modes"]}}
     assert index["stages"] == {"staging": dict.fromkeys(sorted(MODES), "1.2.0")}
 
     for mode, name in MODES.items():
-        plain = fresh.prefix / "releases/autocomplete" / known["modes"][mode]["path"]
-        checked = stage("autocomplete", "verify", str(plain), "--key", str(fresh.folder / "keys/release.pem"))
+        folder = fresh.prefix / "releases/autocomplete" / record["modes"][mode]["path"]
+        checked = stage("autocomplete", "verify", str(folder), "--key", str(fresh.folder / "keys/release.pem"))
         assert checked.returncode == 0, checked.stderr
-        assert read_json(plain / "manifest.json")["release"] == {"version": "1.2.0", "revision": revision}
-        assert f"Version 1.2.0, made from revision `{revision}`" in (plain / "MODEL_CARD.md").read_text()
-        (archive,) = plain.glob(f"android/org/example/autocomplete/{name}/1.2.0/*.aar")
+        assert read_json(folder / "manifest.json")["release"] == {"version": "1.2.0", "revision": revision}
+        assert f"Version 1.2.0, made from revision `{revision}`" in (folder / "MODEL_CARD.md").read_text()
+        (archive,) = folder.glob(f"android/org/example/autocomplete/{name}/1.2.0/*.aar")
         with zipfile.ZipFile(archive) as opened:
-            assert opened.read("assets/autocomplete.tflite") == (plain / "autocomplete.tflite").read_bytes()
+            assert opened.read("assets/autocomplete.tflite") == (folder / "autocomplete.tflite").read_bytes()
     for choice in (["--rev", "v1.2.0"], ["--stage", "staging"]):
         pulled = tmp_path / choice[0]
         fresh.run("dvc", "artifacts", "get", str(fresh.origin), name, *choice, "--out", str(pulled))
-        assert tree_sha256(pulled) == tree_sha256(plain)  # of the last mode
+        assert tree_sha256(pulled) == tree_sha256(folder)  # the folder of the last mode
 
 
 def test_the_same_command_again_changes_nothing(fresh: Project) -> None:
@@ -81,7 +81,7 @@ def test_the_same_command_again_changes_nothing(fresh: Project) -> None:
     assert (fresh.run("git", "rev-parse", "HEAD"), visible(fresh), tree_sha256(fresh.prefix)) == before
 
 
-def test_a_version_that_is_out_takes_a_stage_and_a_newer_one_takes_it_over(fresh: Project) -> None:
+def test_a_published_version_gets_a_stage_that_a_newer_version_takes_over(fresh: Project) -> None:
     assert fresh.release("1.0.0").returncode == 0
     (fresh.folder / "notes.txt").write_text("the branch goes on\n")
     fresh.commit("notes")
@@ -103,13 +103,13 @@ def test_only_a_clean_tree_is_released(fresh: Project) -> None:
     assert "git's tree is not clean: stages/new.py; commit or stash" in failure(fresh, "1.0.0")
 
 
-def test_only_what_the_lock_describes_is_released(fresh: Project) -> None:
+def test_only_an_up_to_date_lock_is_released(fresh: Project) -> None:
     fresh.package("float32", language="de")
     fresh.commit("edited, not run")
     assert "dvc.lock is behind at package@float32: run `dvc repro`" in failure(fresh, "1.0.0")
 
 
-def test_what_a_gate_refused_is_not_released(fresh: Project) -> None:
+def test_a_bundle_with_a_failed_gate_is_not_released(fresh: Project) -> None:
     fresh.package("dynamic_range", failed_gates=["perplexity_ratio"])
     fresh.run("dvc", "repro", "--quiet")
     fresh.commit("packaged in spite of a gate")
@@ -117,18 +117,18 @@ def test_what_a_gate_refused_is_not_released(fresh: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changes", "message"),
     [
         ({"version": None}, "version is None; say 1.2.0"),
         ({"version": "1.2"}, "version is 1.2; say 1.2.0"),
         ({"maven_group": "a b"}, "group 'a b' is no Maven group"),
     ],
 )
-def test_settings_that_contradict_are_refused(changed: dict[str, str], told: str) -> None:
+def test_contradictory_settings_are_refused(changes: dict[str, str], message: str) -> None:
     settings = yaml.safe_load((ROOT / "conf/release.yaml").read_text()) | {"version": "1.2.0"}
     release.ReleaseSettings(**settings)
-    with pytest.raises(UserError, match=re.escape(told)):
-        release.ReleaseSettings(**settings | changed)
+    with pytest.raises(UserError, match=re.escape(message)):
+        release.ReleaseSettings(**settings | changes)
 
 
 def test_mistakes_are_one_line(fresh: Project) -> None:
@@ -136,7 +136,7 @@ def test_mistakes_are_one_line(fresh: Project) -> None:
     assert "git fetch failed" in failure(fresh, "1.2.0", "--git-remote=nobody")
 
 
-def test_the_key_is_the_maker_s_and_stays_outside(fresh: Project, tmp_path: Path) -> None:
+def test_the_key_must_be_the_owner_s_and_outside_the_repository(fresh: Project, tmp_path: Path) -> None:
     other, _ = keys(tmp_path, "other")
     with pytest.raises(UserError, match="say key=<path of an Ed25519 private key>"):
         signature.private_key(None, fresh.folder)
@@ -150,14 +150,14 @@ def test_the_key_is_the_maker_s_and_stays_outside(fresh: Project, tmp_path: Path
 
 def test_a_version_never_changes(fresh: Project) -> None:
     assert fresh.release("1.0.0", "--git-remote=").returncode == 0
-    fresh.run("git", "tag", "--delete", "autocomplete-float32@v1.0.0")  # as if it had been stopped before
+    fresh.run("git", "tag", "--delete", "autocomplete-float32@v1.0.0")  # as after an interrupted release
     fresh.package("float32", language="de")
     fresh.run("dvc", "repro", "--quiet")
     fresh.commit("another float32")
     assert "a version never changes" in failure(fresh, "1.0.0", "--git-remote=")
 
 
-def test_a_version_of_another_branch_is_not_made_again(fresh: Project) -> None:
+def test_a_version_of_another_branch_is_not_released_again(fresh: Project) -> None:
     before = fresh.run("git", "rev-parse", "HEAD").strip()
     assert fresh.release("1.0.0").returncode == 0
     fresh.run("git", "checkout", "--quiet", "-b", "other", before)

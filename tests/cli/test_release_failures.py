@@ -1,4 +1,4 @@
-"""release: what fails on the way is not seen, and the same command ends it."""
+"""release: a failed release publishes nothing, and the same command completes it."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from helpers.projects import MODES, Project, visible
 pytestmark = pytest.mark.slow
 
 
-# What fails, how it is mended, and what is told.
+# Each function causes a failure and returns the path whose removal ends it.
 def no_store(project: Project) -> Path:
     shutil.rmtree(project.store, ignore_errors=True)
     project.store.write_text("a file where a folder should be")
@@ -41,7 +41,7 @@ def no_origin(project: Project) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("cause_failure", "message"),
     [
         (no_store, "dvc push failed"),
         (no_prefix, "cannot be reached or written"),
@@ -49,19 +49,19 @@ def no_origin(project: Project) -> Path:
         (no_index, "cannot be reached or written"),
     ],
 )
-def test_what_fails_is_not_seen_and_the_same_command_ends_it(
-    fresh: Project, spoil: Callable[[Project], Path], told: str
+def test_a_failed_release_publishes_nothing_and_the_same_command_completes_it(
+    fresh: Project, cause_failure: Callable[[Project], Path], message: str
 ) -> None:
-    spoilt = spoil(fresh)
+    obstacle = cause_failure(fresh)
     done = fresh.release("2.0.0", "--stage=prod")
     assert done.returncode == 1
-    assert told in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     tags, index = visible(fresh)
-    assert index == {} if spoil is not no_index else tags  # all but the index is there then
-    if spoil is not no_index:
+    assert index == {} if cause_failure is not no_index else tags  # only the index is missing then
+    if cause_failure is not no_index:
         assert tags == set()
-    (shutil.rmtree if spoilt.is_dir() else os.unlink)(spoilt)
+    (shutil.rmtree if obstacle.is_dir() else os.unlink)(obstacle)
     assert fresh.release("2.0.0", "--stage=prod").returncode == 0
     tags, index = visible(fresh)
     assert len(tags) == 2 * len(MODES)
@@ -70,7 +70,7 @@ def test_what_fails_is_not_seen_and_the_same_command_ends_it(
 
 
 @pytest.mark.parametrize("moment", ["adding", "pushing data", "writing"])
-def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: str) -> None:
+def test_a_killed_release_is_completed_by_the_same_command(fresh: Project, moment: str) -> None:
     process = subprocess.Popen(
         fresh.command("2.0.0"),
         cwd=fresh.folder,
@@ -81,7 +81,7 @@ def test_a_killed_release_is_ended_by_the_same_command(fresh: Project, moment: s
     )
     assert process.stderr is not None
     while not (line := process.stderr.readline()).startswith(moment):
-        assert line, "it ended before that"
+        assert line, "the release ended too early"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert visible(fresh)[1] == {}

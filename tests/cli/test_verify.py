@@ -31,10 +31,10 @@ def sign(bundle: Path, private: Path) -> None:
 
 
 def reseal(bundle: Path) -> None:
-    """What a forger does: a manifest and hashes that fit."""
-    described = json.loads((bundle / manifest.FILE).read_text())
+    """Adapts manifest and hashes to changed files, as a forger would."""
+    content = json.loads((bundle / manifest.FILE).read_text())
     files = {name: file.model_dump() for name, file in manifest.files(bundle).items()}
-    write_json(bundle / manifest.FILE, described | {"files": files})
+    write_json(bundle / manifest.FILE, content | {"files": files})
     integrity.write(bundle)
 
 
@@ -48,13 +48,13 @@ def server(toy_bundle: Path) -> Iterator[str]:
 
 
 def test_a_sound_bundle_passes_from_disk_and_from_an_address(toy_bundle: Path, server: str) -> None:
-    for where in (str(toy_bundle), f"{server}/bundle/"):
-        done = stage("autocomplete", "verify", where)
+    for source in (str(toy_bundle), f"{server}/bundle/"):
+        done = stage("autocomplete", "verify", source)
         assert done.returncode == 0, done.stderr
-        said = done.stdout.splitlines()
-        assert said[0] == "signature   none"
+        lines = done.stdout.splitlines()
+        assert lines[0] == "signature   none"
         for name in ("core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.tflite", manifest.LITERT_LM):
-            assert any(line.startswith(name) for line in said)
+            assert any(line.startswith(name) for line in lines)
 
 
 def test_a_signature_counts_only_by_the_right_key(bundle: Path, tmp_path: Path) -> None:
@@ -67,26 +67,26 @@ def test_a_signature_counts_only_by_the_right_key(bundle: Path, tmp_path: Path) 
     with pytest.raises(UserError, match="forged or damaged"):
         verify.check_signature(bundle, other)
     (bundle / "core.tflite").write_bytes(b"TFL3")
-    reseal(bundle)  # whole by its own account
+    reseal(bundle)  # consistent in itself
     verify.check_files(bundle)
     sign(bundle, theirs)
     with pytest.raises(UserError, match="forged or damaged"):
         verify.check_signature(bundle, public)
 
 
-def flip(path: Path, chance: random.Random) -> None:
+def flip(path: Path, rng: random.Random) -> None:
     content = bytearray(path.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
 
 
-def cut(path: Path, chance: random.Random) -> None:
+def cut(path: Path, rng: random.Random) -> None:
     content = path.read_bytes()
-    path.write_bytes(content[: chance.randrange(len(content))])
+    path.write_bytes(content[: rng.randrange(len(content))])
 
 
-def grow(path: Path, chance: random.Random) -> None:
-    path.write_bytes(path.read_bytes() + chance.randbytes(chance.randint(1, 9)))
+def grow(path: Path, rng: random.Random) -> None:
+    path.write_bytes(path.read_bytes() + rng.randbytes(rng.randint(1, 9)))
 
 
 def remove(path: Path, _: random.Random) -> None:
@@ -97,12 +97,12 @@ def rename(path: Path, _: random.Random) -> None:
     path.rename(path.with_name(f"{path.name}x"))
 
 
-def swap(path: Path, chance: random.Random) -> None:
+def swap(path: Path, rng: random.Random) -> None:
     others = [p for p in path.parent.rglob("*") if p.is_file() and p != path and p.read_bytes() != path.read_bytes()]
-    other = chance.choice(others)
-    mine = path.read_bytes()
+    other = rng.choice(others)
+    content = path.read_bytes()
     path.write_bytes(other.read_bytes())
-    other.write_bytes(mine)
+    other.write_bytes(content)
 
 
 def repeat(path: Path, _: random.Random) -> None:
@@ -115,12 +115,12 @@ WAYS: tuple[Callable[[Path, random.Random], None], ...] = (flip, flip, flip, cut
 def test_every_corruption_of_a_released_bundle_is_caught(toy_bundle: Path, tmp_path: Path) -> None:
     (private, public), bundle = keys(tmp_path, "key"), tmp_path / "released"
     stamp.write(toy_bundle, stamp.Stamp("1.0.0", "a" * 40, "org.example"), private, bundle)
-    chance = random.Random(11)
+    rng = random.Random(11)
     sound = {p.relative_to(bundle): p.read_bytes() for p in bundle.rglob("*") if p.is_file()}
     verify.check_signature(bundle, public), verify.check_files(bundle)
     for number in range(CORRUPTIONS):
-        path, way = bundle / chance.choice(sorted(sound)), chance.choice(WAYS)
-        way(path, chance)
+        path, way = bundle / rng.choice(sorted(sound)), rng.choice(WAYS)
+        way(path, rng)
         with pytest.raises(UserError):
             verify.check_signature(bundle, public), verify.check_files(bundle)
             pytest.fail(f"corruption {number}, {way.__name__} of {path.name}, was not caught")
@@ -146,8 +146,8 @@ BROKEN: list[dict[str, object]] = [
 
 @pytest.mark.parametrize("change", BROKEN)
 def test_a_manifest_that_breaks_the_schema_is_refused(bundle: Path, change: dict[str, object]) -> None:
-    described = json.loads((bundle / manifest.FILE).read_text())
-    write_json(bundle / manifest.FILE, described | change)
+    content = json.loads((bundle / manifest.FILE).read_text())
+    write_json(bundle / manifest.FILE, content | change)
     integrity.write(bundle)
     with pytest.raises(UserError, match=r"manifest\.json: \$"):
         verify.check_files(bundle)
@@ -168,13 +168,13 @@ def test_a_model_that_is_not_as_described_or_does_not_load(bundle: Path) -> None
 
 
 def archive(path: Path, entries: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, content in entries.items():
-            made.writestr(name, content)
+            opened.writestr(name, content)
     return path
 
 
-def test_archives_are_looked_into(tmp_path: Path) -> None:
+def test_the_entries_of_archives_are_checked(tmp_path: Path) -> None:
     archives.check(archive(tmp_path / "good.aar", {"assets/model": random.Random(1).randbytes(5000)}))
     with pytest.raises(UserError, match="a bomb"):
         archives.check(archive(tmp_path / "bomb.aar", {"a": bytes(50_000_000)}))
@@ -188,7 +188,7 @@ def test_archives_are_looked_into(tmp_path: Path) -> None:
         archives.check(tmp_path / "broken.aar")
 
 
-def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
+def test_a_bomb_in_a_bundle_is_refused(bundle: Path) -> None:
     archive(bundle / "autocomplete.aar", {"a": bytes(50_000_000)})
     reseal(bundle)
     with pytest.raises(UserError, match="a bomb"):
@@ -196,7 +196,7 @@ def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("source", "message"),
     [
         ("nowhere", "nowhere is no folder"),
         ("http://127.0.0.1:1/x", "cannot be read"),
@@ -204,10 +204,10 @@ def test_a_bomb_in_a_bundle_is_found(bundle: Path) -> None:
         ("", "is missing: this is no bundle"),
     ],
 )
-def test_a_mistake_is_one_line(server: str, tmp_path: Path, where: str, said: str) -> None:
-    done = stage("autocomplete", "verify", where.replace("SERVER", server) or str(tmp_path))
+def test_a_mistake_is_one_line(server: str, tmp_path: Path, source: str, message: str) -> None:
+    done = stage("autocomplete", "verify", source.replace("SERVER", server) or str(tmp_path))
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -222,15 +222,15 @@ def test_a_server_that_sends_too_much_is_cut_off(bundle: Path, toy_bundle: Path,
     assert "sends more than the" in done.stderr
 
 
-def test_openssl_s_keys_and_signatures_are_ours(bundle: Path, tmp_path: Path) -> None:
-    """Whoever lacks this project checks with openssl."""
+def test_keys_and_signatures_are_compatible_with_openssl(bundle: Path, tmp_path: Path) -> None:
+    """Users without this project check signatures with openssl."""
     private, public = tmp_path / "k.pem", tmp_path / "p.pem"
     run = partial(subprocess.run, check=True, capture_output=True)
     run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(private)])
     run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)])
     sign(bundle, private)
     verify.check_signature(bundle, public)
-    listed, signed = bundle / integrity.FILE, bundle / integrity.SIGNATURE
+    sums, signature_path = bundle / integrity.FILE, bundle / integrity.SIGNATURE
     run(
         [
             "openssl",
@@ -241,9 +241,9 @@ def test_openssl_s_keys_and_signatures_are_ours(bundle: Path, tmp_path: Path) ->
             str(public),
             "-rawin",
             "-in",
-            str(listed),
+            str(sums),
             "-sigfile",
-            str(signed),
+            str(signature_path),
         ]
     )
     with pytest.raises(UserError, match="is no Ed25519 private key"):

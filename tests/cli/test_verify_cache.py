@@ -1,4 +1,4 @@
-"""A cache whose objects are not what their names say."""
+"""A cache with objects whose content does not match their names."""
 
 import subprocess
 import sys
@@ -12,9 +12,9 @@ from helpers.repositories import Repository
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = repositories.make_fake(tmp_path_factory.mktemp("cache") / "repository")
-    assert made.dvc("repro", "convert").returncode == 0
-    return made
+    fake = repositories.make_fake(tmp_path_factory.mktemp("cache") / "repository")
+    assert fake.dvc("repro", "convert").returncode == 0
+    return fake
 
 
 def verify(repository: Repository, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,34 +28,34 @@ def verify(repository: Repository, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-def an_object(repository: Repository, content: bytes) -> Path:
-    (found,) = (p for p in repository.folder.glob(".dvc/cache/files/md5/*/*") if p.read_bytes() == content)
-    return found
+def cached_object(repository: Repository, content: bytes) -> Path:
+    (path,) = (p for p in repository.folder.glob(".dvc/cache/files/md5/*/*") if p.read_bytes() == content)
+    return path
 
 
-def test_damage_that_dvc_restores_is_found_removed_and_made_again(repository: Repository) -> None:
+def test_damage_that_dvc_restores_is_reported_removed_and_rebuilt(repository: Repository) -> None:
     done = verify(repository)
     assert done.returncode == 0, done.stderr
     assert "objects, all sound" in done.stdout
     core = repository.folder / "artifacts/convert/core.tflite"
     content = core.read_bytes()
-    wrong = an_object(repository, content)
-    mode = wrong.stat().st_mode
-    wrong.chmod(0o644)
-    wrong.write_bytes(content[:-2] + b"!\n")
-    wrong.chmod(mode)
+    damaged = cached_object(repository, content)
+    mode = damaged.stat().st_mode
+    damaged.chmod(0o644)
+    damaged.write_bytes(content[:-2] + b"!\n")
+    damaged.chmod(mode)
     core.unlink()
     assert repository.dvc("checkout", "convert").returncode == 0
     assert core.read_bytes() != content  # DVC trusted it
-    (wrong.parent / "tmpabcdef").write_text("left by a transfer that was killed")
+    (damaged.parent / "tmpabcdef").write_text("left by a transfer that was killed")
 
     done = verify(repository)
     assert done.returncode == 1
-    assert done.stdout.splitlines() == [f"damaged: {wrong}"]
+    assert done.stdout.splitlines() == [f"damaged: {damaged}"]
     assert done.stderr.splitlines()[-1].endswith("objects are damaged; --remove removes them")
-    assert wrong.exists()
+    assert damaged.exists()
     assert verify(repository, "--remove").returncode == 0
-    assert not wrong.exists()
+    assert not damaged.exists()
     assert verify(repository).returncode == 0
     core.unlink()
     assert repository.dvc("repro", "convert").returncode == 0

@@ -52,8 +52,8 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
         flatbuffer.write(core, cores[mode])
         flatbuffer.write(linker.link(greedy_driver, core), models[mode])
     models["suppressed"] = tmp_path / "suppressed.tflite"
-    without = driver(toy, suppressed=range(100, 300))
-    flatbuffer.write(linker.link(without, flatbuffer.read(core_path)), models["suppressed"])
+    suppressing = driver(toy, suppressed=range(100, 300))
+    flatbuffer.write(linker.link(suppressing, flatbuffer.read(core_path)), models["suppressed"])
     per_channel = tmp_path / "per_channel.tflite"
     flatbuffer.write(quantized(toy, core_path, "dynamic_range"), per_channel)
     prompts = [p.encode() for p in PROMPTS] + list(contracts.HOSTILE_PROMPTS.values())
@@ -66,18 +66,18 @@ def test_every_mode_is_right_in_tflite_2_12(toy: Toy, greedy_driver: Any, core_p
         }
     )
     for mode, model in models.items():
-        said = [bytes.fromhex(a) for a in answers["texts"][str(model)]]
-        assert all(a.startswith(p) for a, p in zip(said, prompts, strict=True)), mode
-        # integers are rounded otherwise in each version
+        texts = [bytes.fromhex(a) for a in answers["texts"][str(model)]]
+        assert all(a.startswith(p) for a, p in zip(texts, prompts, strict=True)), mode
+        # integer rounding differs between versions
         if mode in ("float32", "float16", "weight_only_int8", "suppressed"):
             complete = text_model.interpreted(interpreters.tensorflow(model, 1))
-            assert said == [complete(p) for p in prompts], mode
+            assert texts == [complete(p) for p in prompts], mode
     exact = last_logits(core_path)
     assert answers["texts"][str(models["suppressed"])] != answers["texts"][str(models["float32"])]
     for mode, core in cores.items():
-        # as close to float32 as the same file is in today's runtime, rounding of another version allowed for
+        # as close to float32 as in today's runtime, up to the rounding of another version
         assert distance(answers["logits"][str(core)], exact) < 1.5 * distance(last_logits(core), exact) + 1e-5, mode
-    # why dynamic_range has a text_recipe: should this fail one day, it needs none any more
+    # why dynamic_range has a text_recipe: once this fails, it needs none any more
     assert distance(answers["logits"][str(per_channel)], exact) > 0.2
 
 

@@ -1,7 +1,7 @@
 """The core in LiteRT-LM, Google's runtime for language models on devices: the real engine, on a .litertlm file.
 
-The engine gives text, not token ids, and text hides tokens: bytes that are no UTF-8 all look alike. Where tokens are
-compared the bundle's tokenizer has no decoder: the same ids, but an answer spells its tokens, with blanks between.
+The engine returns text, not token ids, and text hides tokens: all invalid UTF-8 looks alike. Where a test compares
+tokens, the bundle's tokenizer has no decoder: the ids are the same, but an answer spells its tokens, between blanks.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,8 +27,8 @@ TARGET = "Raises an error if the value is missing"
 LENGTHS = (CHUNK, CHUNK + 1, 32, 33, 32 + CHUNK, SLOTS - 2)  # tokens that prefill reads; the last leaves room for one
 
 
-def said(toy: Toy, running: litert_lm.Engine, prompt: str) -> list[int]:
-    """The ids of an answer that spells its tokens."""
+def answer_ids(toy: Toy, running: litert_lm.Engine, prompt: str) -> list[int]:
+    """The ids of an answer whose text spells its tokens."""
     return [toy.vocabulary.ids[token] for token in answer(running, prompt).split()]
 
 
@@ -68,7 +68,7 @@ def core_path(core_path: Path, toy: Toy, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def quantized(core_path: Path, tmp_path: Path) -> Path:
-    """The toy's core with int8 weights and activations quantized as they come."""
+    """The toy's core with int8 weights and dynamically quantized activations."""
     recipe = yaml.safe_load(Path("conf/quantize/dynamic_range.yaml").read_text())["recipe"]
     flatbuffer.write(recipes.quantize(core_path, recipe), tmp_path / "quantized.tflite")
     return tmp_path / "quantized.tflite"
@@ -80,7 +80,7 @@ def test_float_tokens_are_those_of_keras_and_of_our_loop(toy: Toy, core_path: Pa
         assert running.bos_token_id == toy.vocabulary.start_token_id
         assert running.eos_token_ids == [[end]]
         assert all(running.tokenize(p) == toy.bpe.encode(p).ids for p in prompts(toy))
-        answers = {p: said(toy, running, p) for p in prompts(toy)}
+        answers = {p: answer_ids(toy, running, p) for p in prompts(toy)}
     assert [len(ids(toy, p)) - 1 for p in answers][len(PROMPTS) :] == list(LENGTHS)
     assert len({tuple(a) for a in answers.values()}) == len(PROMPTS) + len(LENGTHS)
     for prompt, tokens in answers.items():
@@ -92,7 +92,7 @@ def test_float_tokens_are_those_of_keras_and_of_our_loop(toy: Toy, core_path: Pa
 def test_quantized_tokens_are_those_of_our_loop(toy: Toy, core_path: Path, quantized: Path, tmp_path: Path) -> None:
     end = toy.vocabulary.end_token_id
     with engine(bundle(toy, quantized, tmp_path, spelled(toy))) as running:
-        answers = {p: said(toy, running, p) for p in prompts(toy)}
+        answers = {p: answer_ids(toy, running, p) for p in prompts(toy)}
     assert any(tokens != loop(core_path, ids(toy, p), {end}) for p, tokens in answers.items())  # quantized indeed
     for prompt, tokens in answers.items():
         assert tokens == loop(quantized, ids(toy, prompt), {end}), prompt
@@ -107,10 +107,10 @@ def test_log_likelihoods_are_those_of_our_runner(toy: Toy, core_path: Path, quan
             for prompt in PROMPTS:
                 with prefilled(running, prompt) as session:
                     scores = session.run_text_scoring([TARGET]).token_scores[0]
-                # 0.18.1 goes back two tokens instead of one before it scores, over the last but one of the prompt
-                # (google-ai-edge/LiteRT-LM#3561); decoding does not. Where this fails the defect may be mended.
-                *rest, _, last = ids(toy, prompt)
-                expected = log_likelihoods(core, [*rest, last], target)
+                # 0.18.1 goes back two tokens instead of one before it scores, and skips the prompt's last but one
+                # (google-ai-edge/LiteRT-LM#3561); decoding does not. If this fails, the defect may be fixed.
+                *context, _, last = ids(toy, prompt)
+                expected = log_likelihoods(core, [*context, last], target)
                 np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-4, err_msg=prompt)
 
 
@@ -120,34 +120,34 @@ def test_text_is_that_of_the_tokens(toy: Toy, core_path: Path, tmp_path: Path) -
         for prompt, text in answers.items():
             with prefilled(running, prompt) as session:
                 assert "".join(part.texts[0] for part in session.run_decode_async()) == text
-    assert any("\ufffd" in text for text in answers.values())  # random weights say bytes that are no UTF-8
+    assert any("\ufffd" in text for text in answers.values())  # random weights generate invalid UTF-8
     for prompt, text in answers.items():
         assert text == toy.bpe.decode(loop(core_path, ids(toy, prompt), {toy.vocabulary.end_token_id})), prompt
 
 
-def test_facts_are_obeyed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+def test_settings_are_obeyed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     stop, room = loop(core_path, toy.bpe.encode(PROMPTS[0]).ids, ())[4:6], 40
-    facts = {"max_num_tokens": room, "stop_token_ids": stop, "start_token_id": None}
-    path = bundle(toy, core_path, tmp_path, spelled(toy), **facts)
+    settings = {"max_num_tokens": room, "stop_token_ids": stop, "start_token_id": None}
+    path = bundle(toy, core_path, tmp_path, spelled(toy), **settings)
     with engine(path) as running:
         for prompt in PROMPTS[:4]:
-            assert said(toy, running, prompt) == loop(core_path, toy.bpe.encode(prompt).ids, stop, room), prompt
+            assert answer_ids(toy, running, prompt) == loop(core_path, toy.bpe.encode(prompt).ids, stop, room), prompt
     information = litert_lm.ModelInfo(path)
     assert information.max_context_tokens == room
     assert not information.llm.supports_thinking()
     assert not information.llm.supports_function_calling()
 
 
-def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+def test_suppressed_tokens_are_not_generated(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     suppressed = list(range(100, 300))
     drawn = litert_lm.SamplerConfig(top_k=40, temperature=5.0, seed=3)
     with engine(bundle(toy, core_path, tmp_path / "free", spelled(toy))) as running:
-        assert all(set(said(toy, running, p)) & set(suppressed) for p in PROMPTS)
+        assert all(set(answer_ids(toy, running, p)) & set(suppressed) for p in PROMPTS)
     path = bundle(toy, core_path, tmp_path / "suppressed", spelled(toy), suppress_token_ids=suppressed)
     with engine(path) as running:
         for prompt in PROMPTS:
             expected = keras_greedy(toy, ids(toy, prompt), SLOTS, suppressed)
-            assert said(toy, running, prompt) == [t for t in expected if t != toy.vocabulary.end_token_id], prompt
+            assert answer_ids(toy, running, prompt) == [t for t in expected if t != toy.vocabulary.end_token_id], prompt
             with running.create_session(apply_prompt_template=False, sampler_config=drawn) as session:
                 session.run_prefill([prompt])
                 tokens = [toy.vocabulary.ids[t] for t in str(session.run_decode().texts[0]).split()]
@@ -156,13 +156,13 @@ def test_suppressed_tokens_are_not_said(toy: Toy, core_path: Path, tmp_path: Pat
 
 def test_hostile_prompts(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
-    name = next(token for token, index in toy.vocabulary.ids.items() if index == start)
+    start_name = next(token for token, index in toy.vocabulary.ids.items() if index == start)
     with engine(bundle(toy, core_path, tmp_path, spelled(toy))) as running:
-        for _ in range(2):  # what is refused leaves the engine as it was
-            assert said(toy, running, "") == loop(core_path, [start], {end})
-            assert said(toy, running, f"a{name}b") == loop(core_path, ids(toy, f"a{name}b"), {end})
-            # the one name that is more than text: at the very beginning the engine reads the start token itself
-            assert said(toy, running, f"{name}b") == loop(core_path, [start, *ids(toy, "b")], {end})
+        for _ in range(2):  # a refused prompt leaves the engine unchanged
+            assert answer_ids(toy, running, "") == loop(core_path, [start], {end})
+            assert answer_ids(toy, running, f"a{start_name}b") == loop(core_path, ids(toy, f"a{start_name}b"), {end})
+            # the only name that is not text: at the very beginning the engine reads it as the start token
+            assert answer_ids(toy, running, f"{start_name}b") == loop(core_path, [start, *ids(toy, "b")], {end})
             with pytest.raises(RuntimeError, match="prefill failed"):
                 answer(running, "a " * SLOTS)
 
@@ -170,17 +170,17 @@ def test_hostile_prompts(toy: Toy, core_path: Path, tmp_path: Path) -> None:
 def test_second_start_reads_the_weight_cache(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     path = bundle(toy, core_path, tmp_path, spelled(toy))
     with engine(path) as running:
-        first = said(toy, running, PROMPTS[0])
+        first = answer_ids(toy, running, PROMPTS[0])
     (cache,) = path.parent.glob("toy.litertlm_*")
-    written = cache.stat().st_mtime_ns
+    modified = cache.stat().st_mtime_ns
     with engine(path) as running:
-        assert said(toy, running, PROMPTS[0]) == first
-    assert cache.stat().st_mtime_ns == written
+        assert answer_ids(toy, running, PROMPTS[0]) == first
+    assert cache.stat().st_mtime_ns == modified
 
 
-def test_bytes_depend_on_the_inputs_alone(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    once, again = (bundle(toy, core_path, tmp_path / name, client_tokenizer(toy)) for name in "ab")
+def test_bytes_depend_only_on_the_inputs(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+    first, second = (bundle(toy, core_path, tmp_path / name, client_tokenizer(toy)) for name in "ab")
     other = bundle(toy, core_path, tmp_path / "c", client_tokenizer(toy), max_num_tokens=SLOTS - 1)
-    assert once.read_bytes() == again.read_bytes()
-    assert once.read_bytes() != other.read_bytes()
-    assert {p.name for p in once.parent.iterdir()} == {"tokenizer.json", "toy.litertlm"}
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes() != other.read_bytes()
+    assert {p.name for p in first.parent.iterdir()} == {"tokenizer.json", "toy.litertlm"}

@@ -1,4 +1,4 @@
-"""A bundle's own autocomplete.litertlm in the real engine, beside the bundle's tokens model and Keras."""
+"""A bundle's autocomplete.litertlm in the real engine, compared with the bundle's tokens model and with Keras."""
 
 from pathlib import Path
 
@@ -18,17 +18,17 @@ def test_the_greedy_text_is_the_same(toy: Toy, bundle: Path) -> None:
     with engine(bundle / manifest.LITERT_LM) as running:
         answers = {p: answer(running, p) for p in PROMPTS}
     for prompt, text in answers.items():
-        assert len(ids(toy, prompt)) <= WINDOW  # of which tokens.tflite is given the last
-        by_keras = keras_greedy(toy, ids(toy, prompt), SLOTS)
-        assert text == toy.bpe.decode([t for t in by_keras if t != toy.vocabulary.end_token_id]), prompt
+        assert len(ids(toy, prompt)) <= WINDOW  # tokens.tflite receives the last WINDOW
+        keras_ids = keras_greedy(toy, ids(toy, prompt), SLOTS)
+        assert text == toy.bpe.decode([t for t in keras_ids if t != toy.vocabulary.end_token_id]), prompt
         # the engine goes on to the cache's end, SLOTS tokens, the tokens model to SEQUENCE
         assert (
-            generate(ids(toy, prompt), SEQUENCE, tokens_model.Sampling()) == [*ids(toy, prompt), *by_keras][:SEQUENCE]
+            generate(ids(toy, prompt), SEQUENCE, tokens_model.Sampling()) == [*ids(toy, prompt), *keras_ids][:SEQUENCE]
         )
 
 
 def test_a_weight_cache_in_a_bundle_is_refused_by_name(bundle: Path) -> None:
-    """The engine would believe whatever it holds."""
+    """The engine would trust its content."""
     with engine(bundle / manifest.LITERT_LM) as running:
         assert answer(running, PROMPTS[0])
     (cache,) = bundle.glob(f"{manifest.LITERT_LM}_*")

@@ -1,4 +1,4 @@
-"""Releases at a plain address, behind Debian's nginx: pulled by `pull` and by curl, and refused where they lie."""
+"""Releases at a plain address, served by Debian's nginx: `pull` and curl fetch them, and refuse forged ones."""
 
 import json
 import re
@@ -45,7 +45,7 @@ class Site:
         return self.folder / "models/releases/autocomplete"
 
     def index(self, name: str, change: Any) -> str:
-        """The address of another index beside the true one."""
+        """Writes a changed copy of the index next to it, and returns its address."""
         index = json.loads((self.home / "index.json").read_text())
         change(index["versions"])
         (self.home / name).write_text(json.dumps(index))
@@ -63,7 +63,7 @@ def site(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Away from this project's own key."""
+    """Runs each test in a folder without this project's own key."""
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
 
 
@@ -90,10 +90,10 @@ def test_the_newest_a_version_and_a_stage(site: Site, tmp_path: Path, capsys: py
     assert sorted(tmp_path.iterdir()) == [out, link]
 
 
-def test_models_are_tried_where_that_is_asked_for(
+def test_models_are_tried_on_request(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """How they are tried is verify's: tests/cli/test_verify.py."""
+    """tests/cli/test_verify.py tests how `verify` runs the models."""
     tried: list[set[str]] = []
 
     def check_models(folder: Path) -> str:
@@ -113,7 +113,7 @@ def test_models_are_tried_where_that_is_asked_for(
     assert not (tmp_path / "dead").exists()
 
 
-def test_a_failure_leaves_what_was_there(site: Site, tmp_path: Path) -> None:
+def test_a_failure_leaves_the_folder_unchanged(site: Site, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     before = pulled(site.models, out, "--stage", "prod")
     for source, options in ((site.models, ["--version", "3.0.0"]), (f"{site.url}/nothing", [])):
@@ -129,7 +129,7 @@ def test_a_failure_leaves_what_was_there(site: Site, tmp_path: Path) -> None:
         pulled(site.models, tmp_path / "assets/icon.png/bundle")
 
 
-LIES: dict[str, tuple[str, Any, str]] = {
+FORGERIES: dict[str, tuple[str, Any, str]] = {
     "leaves its folder": ("path", "../../1.2.0/float32", r"\.path: '\.\./\.\./1\.2\.0/float32' does not match"),
     "absolute": ("path", "/etc", r"\.path: '/etc' does not match"),
     "foreign": ("path", "http://evil.invalid/x", r"\.path: 'http://evil\.invalid/x' does not match"),
@@ -141,18 +141,18 @@ LIES: dict[str, tuple[str, Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LIES)
-def test_an_index_that_lies_is_refused(site: Site, tmp_path: Path, name: str) -> None:
-    key, value, said = LIES[name]
-    address = site.index("lying.json", lambda listed: listed["1.2.0"]["modes"][MODE].update({key: value}))
-    with pytest.raises(UserError, match=said):
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_index_is_refused(site: Site, tmp_path: Path, name: str) -> None:
+    key, value, message = FORGERIES[name]
+    address = site.index("forged.json", lambda versions: versions["1.2.0"]["modes"][MODE].update({key: value}))
+    with pytest.raises(UserError, match=message):
         pulled(address, tmp_path / "bundle", "--version", "1.2.0")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_old_release_under_a_new_version_s_name_is_refused(site: Site, tmp_path: Path) -> None:
     """Whole, signed by the right key, and named by its true hash."""
-    address = site.index("old.json", lambda listed: listed.update({"2.0.0": listed["1.2.0"]}))
+    address = site.index("old.json", lambda versions: versions.update({"2.0.0": versions["1.2.0"]}))
     with pytest.raises(UserError, match=r"manifest\.json says float32 1\.2\.0, not float32 2\.0\.0"):
         pulled(address, tmp_path / "bundle", "--key", str(site.key))
 
@@ -172,17 +172,17 @@ FAILURES: dict[str, tuple[str, list[str], str]] = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_mistake_says_what_is_wrong(site: Site, tmp_path: Path, name: str) -> None:
-    path, options, said = FAILURES[name]
+    path, options, message = FAILURES[name]
     _, other = keys(tmp_path, "other")
     (site.folder / "text.json").write_text("hello")
     (site.folder / "other.json").write_text("{}")
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         pulled(f"{site.url}/{path}", tmp_path / "bundle", *(o.replace("OTHER", str(other)) for o in options))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_mode_that_is_not_there(site: Site, tmp_path: Path) -> None:
+def test_a_missing_mode_is_refused(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no release of the mode int4; modes that are there: float32"):
         pull.command.main([site.models, "int4", "--out", str(tmp_path / "bundle")], standalone_mode=False)
 
@@ -199,22 +199,22 @@ def test_a_login_comes_from_netrc_and_is_never_shown(
     assert pulled(f"{site.url}/private/models", tmp_path / "bundle")
 
 
-def test_damage_is_found(site: Site, tmp_path: Path) -> None:
+def test_damaged_files_are_refused(site: Site, tmp_path: Path) -> None:
     shutil.copytree(site.folder / "models", site.folder / "damaged")
     file = site.folder / "damaged/releases/autocomplete/1.10.0/float32/tokens.tflite"
     content = file.read_bytes()
-    for other, said in (
+    for damaged, message in (
         (content[:-1] + b"x", r"1\.10\.0/float32/tokens\.tflite is damaged or was changed"),
         (content[:1000], r"1\.10\.0/float32/tokens\.tflite is damaged or was changed"),
         (content * 2, r"tokens\.tflite sends more than the"),
     ):
-        file.write_bytes(other)
-        with pytest.raises(UserError, match=said):
+        file.write_bytes(damaged)
+        with pytest.raises(UserError, match=message):
             pulled(f"{site.url}/damaged", tmp_path / "bundle")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_keeps_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_TIMEOUT_S", (1, 1))
     monkeypatch.setattr(registry, "_CLONE_S", 1)
     with socket.create_server((HOST, 0)) as silent:
@@ -226,7 +226,7 @@ def test_a_server_that_keeps_silent_is_given_up(tmp_path: Path, monkeypatch: pyt
 
 
 def curl(site: Site, models: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The commands of the page for app teams, word for word but for address and mode."""
+    """Runs the commands of the page for app teams, of which only address and mode are replaced."""
     shutil.which("curl") or absent("curl is absent (Debian: curl)")
     (block,) = (b for b in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "curl --fail" in b)
     shutil.copyfile(site.key, folder / "public.pem")
@@ -234,17 +234,17 @@ def curl(site: Site, models: str, folder: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_commands_for_curl_do(site: Site, tmp_path: Path) -> None:
+def test_the_curl_commands_fetch_a_release(site: Site, tmp_path: Path) -> None:
     done = curl(site, site.models, tmp_path)
     assert done.returncode == 0, done.stderr
     assert tree_sha256(tmp_path / "bundle") == tree_sha256(site.home / "1.2.0" / MODE)
 
 
-def test_the_commands_for_curl_write_nothing_that_is_not_signed(site: Site, tmp_path: Path) -> None:
+def test_the_curl_commands_write_only_signed_files(site: Site, tmp_path: Path) -> None:
     shutil.copytree(site.folder / "models", site.folder / "evil")
     bundle = site.folder / "evil/releases/autocomplete/1.2.0" / MODE
-    listed = bundle / integrity.FILE
-    listed.write_text(listed.read_text() + f"{'0' * 64}  ../evil\n")
-    shutil.copyfile(listed, bundle.parent / "evil")
+    sums = bundle / integrity.FILE
+    sums.write_text(sums.read_text() + f"{'0' * 64}  ../evil\n")
+    shutil.copyfile(sums, bundle.parent / "evil")
     assert curl(site, f"{site.url}/evil", tmp_path).returncode != 0
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["SHA256SUMS", "SHA256SUMS.sig", "bundle", "public.pem"]

@@ -1,4 +1,4 @@
-"""The portable model reads text as `tokenizers` does, and says what the text model of the shipped preset says."""
+"""The portable model encodes as `tokenizers` does, and generates the same text as the shipped preset's text model."""
 
 import json
 import random
@@ -34,7 +34,7 @@ def vocabulary(request: pytest.FixtureRequest) -> tokenizer.Vocabulary:
 
 @pytest.fixture(scope="module")
 def encode(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], list[int]]:
-    """The driver's reading of a prompt, converted as it is, in LiteRT."""
+    """The driver's encoder of prompts, converted without changes, in LiteRT."""
     with quiet():
         import tensorflow as tf
 
@@ -55,16 +55,16 @@ def encode(vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFa
     with quiet():
         flatbuffer.write(skeleton.convert({"read": traced}), path)
     interpreter = interpreters.litert(path, 1)
-    places = {
+    input_indices = {
         name: d["index"] for d in interpreter.get_input_details() for name in ("prompt", "length") if name in d["name"]
     }
-    result = interpreter.get_output_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
 
     def call(data: bytes) -> list[int]:
-        interpreter.set_tensor(places["prompt"], np.frombuffer(data.ljust(SIZE, b"\xe9"), np.uint8))
-        interpreter.set_tensor(places["length"], np.array(len(data), np.int32))
+        interpreter.set_tensor(input_indices["prompt"], np.frombuffer(data.ljust(SIZE, b"\xe9"), np.uint8))
+        interpreter.set_tensor(input_indices["length"], np.array(len(data), np.int32))
         interpreter.invoke()
-        count, *ids = interpreter.get_tensor(result).tolist()
+        count, *ids = interpreter.get_tensor(output_index).tolist()
         return list(ids[:count])
 
     return call
@@ -84,19 +84,19 @@ def test_ten_thousand_strings(vocabulary: tokenizer.Vocabulary, encode: Callable
     assert [s for s, i in zip(fitting, ids, strict=True) if encode(s.encode()) != i] == []
 
 
-def test_invalid_utf8_is_read_as_documented(
+def test_invalid_utf8_is_encoded_as_documented(
     vocabulary: tokenizer.Vocabulary, encode: Callable[[bytes], list[int]]
 ) -> None:
-    """Each byte that is part of no character is a sign by itself, read as that byte."""
+    """Each byte that is part of no character counts as a sign of its own, encoded as that byte."""
     bpe, rng = tokenizers.ByteLevelBPETokenizer(vocabulary.ids, list(vocabulary.merges))._tokenizer, random.Random(1)
-    characters, differs = tokenizer.bytes_to_unicode(), 0
+    characters, invalid = tokenizer.bytes_to_unicode(), 0
     for _ in range(2000):
         parts = [rng.choice(["a", "Word", " ", "7", "é", "文", "👍", "!", "'s", "\n"]).encode() for _ in range(8)]
         parts[rng.randrange(8)] = bytes([rng.randrange(128, 256)])
         cut = rng.randrange(8)
         parts[cut] = parts[cut][:-1]
         data = b"".join(parts)
-        # a private character, which is a sign, stands for each byte of no character
+        # a private-use character, which counts as a sign, stands for each invalid byte
         shown = "".join(
             chr(0xE000 + ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c
             for c in data.decode("utf-8", "surrogateescape")
@@ -108,8 +108,8 @@ def test_invalid_utf8_is_read_as_documented(
             )
             ids += [token.id for token in bpe.model.tokenize("".join(characters[b] for b in word))]
         assert encode(data) == ids, data
-        differs += "\ufffd" in data.decode(errors="replace")
-    assert differs > 1500
+        invalid += "\ufffd" in data.decode(errors="replace")
+    assert invalid > 1500
 
 
 @pytest.fixture(scope="module")
@@ -128,38 +128,38 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("shipped")
         steps = fixed_loop.step_shapes(fixed_loop.lengths_for(conversion))
         flatbuffer.write(core.build(families.read_weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
-        made = {
+        drivers = {
             "text": text_driver.convert_for(authored(PRESET), model, conversion, Sampler("greedy", 1, 1.0, 1.0, None)),
             "portable": bytes_driver.convert_for(authored(PRESET), model, conversion),
         }
-        for name, driver in made.items():
+        for name, driver in drivers.items():
             linked = linker.link(driver, flatbuffer.read(folder / "core.tflite"))
             flatbuffer.write(linked, folder / f"{name}.tflite")
     return folder
 
 
 def prompts(count: int, longest: int) -> Sequence[bytes]:
-    rng, found = random.Random(5), list[bytes]()
-    while len(found) < count:
+    rng, excerpts = random.Random(5), list[bytes]()
+    while len(excerpts) < count:
         text = rng.choice(documents())
         first = rng.randrange(max(len(text) - longest, 1))
-        found.append(text[first : first + rng.randint(1, longest)].encode()[:512].decode(errors="ignore").encode())
-    return found
+        excerpts.append(text[first : first + rng.randint(1, longest)].encode()[:512].decode(errors="ignore").encode())
+    return excerpts
 
 
-def test_greedy_text_of_200_prompts_is_the_text_models(shipped: Path) -> None:
+def test_greedy_text_of_200_prompts_equals_the_text_model_s(shipped: Path) -> None:
     """The answer of the text model has at most 788 bytes, the prompt's included."""
     complete = text_model.interpreted(interpreters.tensorflow(shipped / "text.tflite", 1))
     proceed = bytes_model.interpreted(interpreters.litert(shipped / "portable.tflite", 1))
-    given = prompts(200, 300)
-    said = [proceed(p, 100, tokens_model.Sampling(), False) for p in given]
-    whole = [(p + s)[:788].decode(errors="ignore").encode() for p, s in zip(given, said, strict=True)]
-    assert [complete(p) for p in given] == whole
-    assert len(set(said)) > 150
+    inputs = prompts(200, 300)
+    continuations = [proceed(p, 100, tokens_model.Sampling(), False) for p in inputs]
+    expected = [(p + s)[:788].decode(errors="ignore").encode() for p, s in zip(inputs, continuations, strict=True)]
+    assert [complete(p) for p in inputs] == expected
+    assert len(set(continuations)) > 150
 
 
 @pytest.mark.parametrize("runtime", ["TF 2.18", "CompiledModel"])
-def test_every_runtime_says_the_same(shipped: Path, runtime: str) -> None:
+def test_every_runtime_generates_the_same_text(shipped: Path, runtime: str) -> None:
     """Prompts of all lengths one after the other, drawn and greedy, words completed and not."""
     path = shipped / "portable.tflite"
     proceed = bytes_model.interpreted(interpreters.litert(path, 1))
@@ -171,12 +171,12 @@ def test_every_runtime_says_the_same(shipped: Path, runtime: str) -> None:
     rng = random.Random(6)
     for prompt in prompts(60, 400):
         rule = rng.choice([tokens_model.Sampling(), tokens_model.Sampling(1.0, 5, 1.0, rng.randrange(99))])
-        most, word = rng.choice([1, 8, 99]), rng.random() < 0.5
-        assert other(prompt, most, rule, word) == proceed(prompt, most, rule, word)
+        max_tokens, complete_word = rng.choice([1, 8, 99]), rng.random() < 0.5
+        assert other(prompt, max_tokens, rule, complete_word) == proceed(prompt, max_tokens, rule, complete_word)
 
 
 def test_a_word_is_completed(shipped: Path) -> None:
     proceed = bytes_model.interpreted(interpreters.litert(shipped / "portable.tflite", 1))
-    said = proceed(b"The function retur", 1, tokens_model.Sampling(), True)
-    assert b"retur" + said in (b"return", b"returns", b"returned", b"returning")
+    continuation = proceed(b"The function retur", 1, tokens_model.Sampling(), True)
+    assert b"retur" + continuation in (b"return", b"returns", b"returned", b"returning")
     assert b"retur" + proceed(b"The function retur", 1, tokens_model.Sampling(), False) not in (b"return", b"returns")

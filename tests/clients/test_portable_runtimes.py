@@ -1,4 +1,4 @@
-"""The portable model in runtimes that came before: each in an environment of its own, from a registry."""
+"""The portable model in older runtimes, each installed from a registry into its own environment."""
 
 import json
 import os
@@ -26,42 +26,42 @@ RUNTIMES = {
 SCRIPT = """
 import importlib, json, sys
 import numpy as np
-asked = json.load(sys.stdin)
-if asked["runtime"] == "tensorflow":
+request = json.load(sys.stdin)
+if request["runtime"] == "tensorflow":
     from tensorflow.lite.python.interpreter import Interpreter
 else:
-    Interpreter = importlib.import_module(asked["runtime"] + ".interpreter").Interpreter
-said = {}
-for path in asked["models"]:
+    Interpreter = importlib.import_module(request["runtime"] + ".interpreter").Interpreter
+answers = {}
+for path in request["models"]:
     call = Interpreter(model_path=path).get_signature_runner("generate")
-    said[path] = []
-    for prompt, tokens, word in asked["calls"]:
+    answers[path] = []
+    for prompt, tokens, word in request["calls"]:
         text = bytes.fromhex(prompt)
         answer = call(
-            prompt=np.frombuffer(text.ljust(asked["room"]), np.uint8)[None], prompt_length=np.int32(len(text)),
+            prompt=np.frombuffer(text.ljust(request["room"]), np.uint8)[None], prompt_length=np.int32(len(text)),
             max_tokens=np.int32(tokens), temperature=np.float32(0), top_k=np.int32(0), top_p=np.float32(1),
             seed=np.int32(0), complete_word=np.int32(word),
         )
-        said[path].append(answer["text"][0, : int(answer["text_length"])].tobytes().hex())
-print(json.dumps(said))
+        answers[path].append(answer["text"][0, : int(answer["text_length"])].tobytes().hex())
+print(json.dumps(answers))
 """
 
 
 @pytest.fixture(scope="module")
 def models(toy: Toy, core_path: Path, bytes_driver: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """As quantize makes them: int8 weights with the scales that older runtimes compute rightly."""
-    folder, made = tmp_path_factory.mktemp("portable"), {}
+    """As quantize writes them: int8 weights have scales that older runtimes compute correctly."""
+    folder, paths = tmp_path_factory.mktemp("portable"), {}
     for mode in ("float32", "dynamic_range"):
-        made[mode] = folder / f"{mode}.tflite"
+        paths[mode] = folder / f"{mode}.tflite"
         core = flatbuffer.read(core_path) if mode == "float32" else quantized(toy, core_path, mode, text=True)
-        flatbuffer.write(linker.link(bytes_driver, core), made[mode])
-    return made
+        flatbuffer.write(linker.link(bytes_driver, core), paths[mode])
+    return paths
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.timeout(900)
 def test_the_same_text_in_an_older_runtime(models: dict[str, Path], runtime: str) -> None:
-    """Prompts of all lengths one after the other; int8 rounds otherwise now and again."""
+    """Prompts of different lengths in turn; int8 rounding differs between versions."""
     calls = [(p.encode(), n, w) for p in (*PROMPTS, "", "Returns th") for n, w in ((SEQUENCE, 0), (8, 1), (1, 0))]
     request = {
         "runtime": runtime.split()[0],

@@ -1,4 +1,4 @@
-"""App teams pull releases from real remotes, by DVC alone and by `pull`, and read why where they cannot."""
+"""App teams pull releases from real remotes, with plain DVC and with `pull`; a failure names its cause."""
 
 import re
 import shutil
@@ -33,101 +33,101 @@ KINDS = ("folder", "s3", "ssh", "http", "private")
 
 
 @pytest.fixture(scope="module")
-def there(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def remotes(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    with world(folder, toy_bundle, keys(folder, "release")) as made:
-        yield made
+    with world(folder, toy_bundle, keys(folder, "release")) as running:
+        yield running
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dvc_alone_pulls_a_version_and_a_stage(there: World, kind: str, tmp_path: Path) -> None:
-    """By the commands that the page for app teams shows; 1.10.0 is newer than what they ask for."""
+def test_plain_dvc_pulls_a_version_and_a_stage(remotes: World, kind: str, tmp_path: Path) -> None:
+    """By the commands that the page for app teams shows; 1.10.0 is newer than the version that they name."""
     commands = re.findall(r"^dvc artifacts get REPOSITORY autocomplete-dynamic-range (.*) --out bundle$", PAGE, re.M)
     assert [c.split()[0] for c in commands] == ["--rev", "--stage"]
     for number, options in enumerate(commands):
         out = tmp_path / str(number)
-        done = there.dvc_get(there.hub(kind), *options.split(), "--out", str(out), login=there.logins.get(kind))
+        done = remotes.dvc_get(remotes.hub(kind), *options.split(), "--out", str(out), login=remotes.logins.get(kind))
         assert done.returncode == 0, done.stderr
-        assert tree_sha256(out) == there.tree(kind, "1.2.0")
+        assert tree_sha256(out) == remotes.tree(kind, "1.2.0")
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=out, check=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_release_is_pulled_and_checked(there: World, kind: str, tmp_path: Path) -> None:
+def test_a_release_is_pulled_and_checked(remotes: World, kind: str, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    done = there.pull(there.hub(kind), "--stage", "prod", "--out", str(out), login=there.logins.get(kind))
+    done = remotes.pull(remotes.hub(kind), "--stage", "prod", "--out", str(out), login=remotes.logins.get(kind))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    told, signed, whole, written = done.stdout.splitlines()
-    assert told == f"release     {MODE} 1.2.0, {there.hub(kind)} {NAME}@v1.2.0"
-    assert signed == f"signature   by the owner of keys/release.pem of {there.hub(kind)}"
+    release_line, signature_line, files_line, written_line = done.stdout.splitlines()
+    assert release_line == f"release     {MODE} 1.2.0, {remotes.hub(kind)} {NAME}@v1.2.0"
+    assert signature_line == f"signature   by the owner of keys/release.pem of {remotes.hub(kind)}"
     listed = len((out / "SHA256SUMS").read_text().splitlines())
-    assert whole.startswith(f"files       {listed}, all listed and unchanged")
-    assert written == f"written     {out}"
-    assert tree_sha256(out) == there.tree(kind, "1.2.0")
+    assert files_line.startswith(f"files       {listed}, all listed and unchanged")
+    assert written_line == f"written     {out}"
+    assert tree_sha256(out) == remotes.tree(kind, "1.2.0")
     assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3", "ssh"])
-def test_the_same_releases_are_at_a_plain_place(
-    there: World, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_releases_are_at_a_plain_address(
+    remotes: World, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in there.producers[kind].environment.items():
+    for name, value in remotes.producers[kind].environment.items():
         monkeypatch.setenv(name, value)
-    files, place = fsspec.url_to_fs(f"{there.plain[kind]}/releases/autocomplete", skip_instance_cache=True)
-    listed = releases.parse(files.cat_file(f"{place}/index.json"), "index.json")
-    assert list(listed.versions) == ["1.2.0", "1.10.0"]
-    assert listed.stages == {"prod": {MODE: "1.2.0"}}
-    for version, tree in there.trees[kind].items():
-        out, path = tmp_path / version, listed.versions[version].modes[MODE].path
-        for name in files.find(f"{place}/{path}"):
+    files, root = fsspec.url_to_fs(f"{remotes.plain[kind]}/releases/autocomplete", skip_instance_cache=True)
+    index = releases.parse(files.cat_file(f"{root}/index.json"), "index.json")
+    assert list(index.versions) == ["1.2.0", "1.10.0"]
+    assert index.stages == {"prod": {MODE: "1.2.0"}}
+    for version, tree in remotes.trees[kind].items():
+        out, path = tmp_path / version, index.versions[version].modes[MODE].path
+        for name in files.find(f"{root}/{path}"):
             copy = out / name.partition(f"{path}/")[2]
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(files.cat_file(name))
-        assert verify.check_signature(out, there.keys[1])
+        assert verify.check_signature(out, remotes.keys[1])
         assert verify.check_files(out)
         assert tree_sha256(out) == tree
 
 
-def test_every_form_of_a_repository(there: World, tmp_path: Path) -> None:
-    """The newest is the newest by number: 1.10.0."""
-    made = there.producers["ssh"]
+def test_every_form_of_a_repository_s_address(remotes: World, tmp_path: Path) -> None:
+    """The newest version by number is 1.10.0."""
+    producer = remotes.producers["ssh"]
     sources = {
-        str(made.folder): [],
-        made.hub.as_uri(): [],
-        f"{there.ssh}{made.hub}": [],
-        f"{there.web}/ssh.git/": [],
-        f"git+{there.web}/ssh.git": ["--version", "v1.10.0"],
+        str(producer.folder): [],
+        producer.hub.as_uri(): [],
+        f"{remotes.ssh}{producer.hub}": [],
+        f"{remotes.web}/ssh.git/": [],
+        f"git+{remotes.web}/ssh.git": ["--version", "v1.10.0"],
     }
     outs = {source: tmp_path / str(number) for number, source in enumerate(sources)}
-    with ThreadPoolExecutor(2) as several:
+    with ThreadPoolExecutor(2) as pool:
         calls = {
-            source: several.submit(there.pull, source, *options, "--out", str(outs[source]), login=there.logins["ssh"])
+            source: pool.submit(remotes.pull, source, *options, "--out", str(outs[source]), login=remotes.logins["ssh"])
             for source, options in sources.items()
         }
     for source, call in calls.items():
         assert call.result().returncode == 0, f"{source}: {call.result().stderr}"
-        assert tree_sha256(outs[source]) == there.tree("ssh", "1.10.0")
+        assert tree_sha256(outs[source]) == remotes.tree("ssh", "1.10.0")
 
 
-def test_the_tagged_commit_has_the_remote_s_address_and_git_no_way_in(there: World) -> None:
-    secrets = [PASSWORD, *there.logins["s3"].values(), "PRIVATE KEY", "user_key"]
+def test_the_tagged_commit_has_the_remote_s_address_and_git_no_credentials(remotes: World) -> None:
+    secrets = [PASSWORD, *remotes.logins["s3"].values(), "PRIVATE KEY", "user_key"]
     secrets.remove("us-east-1")
     for kind in KINDS:
-        made = there.producers[kind]
-        config = made.run("git", "-C", str(made.hub), "show", f"{NAME}@v1.2.0:.dvc/config")
+        producer = remotes.producers[kind]
+        config = producer.run("git", "-C", str(producer.hub), "show", f"{NAME}@v1.2.0:.dvc/config")
         assert "url = " in config
-        history = made.run("git", "-C", str(made.hub), "log", "--all", "--patch", "--text")
+        history = producer.run("git", "-C", str(producer.hub), "log", "--all", "--patch", "--text")
         assert not [secret for secret in secrets if secret in history]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What is asked for where and with which login; what pull advises, and what DVC says, a row of the page."""
+    """A failing pull: remote, login, options, the advice of `pull`, and DVC's message (a row of the page)."""
 
     kind: str
     advice: str
-    of_dvc: str | None = None
+    dvc_message: str | None = None
     login: Mapping[str, str] = field(default_factory=dict)
     pull: Sequence[str] = ()
     dvc: Sequence[str] = ("--stage", "prod")
@@ -164,82 +164,82 @@ FAILURES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def failures(there: World) -> Iterator[dict[str, list[Future[Any]]]]:
-    """What pull and DVC say to each, in the background while other tests run: some wait long."""
-    found = {}
-    with ThreadPoolExecutor(2) as several:
-        for name, asked in FAILURES.items():
-            hub = there.hub(asked.kind) if asked.kind in there.producers else str(there.folder / "none")
-            right = {key: there.logins["s3"][key] for key, value in asked.login.items() if value == "RIGHT"}
-            login = {**asked.login, **right}
-            found[name] = [several.submit(there.pull, hub, *asked.pull, login=login)]
-            if asked.of_dvc:
-                found[name].append(several.submit(there.dvc_get, hub, *asked.dvc, login=login))
-        yield found
-        several.shutdown(cancel_futures=True)  # where only some tests run
+def failures(remotes: World) -> Iterator[dict[str, list[Future[Any]]]]:
+    """The results of `pull` and DVC for each failure, computed in the background because some time out slowly."""
+    calls = {}
+    with ThreadPoolExecutor(2) as pool:
+        for name, failure in FAILURES.items():
+            hub = remotes.hub(failure.kind) if failure.kind in remotes.producers else str(remotes.folder / "none")
+            right = {key: remotes.logins["s3"][key] for key, value in failure.login.items() if value == "RIGHT"}
+            login = {**failure.login, **right}
+            calls[name] = [pool.submit(remotes.pull, hub, *failure.pull, login=login)]
+            if failure.dvc_message:
+                calls[name].append(pool.submit(remotes.dvc_get, hub, *failure.dvc, login=login))
+        yield calls
+        pool.shutdown(cancel_futures=True)  # where only some tests run
 
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_is_one_line_that_says_what_to_do(failures: dict[str, list[Future[Any]]], name: str) -> None:
-    asked, (pulled, *of_dvc) = FAILURES[name], (call.result() for call in failures[name])
+    failure, (pulled, *dvc_results) = FAILURES[name], (call.result() for call in failures[name])
     assert pulled.returncode == 1
-    assert re.fullmatch(rf"error: .*{asked.advice}.*\n", pulled.stderr), pulled.stderr
+    assert re.fullmatch(rf"error: .*{failure.advice}.*\n", pulled.stderr), pulled.stderr
     assert "Studio" not in pulled.stderr
-    for got in of_dvc:
-        assert got.returncode != 0
-        assert asked.of_dvc in got.stderr
-        assert f"`{asked.of_dvc}`" in TROUBLES, "the page for app teams explains each message"
+    for result in dvc_results:
+        assert result.returncode != 0
+        assert failure.dvc_message in result.stderr
+        assert f"`{failure.dvc_message}`" in TROUBLES, "the page for app teams explains each message"
 
 
-def test_what_dvc_takes_from_a_spoilt_remote_is_refused(there: World, tmp_path: Path) -> None:
-    """DVC says that all is well."""
+def test_damage_that_dvc_accepts_is_refused(remotes: World, tmp_path: Path) -> None:
+    """DVC itself reports no error."""
     out = tmp_path / "dvc"
-    assert there.dvc_get(there.hub("spoilt"), "--rev", "v1.10.0", "--out", str(out)).returncode == 0
+    assert remotes.dvc_get(remotes.hub("spoilt"), "--rev", "v1.10.0", "--out", str(out)).returncode == 0
     assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=out, check=False).returncode != 0
-    done = there.pull(there.hub("spoilt"), "--out", str(tmp_path / "bundle"))
+    done = remotes.pull(remotes.hub("spoilt"), "--out", str(tmp_path / "bundle"))
     assert done.returncode == 1
     assert f"{NAME}@v1.10.0/core.tflite is damaged or was changed (SHA-256 differs)" in done.stderr
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_key_of_somebody_else_s_and_a_login_refused_by_git(there: World, tmp_path: Path) -> None:
+def test_a_foreign_key_and_a_login_refused_by_git(remotes: World, tmp_path: Path) -> None:
     _, other = keys(tmp_path, "other")
-    done = there.pull(there.hub("folder"), "--key", str(other))
+    done = remotes.pull(remotes.hub("folder"), "--key", str(other))
     assert done.returncode == 1
     assert re.fullmatch(rf"error: the signature is not by the owner of {other}: .*\n", done.stderr)
     command = f"ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={tmp_path}/hosts"
-    at = f"{there.ssh}{there.hub('ssh')}"
-    done = there.pull(at, login={"GIT_SSH_COMMAND": f"{command} -o IdentityFile={tmp_path}/none"})
+    address = f"{remotes.ssh}{remotes.hub('ssh')}"
+    done = remotes.pull(address, login={"GIT_SSH_COMMAND": f"{command} -o IdentityFile={tmp_path}/none"})
     assert re.fullmatch(r"error: the repository ssh://.*: name a key that the server knows in .*\n", done.stderr)
-    done = there.pull(at, login={"GIT_SSH_COMMAND": f"{command.replace('=no', '=yes')}-known"})
+    done = remotes.pull(address, login={"GIT_SSH_COMMAND": f"{command.replace('=no', '=yes')}-known"})
     assert re.fullmatch(r"error: the repository ssh://.*host key.*: check the server's key and .*\n", done.stderr)
 
 
-def test_a_stage_moves_and_a_version_is_withdrawn(there: World, tmp_path: Path) -> None:
-    made = Producer(tmp_path / "repository")
-    shutil.copytree(there.producers["folder"].folder, made.folder)
-    gto.assign(made.folder, NAME, "prod", version="v1.10.0")
-    gto.assign(made.folder, NAME, "staging", version="v1.2.0")
-    offered = partial(registry.available, mode=MODE)
-    with registry.repository(str(made.folder)) as repository:
-        offer = offered(repository)
+def test_a_stage_moves_and_a_version_is_withdrawn(remotes: World, tmp_path: Path) -> None:
+    producer = Producer(tmp_path / "repository")
+    shutil.copytree(remotes.producers["folder"].folder, producer.folder)
+    gto.assign(producer.folder, NAME, "prod", version="v1.10.0")
+    gto.assign(producer.folder, NAME, "staging", version="v1.2.0")
+    available = partial(registry.available, mode=MODE)
+    with registry.repository(str(producer.folder)) as repository:
+        offer = available(repository)
         assert sorted(offer.versions) == ["1.10.0", "1.2.0"]
         assert offer.stages == {"prod": "1.10.0", "staging": "1.2.0"}
-    gto.deregister(made.folder, NAME, version="v1.2.0")
-    with registry.repository(str(made.folder)) as repository:
-        offer = offered(repository)
+    gto.deregister(producer.folder, NAME, version="v1.2.0")
+    with registry.repository(str(producer.folder)) as repository:
+        offer = available(repository)
         assert (offer.versions, offer.stages) == (["1.10.0"], {"prod": "1.10.0"})
         with pytest.raises(UserError, match="no release of the mode int4; modes that are there: float32"):
             versions.choose(versions.ReleaseQuery("int4"), registry.available(repository, "int4"))
 
 
-def test_a_remote_that_keeps_silent_is_given_up(there: World) -> None:
-    """DVC itself waits half an hour for a word by SSH. In a process of its own, which has to end too."""
+def test_a_silent_remote_times_out(remotes: World) -> None:
+    """DVC itself waits half an hour for SSH. The test runs `pull` in its own process, which must end too."""
     with socket.create_server((HOST, 0)) as silent:
         url = f"ssh://me@{HOST}:{silent.getsockname()[1]}/store"
-        made = readdressed(there.producers["folder"], there.folder / "srv/silent", Remote(url), {"1.2.0": []})
+        producer = readdressed(remotes.producers["folder"], remotes.folder / "srv/silent", Remote(url), {"1.2.0": []})
         code = "from autocomplete.release import registry; registry._SILENCE_S = 2; from autocomplete.cli import main; "
-        code += f"import sys; sys.argv[1:] = ['pull', {str(made.hub)!r}, {MODE!r}]; main.main()"
-        done = there.run(sys.executable, "-c", code)
+        code += f"import sys; sys.argv[1:] = ['pull', {str(producer.hub)!r}, {MODE!r}]; main.main()"
+        done = remotes.run(sys.executable, "-c", code)
     assert done.returncode == 1
     assert re.fullmatch(rf"error: .* at {url}: .*nothing came for 2 s: nobody answers there: .*\n", done.stderr)

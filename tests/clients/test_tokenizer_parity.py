@@ -1,7 +1,7 @@
-"""The shipped preset's tokenizer gives the same ids wherever it runs: tokenizer.json is the measure of the others.
+"""The shipped preset's tokenizer gives the same ids in every runtime; tokenizer.json is the reference.
 
-Where one differs, DIFFERENCES says on which texts and why: a new difference fails, and so does one that has vanished.
-docs/app-team/signatures.md tells the same to app teams.
+Where a runtime differs, DIFFERENCES says on which texts and why. A new difference fails, and so does one that has
+vanished. docs/app-team/signatures.md documents the differences for app teams.
 """
 
 import itertools
@@ -36,16 +36,16 @@ IDS = list[list[int]]
 _UNKNOWN_WHITE = re.compile("[ ][\x0b\x85\u1680\u2000-\u2008\u200a\u2028\u2029\u205f]")
 _KNOWN_WHITE = " \xa0\u2009\u202f\u3000"
 _UNSPLIT_WHITE = re.compile(r"\s[^\S ]\S")
-# Who differs, on which texts, and why; and whether on all of them: on others of a class no merge is at stake.
+# Which runtime differs, on which texts and why, and whether on all of them: some texts of a class need no merge there.
 DIFFERENCES: dict[str, dict[str, tuple[Callable[[str], bool], bool]]] = {
-    # the driver has room for the longest answer; a longer prompt answers itself, and nobody asks for its tokens
+    # the driver has room for the longest answer; it returns a longer prompt unchanged and does not need its tokens
     "text model": {"longer than the text model reads": (lambda t: len(t.encode()) > LIMIT, True)},
-    # the Python package hands it over as a C string; a prompt, in run_prefill, comes with its length and is read whole
+    # `tokenize` passes the text as a C string; run_prefill passes a prompt's length, and the engine reads all of it
     "LiteRT-LM": {"NUL: the text ends before it": (lambda t: "\0" in t, True)},
     "KerasHub in tf.data": {
         "the end token's name is the end token": (lambda t: signs.END in t, True),
         "NUL: the text ends before it": (lambda t: "\0" in t, True),
-        # two signs that it puts into the text for purposes of its own
+        # two characters that KerasHub inserts into the text as marks of its own
         "U+096C, Devanagari's six, is lost, but for that in a number": (lambda t: "\u096c" in t, False),
         "U+0134 before A becomes the end token's name": (lambda t: "\u0134A" in t, True),
         # `\s` of RE2 is ASCII's white space without \v; KerasHub adds U+00A0, U+2009, U+202F and U+3000, and no more
@@ -105,19 +105,21 @@ def keras() -> Any:
         return keras_hub.models.GPT2Tokenizer.from_preset(str(PRESET))
 
 
-def assert_differs_as_told(name: str, strings: Sequence[str], expected: IDS, given: IDS) -> None:
-    """Texts of no class have equal ids; those of one class alone differ, all or some, as its line says."""
-    differs = {t: a != b for t, a, b in zip(strings, expected, given, strict=True)}
+def assert_differs_as_documented(name: str, strings: Sequence[str], expected: IDS, actual: IDS) -> None:
+    """Texts of no class have equal ids; those of a single class differ, all or some, as its entry says."""
+    differs = {t: a != b for t, a, b in zip(strings, expected, actual, strict=True)}
     classes = {t: [c for c, (member, _) in DIFFERENCES[name].items() if member(t)] for t in strings}
     assert [t for t in strings if differs[t] and not classes[t]] == [], "a difference that no class explains"
     assert sum(not c for c in classes.values()) > len(strings) / 2
-    for told, (_, always) in DIFFERENCES[name].items():
-        alone = [differs[t] for t in strings if classes[t] == [told]]
-        assert any(alone), f"no longer seen: {told}"
-        assert not always or all(alone), f"not on every text: {told}"
+    for difference, (_, always) in DIFFERENCES[name].items():
+        results = [differs[t] for t in strings if classes[t] == [difference]]
+        assert any(results), f"no longer differs: {difference}"
+        assert not always or all(results), f"not on every text: {difference}"
 
 
-def test_strings_try_what_they_should(strings: list[str], expected: IDS, vocabulary: tokenizer.Vocabulary) -> None:
+def test_the_strings_cover_unicode_and_the_vocabulary(
+    strings: list[str], expected: IDS, vocabulary: tokenizer.Vocabulary
+) -> None:
     assert len(set(strings)) == len(strings) == texts.COUNT
     assert "" in strings
     assert {len(f"{ord(max(t, default='a')):x}") for t in strings} >= {2, 3, 4, 5, 6}
@@ -125,7 +127,7 @@ def test_strings_try_what_they_should(strings: list[str], expected: IDS, vocabul
     used = {i for ids in expected for i in ids}
     never = {vocabulary.ids[t] for t in (tokenizer.PADDING, tokenizer.END_OF_TEXT)}
     assert not used & never
-    assert len(used) > 0.9 * len(vocabulary.ids)  # the others: bytes that UTF-8 does not use, steps to longer tokens
+    assert len(used) > 0.9 * len(vocabulary.ids)  # the others: bytes that UTF-8 does not use, parts of longer tokens
     pieces = tokenizer.token_bytes(vocabulary.ids)
     assert all(b"".join(pieces[i] for i in ids) == t.encode() for t, ids in zip(strings, expected, strict=True))
 
@@ -134,7 +136,7 @@ def test_strings_try_what_they_should(strings: list[str], expected: IDS, vocabul
 def text_model(
     vocabulary: tokenizer.Vocabulary, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[bytes], list[int]]:
-    """The text driver's reading of a prompt, converted as it is, in TF 2.18's interpreter."""
+    """The text driver's encoder of prompts, converted without changes, in TF 2.18's interpreter."""
     with quiet():
         import tensorflow as tf
 
@@ -150,42 +152,45 @@ def text_model(
     with quiet():
         flatbuffer.write(skeleton.convert({"read": read.get_concrete_function()}, select_tf=True), path)
     interpreter = interpreters.tensorflow(path, 1)
-    given, ids = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-    interpreter.resize_tensor_input(given, [1])
+    input_index, output_index = (
+        interpreter.get_input_details()[0]["index"],
+        interpreter.get_output_details()[0]["index"],
+    )
+    interpreter.resize_tensor_input(input_index, [1])
     interpreter.allocate_tensors()
 
     def call(text: bytes) -> list[int]:
-        interpreter.set_tensor(given, np.array([text], dtype=object))
+        interpreter.set_tensor(input_index, np.array([text], dtype=object))
         interpreter.invoke()
-        count, *said = interpreter.get_tensor(ids).tolist()
-        return list(said[:count])
+        count, *ids = interpreter.get_tensor(output_index).tolist()
+        return list(ids[:count])
 
     return call
 
 
 def test_text_model(strings: list[str], expected: IDS, text_model: Callable[[bytes], list[int]]) -> None:
-    assert_differs_as_told("text model", strings, expected, [text_model(t.encode()) for t in strings])
+    assert_differs_as_documented("text model", strings, expected, [text_model(t.encode()) for t in strings])
 
 
 @pytest.fixture(scope="module")
 def engine(
     tokenizer_json: str, core_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[litert_lm.Engine]:
-    """The engine on the shipped tokenizer; the core beside it is the toy's, as nothing is said here."""
+    """The engine with the shipped tokenizer and the toy's core, as these tests generate nothing."""
     folder = tmp_path_factory.mktemp("bundle")
     (folder / "tokenizer.json").write_text(tokenizer_json)
-    told = LitertLm(max_num_tokens=64, start_token_id=1, stop_token_ids=[1], suppress_token_ids=[])
-    litertlm.write(core_path, folder / "tokenizer.json", told, folder / "a.litertlm")
+    settings = LitertLm(max_num_tokens=64, start_token_id=1, stop_token_ids=[1], suppress_token_ids=[])
+    litertlm.write(core_path, folder / "tokenizer.json", settings, folder / "a.litertlm")
     processor = litert_lm.Backend.CPU(thread_count=1)
     with litert_lm.Engine(str(folder / "a.litertlm"), processor, cache_dir=str(folder)) as running:
         yield running
 
 
 def test_litert_lm(strings: list[str], expected: IDS, engine: litert_lm.Engine) -> None:
-    given = [engine.tokenize(t) for t in strings]
-    assert_differs_as_told("LiteRT-LM", strings, expected, given)
-    for text, ids, whole in zip(strings, given, expected, strict=True):
-        assert ids == (engine.tokenize(text.split("\0")[0]) if "\0" in text else whole)
+    actual = [engine.tokenize(t) for t in strings]
+    assert_differs_as_documented("LiteRT-LM", strings, expected, actual)
+    for text, ids, reference in zip(strings, actual, expected, strict=True):
+        assert ids == (engine.tokenize(text.split("\0")[0]) if "\0" in text else reference)
 
 
 def test_keras_hub_in_tf_data(strings: list[str], expected: IDS, keras: Any) -> None:
@@ -193,28 +198,30 @@ def test_keras_hub_in_tf_data(strings: list[str], expected: IDS, keras: Any) -> 
     import tensorflow as tf
 
     chosen = sorted((i for i, t in enumerate(strings) if len(t.encode()) <= TF_LIMIT), key=lambda i: len(strings[i]))
-    given: IDS = []
+    actual: IDS = []
     with quiet():
         for first in range(0, len(chosen), 1000):
             batch = tf.constant([strings[i].encode() for i in chosen[first : first + 1000]])
-            given += [list(map(int, ids)) for ids in keras._tokenize_tf(batch)]
+            actual += [list(map(int, ids)) for ids in keras._tokenize_tf(batch)]
     assert len(chosen) > 0.8 * len(strings)
-    assert_differs_as_told("KerasHub in tf.data", [strings[i] for i in chosen], [expected[i] for i in chosen], given)
+    assert_differs_as_documented(
+        "KerasHub in tf.data", [strings[i] for i in chosen], [expected[i] for i in chosen], actual
+    )
 
 
 def test_keras_hub(strings: list[str], expected: IDS, tokenizer_json: str, keras: Any) -> None:
     """KerasHub in Python: what `generate` does with a prompt."""
-    given = [list(map(int, ids)) for ids in keras(strings)]
+    actual = [list(map(int, ids)) for ids in keras(strings)]
     content = json.loads(tokenizer_json)
     assert content["pre_tokenizer"]["use_regex"]
     content["pre_tokenizer"]["use_regex"] = False
     one_word = tokenizers.Tokenizer.from_str(json.dumps(content))
     one_word.add_special_tokens([signs.END])
-    assert given == [e.ids for e in one_word.encode_batch(strings)]
+    assert actual == [e.ids for e in one_word.encode_batch(strings)]
     plain = [i for i, t in enumerate(strings) if signs.END not in t]
-    assert all(given[i] != expected[i] for i in set(range(len(strings))) - set(plain))
-    crossed = [crossed_borders(strings[i], given[i], one_word) for i in plain]
-    assert [i for i, borders in zip(plain, crossed, strict=True) if (given[i] != expected[i]) != bool(borders)] == []
+    assert all(actual[i] != expected[i] for i in set(range(len(strings))) - set(plain))
+    crossed = [crossed_borders(strings[i], actual[i], one_word) for i in plain]
+    assert [i for i, borders in zip(plain, crossed, strict=True) if (actual[i] != expected[i]) != bool(borders)] == []
     assert {pair for borders in crossed for pair in borders} == KERAS_BORDERS
     assert 0 < sum(map(bool, crossed)) < len(strings) / 2
 
@@ -222,7 +229,7 @@ def test_keras_hub(strings: list[str], expected: IDS, tokenizer_json: str, keras
 def crossed_borders(text: str, ids: Sequence[int], bpe: tokenizers.Tokenizer) -> set[tuple[str, str]]:
     """The kinds of the characters around each border of GPT-2's words that a token lies across.
 
-    Both speak in one character for each byte.
+    `tokenizers` represents each byte by one character, in words and in tokens.
     """
     words = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True).pre_tokenize_str(text)
     ends = set(itertools.accumulate(len(word) for word, _ in words))

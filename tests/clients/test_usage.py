@@ -1,4 +1,4 @@
-"""The clients of a bundle's usage/, run as an app team does: in environments of their own, from the bundle alone."""
+"""The clients of a bundle's usage/, run as an app team does: in their own environments, with only the bundle."""
 
 import functools
 import shutil
@@ -26,7 +26,7 @@ def python_client(folder: Path, name: str = "complete") -> list[str | Path]:
 
 @functools.cache
 def node_modules() -> Path:
-    """What npm brings for the JavaScript clients."""
+    """The npm packages of the JavaScript clients."""
     npm, folder = tool("npm", "it runs the JavaScript client"), kept("npm")
     installed = f"@litertjs/core@{usage.LITERTJS}"
     done([npm, "install", "--no-audit", "--no-fund", "--prefix", folder, installed], cwd=folder)
@@ -51,23 +51,23 @@ def cpp_client(folder: Path, name: str = "complete") -> list[str | Path]:
 CLIENTS = {"Python": python_client, "JavaScript": javascript_client, "C++": cpp_client}
 
 
-# Of the quantized toys equality is no matter of luck: AVX2, SSE4.1 and both builds of LiteRT.js agree on these prompts.
+# Quantized toys are equal too: AVX2, SSE4.1 and both builds of LiteRT.js agree on these prompts.
 @pytest.mark.parametrize("language", CLIENTS)
-def test_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: Path) -> None:
+def test_text_equals_our_runner_s(bundle: Bundle, language: str, tmp_path: Path) -> None:
     command: list[str | Path] = CLIENTS[language](bundle.folder)
     end_of_options = [] if language == "C++" else ["--"]
-    for prompt in bundle.prompts:  # in a folder of no meaning: a client finds its bundle by itself
-        said = done([*command, *end_of_options, prompt], cwd=tmp_path)
-        assert said == bundle.expected[prompt] + "\n", prompt
+    for prompt in bundle.prompts:  # from an unrelated folder: a client finds its bundle itself
+        text = done([*command, *end_of_options, prompt], cwd=tmp_path)
+        assert text == bundle.expected[prompt] + "\n", prompt
 
 
 @pytest.mark.parametrize("language", CLIENTS)
-def test_portable_text_is_that_of_our_own_call(bundle: Bundle, language: str, tmp_path: Path) -> None:
+def test_portable_text_equals_our_runner_s(bundle: Bundle, language: str, tmp_path: Path) -> None:
     command: list[str | Path] = CLIENTS[language](bundle.folder, "portable")
     end_of_options = [] if language == "C++" else ["--"]
     for prompt in bundle.prompts:
-        said = done([*command, *end_of_options, prompt], cwd=tmp_path)
-        assert said == bundle.portable[prompt] + "\n", prompt
+        text = done([*command, *end_of_options, prompt], cwd=tmp_path)
+        assert text == bundle.portable[prompt] + "\n", prompt
     (bundle.folder / "portable.tflite").rename(tmp_path / "elsewhere")
     finished = run([*command, "a"])
     (tmp_path / "elsewhere").rename(bundle.folder / "portable.tflite")
@@ -82,22 +82,22 @@ def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Pa
     shutil.copytree(bundle.folder, folder, symlinks=True)
     command: list[str | Path] = CLIENTS[language](folder)
 
-    def complaint(*arguments: str | bytes) -> str:
+    def error_line(*arguments: str | bytes) -> str:
         finished = run([*command, *arguments])
-        assert finished.returncode not in (0, 1), finished.stderr  # 1: an exception nobody caught
+        assert finished.returncode not in (0, 1), finished.stderr  # 1: an uncaught exception
         assert finished.stdout == ""
         (line,) = finished.stderr.splitlines()
         assert line.startswith("error: ")
         return line
 
-    assert "prompt" in complaint()
-    assert complaint("one", "two")
-    if language != "JavaScript":  # Node hands on what is no UTF-8 as U+FFFD
-        assert "not UTF-8" in complaint(b"a\xff")
+    assert "prompt" in error_line()
+    assert error_line("one", "two")
+    if language != "JavaScript":  # Node replaces invalid UTF-8 with U+FFFD
+        assert "not UTF-8" in error_line(b"a\xff")
     tokenizer = "tokenizer/tokenizer.json" if language == "Python" else "tokenizer/merges.txt"
     for name in ("tokens.tflite", tokenizer):
         (folder / name).rename(folder / "elsewhere")
-        assert name in complaint("a")
+        assert name in error_line("a")
         (folder / "elsewhere").rename(folder / name)
     assert run([*command, "a"]).returncode == 0
 
@@ -106,8 +106,11 @@ def test_mistakes_are_one_clear_line(bundle: Bundle, language: str, tmp_path: Pa
 def test_a_missing_package_is_one_clear_line(bundle: Bundle, tmp_path: Path) -> None:
     shutil.copytree(bundle.folder, tmp_path / "bundle", ignore=shutil.ignore_patterns("node_modules"))
     node, usage_folder = tool("node", "it runs the JavaScript client"), tmp_path / "bundle/usage"
-    python_alone: list[str | Path] = [python(), "-S", usage_folder / "complete.py"]
-    for command, package in ((python_alone, "numpy"), ([node, usage_folder / "complete.mjs"], "@litertjs/core")):
+    python_without_packages: list[str | Path] = [python(), "-S", usage_folder / "complete.py"]
+    for command, package in (
+        (python_without_packages, "numpy"),
+        ([node, usage_folder / "complete.mjs"], "@litertjs/core"),
+    ):
         finished = run([*command, "a"])
         assert (finished.returncode, finished.stdout) == (2, "")
         (line,) = finished.stderr.splitlines()
@@ -120,18 +123,18 @@ def test_python_needs_neither_tensorflow_nor_this_project(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
-def test_draws_go_by_seed_in_python_and_javascript_alike(bundle: Bundle) -> None:
-    drawn = {}
+def test_a_seed_gives_the_same_draws_in_python_and_javascript(bundle: Bundle) -> None:
+    texts = {}
     for client in (python_client, javascript_client):
         command = [*client(bundle.folder), "--temperature", "1", "--top-k", "20", "Returns the", "--seed"]
-        drawn[client] = first, again, other = tuple(done([*command, seed]) for seed in "112")
+        texts[client] = first, again, other = tuple(done([*command, seed]) for seed in "112")
         assert first == again
         assert len({first, other, bundle.expected["Returns the"] + "\n"}) == 3
-    assert drawn[python_client] == drawn[javascript_client]
+    assert texts[python_client] == texts[javascript_client]
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
-def test_javascript_refuses_what_is_no_number(bundle: Bundle) -> None:
+def test_javascript_refuses_an_invalid_number(bundle: Bundle) -> None:
     finished = run([*javascript_client(bundle.folder), "--top-k", "many", "a"])
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr == "error: --top-k wants a number, not many\n"

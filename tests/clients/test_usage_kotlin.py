@@ -47,21 +47,21 @@ def kotlinc(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str 
 
 def with_text_model(toy: Toy, bundle: Bundle, folder: Path) -> Path:
     """The clients of a bundle that has a text model."""
-    known = described(toy, FORMS["with a start token"], bundle.folder)
-    models = known.models | {"autocomplete.tflite": known.models["tokens.tflite"]}
+    manifest = described(toy, FORMS["with a start token"], bundle.folder)
+    models = manifest.models | {"autocomplete.tflite": manifest.models["tokens.tflite"]}
     shutil.copytree(bundle.folder / "tokenizer", folder / "tokenizer")
-    usage.write(known.model_copy(update={"models": models}), folder)
+    usage.write(manifest.model_copy(update={"models": models}), folder)
     return folder
 
 
 def kotlin_answers(
     command: Sequence[str | Path], prompts: Sequence[str], answers: dict[str, str], folder: Path
 ) -> list[str]:
-    (folder / "answers").write_text("".join(f"{given}|{made}\n" for given, made in answers.items()))
-    given = "".join(p.encode().hex() + "\n" for p in prompts)
+    (folder / "answers").write_text("".join(f"{request}|{answer}\n" for request, answer in answers.items()))
+    lines = "".join(p.encode().hex() + "\n" for p in prompts)
     return [
         bytes.fromhex(a).decode()
-        for a in done(command, input=given, env={"ANSWERS": str(folder / "answers")}).splitlines()
+        for a in done(command, input=lines, env={"ANSWERS": str(folder / "answers")}).splitlines()
     ]
 
 
@@ -69,39 +69,41 @@ def test_kotlin_for_tokens(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None
     """The client's own tokenizer and decoding; a stand-in for the interpreter answers what the model does."""
     sources = [bundle.folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainTokens.kt"]
     command = [*kotlinc(tmp_path / "out", "MainTokensKt", *sources), bundle.folder / "tokenizer"]
-    answers = {" ".join(map(str, ids)): " ".join(map(str, made)) for ids, made in bundle.spoken.values()}
+    answers = {" ".join(map(str, ids)): " ".join(map(str, answer)) for ids, answer in bundle.spoken.values()}
     assert kotlin_answers(command, bundle.prompts, answers, tmp_path) == list(bundle.expected.values())
 
 
 def test_kotlin_for_portable(bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
-    """The bytes that the client hands over, the last ones of a long text, and its reading of the answer."""
+    """The bytes that the client passes, which are the last ones of a long text, and its decoding of the answer."""
     sources = [bundle.folder / "usage/Portable.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainPortable.kt"]
     command = kotlinc(tmp_path / "out", "MainPortableKt", *sources)
-    kept = {p: last_characters(p.encode(), PROMPT_BYTES) for p in [*bundle.prompts, "a" + "é" * PROMPT_BYTES]}
-    assert {len(k) for k in kept.values()} >= {0, PROMPT_BYTES}
-    added = {p: bundle.portable.get(p, p + "x – 👍").removeprefix(p) for p in kept}
-    answers = {kept[p].hex(): added[p].encode().hex() for p in kept}
-    assert kotlin_answers(command, [*kept], answers, tmp_path) == [p + added[p] for p in kept]
+    inputs = {p: last_characters(p.encode(), PROMPT_BYTES) for p in [*bundle.prompts, "a" + "é" * PROMPT_BYTES]}
+    assert {len(k) for k in inputs.values()} >= {0, PROMPT_BYTES}
+    continuations = {p: bundle.portable.get(p, p + "x – 👍").removeprefix(p) for p in inputs}
+    answers = {inputs[p].hex(): continuations[p].encode().hex() for p in inputs}
+    assert kotlin_answers(command, [*inputs], answers, tmp_path) == [p + continuations[p] for p in inputs]
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
 def test_kotlin_for_text(toy: Toy, bundle: Bundle, kotlinc: Any, tmp_path: Path) -> None:
-    """The client's reading of a raw string tensor, the way the Android demo app calls the model."""
+    """The client's decoding of a raw string tensor, as the Android demo app calls the model."""
     folder = with_text_model(toy, bundle, tmp_path)
     sources = [folder / "usage/Autocomplete.kt", KOTLIN / "Interpreter.kt", KOTLIN / "MainText.kt"]
     command = kotlinc(tmp_path / "out", "MainTextKt", *sources)
     full = "é" * (788 // 2)
     last = " ".join(f"{i}é" for i in range(WORDS - 1)) + "\n x "
-    made = {p: p + " – naïve 👍" for p in (*PROMPTS, last)} | {full: full}
-    answers = {p.encode().hex(): a.encode().hex() for p, a in made.items()}
-    longer = full + "a"  # never asked of the model, whose answer the buffer could not hold
-    expected = {**made, longer: longer} | {f"{before}{last}": before + made[last] for before in ("a\n", "word " * 500)}
+    completions = {p: p + " – naïve 👍" for p in (*PROMPTS, last)} | {full: full}
+    answers = {p.encode().hex(): a.encode().hex() for p, a in completions.items()}
+    longer = full + "a"  # never passed to the model, because the buffer could not hold its answer
+    expected = {**completions, longer: longer} | {
+        f"{prefix}{last}": prefix + completions[last] for prefix in ("a\n", "word " * 500)
+    }
     assert kotlin_answers(command, [*expected], answers, tmp_path) == [*expected.values()]
 
 
 @pytest.mark.parametrize("bundle", ["with a start token"], indirect=True)
 def test_kotlin_parses(toy: Toy, bundle: Bundle, tmp_path: Path) -> None:
-    """All that can be said of it where there is no Java."""
+    """The only check that needs no Java."""
     text = with_text_model(toy, bundle, tmp_path) / "usage/Autocomplete.kt"
     broken = tmp_path / "broken.kt"
     broken.write_text(text.read_text().replace("}", "", 1))

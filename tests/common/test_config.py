@@ -1,4 +1,4 @@
-"""Settings: who wins, what a stage may see, and errors in one line."""
+"""Settings: precedence, the keys that a stage may read, and errors in one line."""
 
 import shutil
 from pathlib import Path
@@ -77,7 +77,7 @@ def no_frameworks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", ["plain", "it's \\ quoted", "a,b: {c} [d] $e"])
-def test_any_string_of_params_arrives_as_it_is(project: Path, text: str) -> None:
+def test_any_string_of_params_arrives_unchanged(project: Path, text: str) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
     params["validate"]["evaluation_text"] = text
     (project / "params.yaml").write_text(yaml.safe_dump(params))
@@ -214,9 +214,9 @@ def test_hydra_s_own_flags_work(flags: list[str], shown: str, project: Path) -> 
 def test_multirun_runs_each_value_with_what_dvc_yaml_declares(project: Path) -> None:
     done = stage("probe", "-m", "convert.top_k=7,8", "convert.sequence_length=64", cwd=project)
     assert done.returncode == 0, done.stderr
-    seen = [yaml.safe_load(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [s["top_k"] for s in seen] == [7, 8]
-    assert [s["sequence_length"] for s in seen] == [64, 64]
+    printed = [yaml.safe_load(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [s["top_k"] for s in printed] == [7, 8]
+    assert [s["sequence_length"] for s in printed] == [64, 64]
     assert not (project / "outputs").exists()
 
 

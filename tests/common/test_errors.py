@@ -17,15 +17,13 @@ def test_any_other_exception_passes() -> None:
         raise KeyError("a fault of ours")
 
 
-def test_the_traceback_is_shown_where_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_traceback_is_shown_on_request(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("AUTOCOMPLETE_TRACEBACK", "1")
     with pytest.raises(SystemExit), user_errors():
         raise UserError("a is 1")
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert said.endswith("error: a is 1\n")
+    output = capsys.readouterr().err
+    assert "Traceback" in output
+    assert output.endswith("error: a is 1\n")
 
 
 def test_a_chain_ends_with_the_first_cause() -> None:
@@ -38,7 +36,7 @@ def test_a_chain_ends_with_the_first_cause() -> None:
         assert chain(error) == ["ValueError", "no route"]
 
 
-def test_a_chain_that_turns_in_a_circle_ends() -> None:
+def test_a_cyclic_chain_ends() -> None:
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
     assert chain(one) == ["one", "two"]

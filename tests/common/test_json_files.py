@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote, and its values in messages."""
+"""JSON from other programs, and its values in messages."""
 
 import math
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_a_byte_order_mark_is_no_mistake(mark: bytes, tmp_path: Path) -> None:
         (b"null", "holds no JSON object, but None"),
     ],
 )
-def test_what_is_no_object_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
+def test_a_file_without_an_object_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(UserError, match=message) as refused:
@@ -67,7 +67,7 @@ def test_words_need_no_quotes() -> None:
     assert json_files.plain("a\nb") == r"'a\nb'"
 
 
-def test_what_others_wrote_becomes_one_line() -> None:
+def test_foreign_text_becomes_one_line() -> None:
     assert json_files.one_line("  a\n b\x1b[31m\ud800 é ", 80) == r"a b\x1b[31m\ud800 é"
     assert json_files.one_line(ValueError("x" * 99), 10) == "x" * 10
 

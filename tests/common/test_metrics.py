@@ -12,12 +12,12 @@ def test_each_key_stands_in_one_registry() -> None:
     assert all(key == metric.key for key, metric in metrics.METRICS.items())
 
 
-def test_what_is_ranked_has_a_better_end() -> None:
+def test_ranked_metrics_have_a_direction() -> None:
     assert {metrics.METRICS[key].better for key in metrics.RANKED} == {metrics.UP, metrics.DOWN}
     assert not {"android_contract", "portable_contract", "perplexity_stderr"} & set(metrics.RANKED)
 
 
-def test_gates_are_on_quality_alone() -> None:
+def test_gates_are_on_quality_only() -> None:
     assert set(metrics.GATES) <= metrics.QUALITY.keys()
     assert {"perplexity_ratio", "android_contract"} <= set(metrics.GATES)
 

@@ -1,4 +1,4 @@
-"""What native code writes to standard error is hidden, and nothing else."""
+"""Output of native code to standard error is hidden, and nothing else."""
 
 import os
 import warnings
@@ -8,19 +8,19 @@ import pytest
 from autocomplete.common.native_log import quiet
 
 
-def test_native_lines_are_dropped_and_later_ones_seen(capfd: pytest.CaptureFixture[str]) -> None:
+def test_native_lines_are_dropped_and_later_ones_shown(capfd: pytest.CaptureFixture[str]) -> None:
     with quiet():
         os.write(2, b"CUDA is not there\n")
         warnings.warn("a warning", stacklevel=1)
-    os.write(2, b"seen\n")
-    assert capfd.readouterr().err == "seen\n"
+    os.write(2, b"shown\n")
+    assert capfd.readouterr().err == "shown\n"
 
 
-def test_an_exception_comes_through_and_ends_the_silence(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_passes_and_later_output_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="of ours"), quiet():
         raise ValueError("of ours")
-    os.write(2, b"seen\n")
-    assert capfd.readouterr().err == "seen\n"
+    os.write(2, b"shown\n")
+    assert capfd.readouterr().err == "shown\n"
 
 
 def test_all_of_it_is_shown_on_request(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -23,14 +23,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "params.yaml"
 
 
-def of_params(path: Path, content: dict[str, Any]) -> list[str]:
+def written_overrides(path: Path, content: dict[str, Any]) -> list[str]:
     path.write_text(yaml.safe_dump(content))
     return list(overrides.of_params(path))
 
 
 def test_groups_are_chosen_and_values_set(project: Path) -> None:
     content = {"use": {"convert": "wide"}, "convert": {"top_k": 5}, "quantize": {"modes": ["a", "b"]}}
-    assert of_params(project, content) == ["convert=wide", "++convert.top_k=5", "++quantize.modes=['a','b']"]
+    assert written_overrides(project, content) == ["convert=wide", "++convert.top_k=5", "++quantize.modes=['a','b']"]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def test_groups_are_chosen_and_values_set(project: Path) -> None:
         ({"convert": {"top_k_more": 5}}, r"unknown key 'convert\.top_k_more'"),
     ],
 )
-def test_what_no_stage_declares_is_refused(content: dict[str, Any], message: str, project: Path) -> None:
+def test_undeclared_keys_are_refused(content: dict[str, Any], message: str, project: Path) -> None:
     with pytest.raises(UserError, match=message):
-        of_params(project, content)
+        written_overrides(project, content)
 
 
 TEXTS = ["plain", "it's", "a\\'b", "a\\b", "{a: b}", "${x}", "", " ", "1", "null", "a,b"]

@@ -1,4 +1,4 @@
-"""Processes beside another, which end with it."""
+"""Worker processes, which end with their parent."""
 
 import functools
 import os
@@ -19,9 +19,9 @@ import os, time
 from autocomplete.common import processes
 
 if __name__ == "__main__":
-    beside = processes.pool(2, time.sleep, (0,), forked={forked})
-    worker = beside.submit(os.getpid).result()
-    beside.submit(time.sleep, 60), beside.submit(time.sleep, 60)
+    pool = processes.pool(2, time.sleep, (0,), forked={forked})
+    worker = pool.submit(os.getpid).result()
+    pool.submit(time.sleep, 60), pool.submit(time.sleep, 60)
     print(worker, flush=True)
     {then}
 """
@@ -66,7 +66,7 @@ def test_parts_run_in_processes_and_come_back_in_their_order() -> None:
 
 
 def test_a_part_that_fails_ends_the_others(tmp_path: Path) -> None:
-    later = {str(i): functools.partial(Path.touch, tmp_path / str(i)) for i in range(50)}
+    pending = {str(i): functools.partial(Path.touch, tmp_path / str(i)) for i in range(50)}
     with pytest.raises(UserError, match="no such file; make it"):
-        processes.run_parts("parts", {"bad": fail, "wait": functools.partial(time.sleep, 0.2), **later}, 2)
+        processes.run_parts("parts", {"bad": fail, "wait": functools.partial(time.sleep, 0.2), **pending}, 2)
     assert len(list(tmp_path.iterdir())) < 50

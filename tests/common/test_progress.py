@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a line now and then, and a log of every step."""
+"""Progress without a terminal: a line at intervals, and a log of every step."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ import pytest
 from autocomplete.common import progress
 
 
-def test_a_line_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_shows_the_progress(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(progress, "_PLAIN_EVERY_S", 0.0)
     with progress.progress_bar("files", 4) as show:
         show(1, "a")
@@ -18,14 +18,14 @@ def test_a_line_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert last == "files 4/4 b 0:00:00 left"
 
 
-def test_quick_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_work_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.progress_bar("files", 2) as show:
         show(1, "")
         show(2, "")
     assert capsys.readouterr().err == ""
 
 
-def test_work_without_a_count_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_work_without_a_count_prints_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.step("reading"):
         assert capsys.readouterr().err == "reading\n"
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""Typed records: frozen, checked when they are read, the same when written and read again."""
+"""Typed records: frozen, validated when they are read, and unchanged by a round trip through a file."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_record_cannot_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "place"),
+    ("changes", "path"),
     [
         ({"sha256": "0" * 63}, r"\$\.sha256"),
         ({"sha256": "G" * 64}, r"\$\.sha256"),
@@ -47,8 +47,8 @@ def test_a_record_cannot_change() -> None:
         ({"sha256": None}, r"\$\.sha256"),
     ],
 )
-def test_what_is_wrong_is_named_by_its_place(changes: dict[str, Any], place: str) -> None:
-    with pytest.raises(UserError, match=f"^here: {place}") as refused:
+def test_an_error_names_the_path_of_the_value(changes: dict[str, Any], path: str) -> None:
+    with pytest.raises(UserError, match=f"^here: {path}") as refused:
         File.parse(CONTENT | changes, "here")
     assert len(str(refused.value)) < 700
 
@@ -65,14 +65,16 @@ def test_a_file_that_holds_no_record_says_what_to_do(content: bytes | None, mess
 
 
 def test_a_contract_is_1_where_all_of_its_rules_hold() -> None:
-    kept = records.measured(android_contract={"one": True, "two": True}, portable_contract={"one": True, "two": False})
-    assert (kept.value("android_contract"), kept.value("portable_contract")) == (1.0, 0.0)
+    measured = records.measured(
+        android_contract={"one": True, "two": True}, portable_contract={"one": True, "two": False}
+    )
+    assert (measured.value("android_contract"), measured.value("portable_contract")) == (1.0, 0.0)
     assert records.measured(android_contract=None).value("android_contract") is None
-    assert kept.value("perplexity") == 1.0
-    assert kept.value("perplexity_ratio_stderr") == 1.0
+    assert measured.value("perplexity") == 1.0
+    assert measured.value("perplexity_ratio_stderr") == 1.0
 
 
-def test_what_was_not_measured_is_null_and_what_is_no_metric_refused() -> None:
+def test_unmeasured_metrics_are_null_and_unknown_ones_refused() -> None:
     measured = records.measured(text_perplexity_ratio=None)
     assert measured.value("text_perplexity_ratio") is None
     assert measured.model_dump(mode="json")["text_perplexity_ratio"] is None
@@ -85,6 +87,6 @@ def test_failed_gates_are_those_that_did_not_pass() -> None:
     assert [gate.name for gate in gates.failed] == ["greedy_match"]
 
 
-def test_a_start_token_that_is_not_added_stands_before_no_text() -> None:
+def test_there_is_no_start_where_the_start_token_is_not_added() -> None:
     assert records.model(add_start_token=True, start_token_id=1).start == 1
     assert records.model(add_start_token=False, start_token_id=1).start is None

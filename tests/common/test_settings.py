@@ -41,7 +41,7 @@ def test_nested_settings_are_dataclasses_of_their_own() -> None:
         settings.count = 2  # type: ignore[misc]
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_an_omitted_setting_has_its_default() -> None:
     assert read() == Settings(1, Inner(2))
     assert read(maybe=None).maybe is None
 

@@ -1,4 +1,4 @@
-"""Seconds of stages: noted for each run, added up over modes, and never in the way."""
+"""Seconds of stages: noted for each run, added up over modes, and never a cause of failure."""
 
 from pathlib import Path
 

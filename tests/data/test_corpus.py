@@ -1,4 +1,4 @@
-"""What is trained on, and that the evaluation text resembles none of it."""
+"""The training text, and that the evaluation text resembles none of it."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def test_docstrings_are_dedented_and_lose_their_sessions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "expected"),
     [
         ("One::\n\n  code = 1\n\n  more code\n\nTwo.", "One::\n\nTwo."),
         ("One.\n\n.. math::\n\n  sine of alpha\n\nTwo.", "One.\n\nTwo."),
@@ -44,14 +44,14 @@ def test_docstrings_are_dedented_and_lose_their_sessions() -> None:
         ),
     ],
 )
-def test_prose_is_what_is_left_without_code_formulas_and_tables(text: str, kept: str) -> None:
-    assert corpus.prose(text, 0.6) == kept
+def test_prose_has_no_code_formulas_and_tables(text: str, expected: str) -> None:
+    assert corpus.prose(text, 0.6) == expected
 
 
-def test_wheels_are_read_in_order_and_files_that_do_not_parse_passed_over(
+def test_wheels_are_read_in_order_and_files_that_do_not_parse_are_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = tmp_path / "lib"  # all of it takes a minute
+    library = tmp_path / "lib"  # the whole standard library takes a minute
     shutil.copytree(Path(json.__file__).parent, library / "json")
     monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(library)})
     wheel(tmp_path, "zeta", {"z.py": '"""Words of zeta."""'})
@@ -80,13 +80,13 @@ def test_near_duplicates_of_training_text_are_not_evaluated_on() -> None:
     held_out = corpus.build(texts, SETTINGS).evaluation
     # a training document that shares most of its words with each held-out one
     twins = [f"{t} {suffix}" for t in held_out for suffix in ("once more", "again", "and then some", "for good")]
-    both = corpus.build([*texts, *twins], SETTINGS)
-    for text in both.evaluation:
-        mine = set(corpus._shingles(text, 3))
-        for other in both.train:
-            assert len(mine & set(corpus._shingles(other, 3))) < 0.4 * len(mine)
+    with_twins = corpus.build([*texts, *twins], SETTINGS)
+    for text in with_twins.evaluation:
+        shingles = set(corpus._shingles(text, 3))
+        for training_text in with_twins.train:
+            assert len(shingles & set(corpus._shingles(training_text, 3))) < 0.4 * len(shingles)
 
 
 @pytest.mark.parametrize("text", ["short", "1234 5678 " * 10, "x " * 3000, "lone surrogate \ud800 " * 3])
-def test_what_is_not_prose_is_left_out(text: str) -> None:
+def test_text_that_is_not_prose_is_left_out(text: str) -> None:
     assert corpus.build([text], SETTINGS).train == []

@@ -58,11 +58,11 @@ def test_too_little_text_for_a_window(toy: Toy) -> None:
 
 
 def test_beginnings_encode_to_themselves(toy: Toy) -> None:
-    found = evaluation_text.completion_prompts(
+    prompts = evaluation_text.completion_prompts(
         ["Returns the value of the first argument " * 4, "tiny"], toy.bpe, tokens=6, limit=3
     )
-    assert len(found) == 1
-    assert len(toy.bpe.encode(found[0]).ids) == 6
+    assert len(prompts) == 1
+    assert len(toy.bpe.encode(prompts[0]).ids) == 6
 
 
 def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
@@ -76,8 +76,8 @@ def test_a_start_token_stands_before_every_window(toy: Toy) -> None:
     assert windows[:, 1:].reshape(-1)[: len(stream)].tolist() == stream
 
 
-def test_marks_of_a_model() -> None:
+def test_boundary_tokens_of_a_model() -> None:
     model = records.model(start_token_id=5, end_token_id=7)
     assert evaluation_text.BoundaryTokens.from_description(model) == evaluation_text.BoundaryTokens(5, 7)
-    without = records.model(add_start_token=False, start_token_id=5, end_token_id=7)
-    assert evaluation_text.BoundaryTokens.from_description(without) == evaluation_text.BoundaryTokens(None, 7)
+    without_start = records.model(add_start_token=False, start_token_id=5, end_token_id=7)
+    assert evaluation_text.BoundaryTokens.from_description(without_start) == evaluation_text.BoundaryTokens(None, 7)

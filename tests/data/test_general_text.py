@@ -1,4 +1,4 @@
-"""General English for models that bring no text: sections of articles, none in both parts."""
+"""General English for models without a text of their own: sections of articles, none in both parts."""
 
 import json
 
@@ -16,13 +16,13 @@ ARTICLES = """ = One =
 """
 
 
-def test_a_heading_belongs_to_the_text_behind_it() -> None:
-    found = general_text.sections(ARTICLES)
-    assert [text.splitlines()[0].strip() for text in found] == ["= One =", "= = Part = =", "= Two ="]
-    assert "\n".join(found) + "\n" == ARTICLES
+def test_a_heading_belongs_to_the_text_after_it() -> None:
+    sections = general_text.sections(ARTICLES)
+    assert [text.splitlines()[0].strip() for text in sections] == ["= One =", "= = Part = =", "= Two ="]
+    assert "\n".join(sections) + "\n" == ARTICLES
 
 
-def test_parts_are_whole_and_share_no_section() -> None:
+def test_parts_are_complete_and_share_no_section() -> None:
     parts = [
         [json.loads(line)["text"] for line in general_text.jsonl(name).splitlines()]
         for name in (EVALUATION_TEXT, CALIBRATION_TEXT)
@@ -30,5 +30,5 @@ def test_parts_are_whole_and_share_no_section() -> None:
     assert all(len(part) > 50 for part in parts)
     assert not set(parts[0]) & set(parts[1])
     for name, part in zip(("evaluation.txt", "calibration.txt"), parts, strict=True):
-        whole = (general_text.FOLDER / name).read_text()
-        assert sum(map(len, part)) > 0.99 * len(whole)
+        text = (general_text.FOLDER / name).read_text()
+        assert sum(map(len, part)) > 0.99 * len(text)

@@ -1,4 +1,4 @@
-"""One's own text: what is masked, where it is cut, what is dropped, and that no part is in the other."""
+"""A user's own text: masking, passages, duplicates, and a split without common passages."""
 
 import json
 from dataclasses import replace
@@ -42,11 +42,11 @@ def write(path: Path, numbers: range) -> Path:
         ("٠١٢٣٤٥", "000000"),
     ],
 )
-def test_what_is_masked(text: str, masked: str) -> None:
+def test_emails_and_long_numbers_are_masked(text: str, masked: str) -> None:
     assert own_text.mask(text)[0] == masked
 
 
-def test_what_was_masked_is_counted_and_masking_again_changes_nothing() -> None:
+def test_masked_values_are_counted_and_masking_again_changes_nothing() -> None:
     masked, emails, numbers = own_text.mask("a@b.de, c@d.de: 123456")
     assert (emails, numbers) == (2, 1)
     assert own_text.mask(masked)[0] == masked
@@ -69,7 +69,7 @@ def test_passages_end_at_blank_lines_and_lose_nothing() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 1000, "word " * 300, "é" * 700, "a line of text\n" * 60, "日本語" * 200])
-def test_what_has_no_blank_lines_is_cut_all_the_same(text: str) -> None:
+def test_text_without_blank_lines_is_cut_too(text: str) -> None:
     cut = own_text.passages(text, 100)
     assert all(0 < len(p.encode()) <= 100 for p in cut)
     assert "".join("".join(cut).split()) == "".join(text.split())
@@ -91,41 +91,41 @@ def test_the_same_paragraphs_from_text_and_jsonl_give_the_same_hash(tmp_path: Pa
     assert one.counts["documents"] == 60
 
 
-def test_copies_and_near_copies_are_dropped_and_no_part_is_in_the_other(tmp_path: Path) -> None:
+def test_copies_and_near_copies_are_dropped_and_both_parts_are_disjoint(tmp_path: Path) -> None:
     write(tmp_path / "t/a.txt", range(60))
-    alone = own_text.prepare(tmp_path / "t", SETTINGS)
-    assert alone.corpus.evaluation
-    assert not set(alone.corpus.train) & set(alone.corpus.evaluation)
+    original = own_text.prepare(tmp_path / "t", SETTINGS)
+    assert original.corpus.evaluation
+    assert not set(original.corpus.train) & set(original.corpus.evaluation)
     write(tmp_path / "t/copy.txt", range(60))
     (tmp_path / "t/near.txt").write_text("\n\n".join(paragraph(n) + " So it ends." for n in range(60)))
-    both = own_text.prepare(tmp_path / "t", SETTINGS)
-    dropped = both.counts["duplicates_dropped"] - alone.counts["duplicates_dropped"]
+    with_copies = own_text.prepare(tmp_path / "t", SETTINGS)
+    dropped = with_copies.counts["duplicates_dropped"] - original.counts["duplicates_dropped"]
     assert dropped >= 60
-    words = {p.removesuffix(" So it ends.") for p in both.corpus.train}
-    assert not words & {p.removesuffix(" So it ends.") for p in both.corpus.evaluation}
+    words = {p.removesuffix(" So it ends.") for p in with_copies.corpus.train}
+    assert not words & {p.removesuffix(" So it ends.") for p in with_copies.corpus.evaluation}
 
 
-def test_texts_that_differ_in_numbers_alone_are_one(tmp_path: Path) -> None:
+def test_texts_that_differ_only_in_numbers_are_duplicates(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("\n\n".join(f"{paragraph(1)} Ring {10**6 + n}." for n in range(20)))
     assert own_text.prepare(path, replace(SETTINGS, passage_bytes=160)).counts["duplicates_dropped"] == 19
 
 
-def test_masking_can_be_left_out(tmp_path: Path) -> None:
+def test_masking_can_be_switched_off(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("\n\n".join(f"{paragraph(n)} me@mail.org" for n in range(20)))
-    kept = own_text.prepare(path, replace(SETTINGS, mask=False))
-    assert kept.counts["emails_masked"] == 0
-    assert any("me@mail.org" in p for p in kept.corpus.train)
+    unmasked = own_text.prepare(path, replace(SETTINGS, mask=False))
+    assert unmasked.counts["emails_masked"] == 0
+    assert any("me@mail.org" in p for p in unmasked.corpus.train)
 
 
-def test_hidden_files_are_passed_over_and_marks_of_other_systems_are_no_text(tmp_path: Path) -> None:
+def test_hidden_files_byte_order_marks_and_carriage_returns_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_bytes(b"\xff\xfe")
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__/a.pyc").write_bytes(b"\xff\xfe")
     (tmp_path / "a.md").write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo")
-    read = own_text.prepare(tmp_path, SETTINGS).corpus
-    assert [*read.train, *read.evaluation] == ["one\n\ntwo"]
+    corpus = own_text.prepare(tmp_path, SETTINGS).corpus
+    assert [*corpus.train, *corpus.evaluation] == ["one\n\ntwo"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,6 @@ def test_a_text_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
         own_text.prepare(tmp_path / name.split("/")[0], SETTINGS)
 
 
-def test_a_text_that_is_not_there() -> None:
+def test_a_missing_text_is_named() -> None:
     with pytest.raises(UserError, match=r"author\.text is nowhere, which does not exist; name a UTF-8 text file"):
         own_text.prepare(Path("nowhere"), SETTINGS)

@@ -1,4 +1,4 @@
-"""Timings are taken from what they should be taken from."""
+"""Timings and memory are measured on the intended calls and models."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from autocomplete.runtime import compiled
 
 def test_only_answers_of_full_length_count() -> None:
     answers = iter([b"short", b"long answer"] * 10)
-    seen: list[bytes] = []
+    checked_answers: list[bytes] = []
 
     def reached(answer: bytes) -> bool:
-        seen.append(answer)
+        checked_answers.append(answer)
         return answer == b"long answer"
 
     assert benchmark.full_length_latency(lambda _: next(answers), reached, [b"p"] * 12, 2) is not None
-    assert seen.count(b"long answer") == 2
+    assert checked_answers.count(b"long answer") == 2
 
 
 def test_too_few_full_answers_are_no_figure() -> None:

@@ -24,7 +24,7 @@ with benchmark_lock.exclusive():
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark_lock, "_LOCK", tmp_path / "timing")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
@@ -45,7 +45,7 @@ def test_one_after_another(tmp_path: Path) -> None:
     assert log == [f"{event} {name}" for name in order for event in ("began", "ended")]
 
 
-def test_who_measures_is_said_while_it_lives() -> None:
+def test_the_measuring_process_is_named_while_it_lives() -> None:
     assert benchmark_lock.measuring_process() is None
     with benchmark_lock.exclusive():
         assert benchmark_lock.measuring_process() == os.getpid()
@@ -56,7 +56,7 @@ def test_who_measures_is_said_while_it_lives() -> None:
     assert benchmark_lock.measuring_process() is None
 
 
-def test_a_wait_says_for_whom(
+def test_a_wait_names_the_measuring_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(benchmark_lock, "_SAY_S", 0.2)
@@ -70,7 +70,7 @@ def test_a_wait_says_for_whom(
     assert f"s to time alone: process {other.pid} ({sys.executable} -c" in capfd.readouterr().err
 
 
-@pytest.mark.timeout(120)  # a lock that nobody gives back is waited for forever
+@pytest.mark.timeout(120)  # a lock that is never released would block forever
 def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
     killed = worker(tmp_path, "x", seconds="60")
     deadline = time.monotonic() + 30
@@ -83,7 +83,7 @@ def test_a_killed_measurement_blocks_nobody(tmp_path: Path) -> None:
         assert benchmark_lock.measuring_process() == os.getpid()
 
 
-@pytest.mark.parametrize(("said", "share"), [("1", 1), ("8", 4), ("", 4), ("0", 4), ("two", 4)])
-def test_share_of_cores(monkeypatch: pytest.MonkeyPatch, said: str, share: int) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+@pytest.mark.parametrize(("value", "share"), [("1", 1), ("8", 4), ("", 4), ("0", 4), ("two", 4)])
+def test_share_of_cores(monkeypatch: pytest.MonkeyPatch, value: str, share: int) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert benchmark_lock.share_of_cores(4) == share

@@ -17,7 +17,7 @@ from helpers.toys import Toy
 TEXT = "one two three four five six seven eight nine ten eleven twelve"
 
 
-def test_cuts_part_a_text_between_words() -> None:
+def test_cuts_split_a_text_between_words() -> None:
     (cut,) = completion.cuts([TEXT], 1, 1)
     assert TEXT.startswith(cut.typed + "".join(cut.words))
     assert not cut.typed.endswith(" ")
@@ -37,7 +37,7 @@ def test_too_short_texts_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("suggestion", "right"),
+    ("suggestion", "accepted"),
     [
         (" four five six ", 3),
         (" four five six", 2),
@@ -49,26 +49,26 @@ def test_too_short_texts_are_refused() -> None:
         (" four nine six ", 1),
     ],
 )
-def test_words_count_when_a_blank_ends_them(suggestion: str, right: int) -> None:
+def test_words_count_when_a_blank_ends_them(suggestion: str, accepted: int) -> None:
     measured = completion.measure(lambda _: suggestion, [Cut(0, "one two three", [" four", " five", " six"])])
-    assert [measured[f"accepted_words_{n}"] for n in (1, 2, 3)] == [float(right >= n) for n in (1, 2, 3)]
+    assert [measured[f"accepted_words_{n}"] for n in (1, 2, 3)] == [float(accepted >= n) for n in (1, 2, 3)]
 
 
-def test_a_model_is_asked_for_more_tokens_where_its_words_are_not_finished(toy: Toy, core_path: Path) -> None:
+def test_more_tokens_are_generated_while_words_are_unfinished(toy: Toy, core_path: Path) -> None:
     """The words after 8 tokens are those of 16, where three of them are finished."""
-    said = {"long": " a" * 3 + "b" * 9 + " c d", "short": " a b c d e f g h i j k l"}
-    asked: list[tuple[str, int]] = []
+    answers = {"long": " a" * 3 + "b" * 9 + " c d", "short": " a b c d e f g h i j k l"}
+    calls: list[tuple[str, int]] = []
     mode = mode_files_of(toy, core_path)
 
     def generate(ids: Sequence[int], longest: int, _: object) -> list[int]:
         typed = toy.bpe.decode(ids[1:])
-        asked.append((typed, longest - len(ids)))
-        return [*ids, *[i for c in said[typed][: longest - len(ids)] for i in toy.bpe.encode(c).ids]]
+        calls.append((typed, longest - len(ids)))
+        return [*ids, *[i for c in answers[typed][: longest - len(ids)] for i in toy.bpe.encode(c).ids]]
 
     mode.__dict__["generate"] = generate  # the cached property
     places = [Cut(0, "long", [" a", " a", " abbbbbbbbb"]), Cut(0, "short", [" a", " b", " x"])]
     assert completion.right_words_of(mode, places) == [3, 2]
-    assert asked == [("long", 8), ("long", 16), ("short", 8)]
+    assert calls == [("long", 8), ("long", 16), ("short", 8)]
 
 
 def test_keystrokes_saved_are_the_right_words_less_one_key() -> None:
@@ -80,12 +80,12 @@ def test_keystrokes_saved_are_the_right_words_less_one_key() -> None:
     assert measured["accepted_words_1_stderr"] == pytest.approx(math.sqrt(0.5) / math.sqrt(2))
 
 
-def test_places_of_one_document_are_not_independent() -> None:
+def test_cuts_of_one_document_are_not_independent() -> None:
     words = [" four", " five", " six"]
-    apart = [Cut(i, str(i % 2), words) for i in range(8)]
-    together = [Cut(i // 4, str(i // 4), words) for i in range(8)]
+    spread = [Cut(i, str(i % 2), words) for i in range(8)]
+    clustered = [Cut(i // 4, str(i // 4), words) for i in range(8)]
     answer = {"0": " four x ", "1": " no "}.__getitem__
-    errors = [completion.measure(answer, p)["accepted_words_1_stderr"] for p in (apart, together)]
+    errors = [completion.measure(answer, p)["accepted_words_1_stderr"] for p in (spread, clustered)]
     assert errors[1] > 1.5 * errors[0]
 
 

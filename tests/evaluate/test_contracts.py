@@ -16,10 +16,10 @@ def model(new: Callable[[int], bytes]) -> Callable[[bytes], bytes]:
 
 
 def failed(complete: Callable[[bytes], bytes], samples: bool = True) -> set[str]:
-    return {name for name, kept in contracts.android_answers(complete, PROMPTS, samples).items() if not kept}
+    return {name for name, passed in contracts.android_answers(complete, PROMPTS, samples).items() if not passed}
 
 
-def test_a_good_model_keeps_all() -> None:
+def test_a_good_model_passes_all_rules() -> None:
     assert failed(model(lambda n: b" word %d" % n)) == set()
 
 
@@ -34,7 +34,7 @@ def test_a_good_model_keeps_all() -> None:
         (lambda p: p + b" same", "retry_differs"),
     ],
 )
-def test_a_broken_rule_is_found(broken: Callable[[bytes], bytes], rule: str) -> None:
+def test_a_broken_rule_is_reported(broken: Callable[[bytes], bytes], rule: str) -> None:
     assert rule in failed(broken)
 
 

@@ -34,13 +34,13 @@ def test_gates_are_judged_on_their_modes() -> None:
     assert judged[0].threshold == "<= 1.01"
 
 
-def test_what_the_filter_refuses_can_be_a_gate() -> None:
+def test_filter_metrics_can_be_gates() -> None:
     bounds = [Gate("provoked_unanswered", at_most=0.005), Gate("ordinary_refused", at_most=0.0)]
     assert [g.passed for g in gates.judge(bounds, MEASURED).gates] == [False, True]
 
 
 @pytest.mark.parametrize("metric", ["speed", "ttft_ms", "core_mb", "perplexity_stderr"])
-def test_a_gate_on_what_is_no_quality_says_which_metrics_there_are(metric: str) -> None:
+def test_a_gate_on_another_metric_lists_the_allowed_ones(metric: str) -> None:
     with pytest.raises(UserError, match=rf"no metric '{metric}'; allowed: .*perplexity_ratio"):
         Gate(metric, at_most=1.0)
 

@@ -20,44 +20,45 @@ def mode(toy: Toy, core_path: Path) -> ModeFiles:
 
 
 @pytest.fixture(scope="module")
-def by_keras(toy: Toy, mode: ModeFiles) -> list[list[int]]:
+def keras_answers(toy: Toy, mode: ModeFiles) -> list[list[int]]:
     return [keras_greedy(toy, mode.prompt_ids(p), SEQUENCE) for p in PROMPTS]
 
 
-def test_the_core_s_answers_are_keras(toy: Toy, mode: ModeFiles, by_keras: list[list[int]]) -> None:
-    assert greedy.keras_continuations(mode, toy.model, PROMPTS) == by_keras
+def test_the_core_s_answers_equal_keras(toy: Toy, mode: ModeFiles, keras_answers: list[list[int]]) -> None:
+    assert greedy.keras_continuations(mode, toy.model, PROMPTS) == keras_answers
 
 
 @pytest.mark.parametrize("wrong_token", [5, 1])  # an ordinary one, and the one that ends a text
 def test_keras_corrects_a_decoder_that_errs(
     toy: Toy,
     mode: ModeFiles,
-    by_keras: list[list[int]],
+    keras_answers: list[list[int]],
     monkeypatch: pytest.MonkeyPatch,
     wrong_token: int,
 ) -> None:
-    right = greedy.continue_prompt
+    continue_prompt = greedy.continue_prompt
 
     def erring(session: object, prompt_ids: Sequence[int], files: ModelFiles) -> list[int]:
-        ids = right(mode.session(mode.core), prompt_ids, files)
-        rest = [] if wrong_token == toy.end else ids[4:]
-        return [*ids[:3], wrong_token, *rest][: len(ids)]
+        ids = continue_prompt(mode.session(mode.core), prompt_ids, files)
+        continuation = [] if wrong_token == toy.end else ids[4:]
+        return [*ids[:3], wrong_token, *continuation][: len(ids)]
 
     monkeypatch.setattr(greedy, "continue_prompt", erring)
-    assert greedy.keras_continuations(mode, toy.model, PROMPTS[:2]) == by_keras[:2]
+    assert greedy.keras_continuations(mode, toy.model, PROMPTS[:2]) == keras_answers[:2]
 
 
-def test_a_core_matches_what_it_says_itself(mode: ModeFiles, by_keras: list[list[int]]) -> None:
-    assert greedy.match_core(mode, PROMPTS, by_keras) == {"greedy_match": 1.0}
-    one_wrong = [[*by_keras[0][:-1], 7], *by_keras[1:]]
+def test_a_core_matches_its_own_answers(mode: ModeFiles, keras_answers: list[list[int]]) -> None:
+    assert greedy.match_core(mode, PROMPTS, keras_answers) == {"greedy_match": 1.0}
+    one_wrong = [[*keras_answers[0][:-1], 7], *keras_answers[1:]]
     assert greedy.match_core(mode, PROMPTS, one_wrong) == {"greedy_match": 1 - 1 / len(PROMPTS)}
-    assert greedy.match_core(mode, PROMPTS, [[]] * len(PROMPTS)) == {"greedy_match": 1.0}  # a prompt that fills all
+    # prompts that fill the sequence have no continuation
+    assert greedy.match_core(mode, PROMPTS, [[]] * len(PROMPTS)) == {"greedy_match": 1.0}
 
 
-def test_suppressed_tokens_are_not_the_core_s(toy: Toy, mode: ModeFiles, by_keras: list[list[int]]) -> None:
-    said = sorted({i for ids in by_keras for i in ids if i != toy.end})[:3]
-    conversion = mode.conversion.model_copy(update={"suppress_tokens": said})
-    without = dataclasses.replace(mode, conversion=conversion)
-    expected = [keras_greedy(toy, mode.prompt_ids(p), SEQUENCE, said) for p in PROMPTS]
-    assert greedy.keras_continuations(without, toy.model, PROMPTS) == expected
-    assert greedy.match_core(without, PROMPTS, expected) == {"greedy_match": 1.0}
+def test_a_core_generates_no_suppressed_tokens(toy: Toy, mode: ModeFiles, keras_answers: list[list[int]]) -> None:
+    suppressed = sorted({i for ids in keras_answers for i in ids if i != toy.end})[:3]
+    conversion = mode.conversion.model_copy(update={"suppress_tokens": suppressed})
+    suppressing = dataclasses.replace(mode, conversion=conversion)
+    expected = [keras_greedy(toy, mode.prompt_ids(p), SEQUENCE, suppressed) for p in PROMPTS]
+    assert greedy.keras_continuations(suppressing, toy.model, PROMPTS) == expected
+    assert greedy.match_core(suppressing, PROMPTS, expected) == {"greedy_match": 1.0}

@@ -1,4 +1,4 @@
-"""What each product of a mode loses."""
+"""The quantization loss of each matrix product of a mode."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ def losses(toy: Toy, core: Path, recipe: list[dict[str, Any]], folder: Path) -> 
     return {loss.product: loss for loss in layer_report.losses(divergences, layer_report.noise(core, shipped, windows))}
 
 
-def test_every_product_that_is_quantized_is_there(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+def test_every_quantized_product_is_listed(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     int8 = losses(toy, core_path, settings("dynamic_range")["recipe"], tmp_path)
     assert list(int8) == WEIGHTED  # attention's own products stay as they are
     int4 = losses(toy, core_path, settings("int4_block32_rtn")["recipe"], tmp_path)
@@ -46,11 +46,11 @@ def test_every_product_that_is_quantized_is_there(toy: Toy, core_path: Path, tmp
 
 
 def test_integer_activations_count_attention_s_products_too(toy: Toy, core_path: Path, tmp_path: Path) -> None:
-    found = losses(toy, core_path, settings("full_integer")["recipe"], tmp_path)
-    assert set(found) == {*WEIGHTED, *(f"layer_{i}_{p}" for i in range(2) for p in ("scores", "mix"))}
+    int8 = losses(toy, core_path, settings("full_integer")["recipe"], tmp_path)
+    assert set(int8) == {*WEIGHTED, *(f"layer_{i}_{p}" for i in range(2) for p in ("scores", "mix"))}
 
 
-def test_a_bad_layer_is_seen(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+def test_a_bad_layer_has_the_largest_loss(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     coarse = settings("int4_block32_rtn")["recipe"][0] | {"regex": "layer_1_qkv", "operation": "FULLY_CONNECTED"}
     fine = settings("float16")["recipe"]
     good, bad = (losses(toy, core_path, recipe, tmp_path) for recipe in (fine, [*fine, coarse]))
@@ -66,21 +66,21 @@ def test_noise_of_a_product_is_that_of_its_result() -> None:
     )
 
 
-def test_nothing_is_lost_by_float32(toy: Toy, core_path: Path, tmp_path: Path) -> None:
+def test_float32_has_no_losses(toy: Toy, core_path: Path, tmp_path: Path) -> None:
     assert losses(toy, core_path, [], tmp_path) == {}
     stage.plot("float32", [], tmp_path / "layers.png")
     assert layer_report.comma_separated([]) == "product,snr_db,kl_divergence\n"
 
 
-def test_the_table_and_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = [
+def test_the_table_and_the_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer_losses = [
         QuantizationLoss("layer_0_qkv", 40.0, 1e-5),
         QuantizationLoss("logits", 21.5, 0.0123456789),
     ]
-    rows = list(csv.DictReader(io.StringIO(layer_report.comma_separated(found))))
+    rows = list(csv.DictReader(io.StringIO(layer_report.comma_separated(layer_losses))))
     assert rows[1] == {"product": "logits", "snr_db": "21.5", "kl_divergence": "0.0123457"}
-    stage.show("int4", found)
+    stage.show("int4", layer_losses)
     assert "layer_0_qkv" in capsys.readouterr().out
     for name in ("one.png", "two.png"):
-        stage.plot("int4", found, tmp_path / name)
+        stage.plot("int4", layer_losses, tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -1,4 +1,4 @@
-"""Parts of a mode's measurements: pieces of like size, and what they add up to."""
+"""Parts of a mode's measurements: pieces of similar size, and their combined results."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from autocomplete.evaluate import measurements
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(60, [15] * 4), (9, [2, 2, 2, 3]), (3, [1, 1, 1]), (1, [1])])
-def test_pieces_are_of_like_size_and_lose_nothing(count: int, sizes: list[int]) -> None:
+def test_pieces_are_of_similar_size_and_lose_nothing(count: int, sizes: list[int]) -> None:
     pieces = measurements._pieces(np.arange(count))
     assert [len(piece) for piece in pieces] == sizes
     assert np.array_equal(np.concatenate(pieces), np.arange(count))

@@ -1,4 +1,4 @@
-"""Differences of logits, whose answers are known."""
+"""Differences of logits, whose results are known."""
 
 import numpy as np
 

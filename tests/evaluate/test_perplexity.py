@@ -1,4 +1,4 @@
-"""Metrics on logits whose answers are known."""
+"""Metrics on logits whose results are known."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The table and the picture over modes."""
+"""The table and the plot of all modes."""
 
 import csv
 import io
@@ -16,16 +16,16 @@ def row(mode: str, passed: bool = True) -> table.Row:
     return table.row(records.measured(mode=mode), speed, records.gates(mode, perplexity_ratio=passed))
 
 
-def test_the_table_marks_refused_modes_and_what_was_not_measured() -> None:
+def test_the_table_marks_refused_modes_and_unmeasured_values() -> None:
     refused = row("float16", passed=False)
     assert "refused: perplexity_ratio" in table.markdown([refused])
     assert " – " in table.markdown([refused])
-    read = list(csv.DictReader(io.StringIO(table.comma_separated([refused]))))
-    assert read[0]["mode"] == "float16"
-    assert float(read[0]["text_mb"]) == 2.0
-    assert read[0]["latency_100_tokens_s"] == ""
+    rows = list(csv.DictReader(io.StringIO(table.comma_separated([refused]))))
+    assert rows[0]["mode"] == "float16"
+    assert float(rows[0]["text_mb"]) == 2.0
+    assert rows[0]["latency_100_tokens_s"] == ""
 
 
-def test_the_picture_is_drawn_without_timings(tmp_path: Path) -> None:
+def test_the_plot_is_drawn_without_timings(tmp_path: Path) -> None:
     table.plot([row("a"), row("b")], tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

@@ -51,14 +51,16 @@ def files(
         ("text float", "web", "operator FlexDecodeRaw, DecodeRaw"),
     ],
 )
-def test_what_fits_and_what_does_not(files: dict[str, Path], file: str, target: str, offence: str | None) -> None:
-    found = targets.check(files[file])[target]
-    assert found.fits == (offence is None)
+def test_a_file_fits_a_target_or_its_offence_is_named(
+    files: dict[str, Path], file: str, target: str, offence: str | None
+) -> None:
+    result = targets.check(files[file])[target]
+    assert result.fits == (offence is None)
     if offence is None:
-        assert found.offence is None
+        assert result.offence is None
     else:
-        assert found.offence is not None
-        assert offence in found.offence or "has a scale" in found.offence
+        assert result.offence is not None
+        assert offence in result.offence or "has a scale" in result.offence
 
 
 def test_a_version_too_high_is_named(files: dict[str, Path], tmp_path: Path) -> None:
@@ -72,8 +74,8 @@ def test_a_version_too_high_is_named(files: dict[str, Path], tmp_path: Path) -> 
     model.operatorCodes.append(code)
     model.subgraphs[0].operators[0].opcodeIndex = len(model.operatorCodes) - 1
     flatbuffer.write(model, tmp_path / "new.tflite")
-    found = targets.check(tmp_path / "new.tflite")["android_demo"]
-    assert found.offence is not None and "operator RANGE of version 2" in found.offence
+    result = targets.check(tmp_path / "new.tflite")["android_demo"]
+    assert result.offence is not None and "operator RANGE of version 2" in result.offence
 
 
 def test_buffers_by_offset(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ def test_pieces_are_whole_characters_and_lose_nothing(text: str) -> None:
     assert all(len(piece.encode()) > 1000 - 4 for piece in pieces[:-1])
 
 
-def test_the_share_of_pieces_that_all_cut_alike(toy: Toy) -> None:
+def test_the_share_of_pieces_that_all_encode_alike(toy: Toy) -> None:
     documents = ["one", "two", "three", "four"]
 
     def odd(piece: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the word-list filter sees, and how often it refuses."""
+"""What the word-list filter refuses, and how often."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def test_whole_words_in_any_case() -> None:
     )
 
 
-def test_only_the_languages_asked_for() -> None:
+def test_only_the_chosen_languages() -> None:
     assert word_filter.word_filter(["german"])("So ein Arsch!")
     assert not word_filter.word_filter(["english"])("So ein Arsch!")
     assert word_filter.word_filter(["english", "german"])("So ein Arsch!")
@@ -38,28 +38,28 @@ def test_only_the_languages_asked_for() -> None:
 
 
 def answers(*tries: Sequence[str]) -> word_filter.Answer:
-    """One prompt after the other, asked three times: what is answered each time."""
+    """A model with these answers: for each prompt in turn, one for each of three tries."""
     return lambda prompt, draw: f"{prompt} {tries[draw // 3][draw % 3]}"
 
 
-def test_an_answer_that_is_refused_is_asked_for_again() -> None:
+def test_a_refused_answer_is_drawn_again() -> None:
     answer = answers(["good"], [RUDE, "good"], [RUDE, RUDE, RUDE], [RUDE, RUDE, "good"])
-    found = word_filter.measure(answer, ["a", "b", "c", "d"], word_filter.word_filter(["english"]), 3)
-    assert (found["refused"], found["unanswered"]) == (0.75, 0.25)
-    assert found["refused_stderr"] == found["unanswered_stderr"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
+    shares = word_filter.measure(answer, ["a", "b", "c", "d"], word_filter.word_filter(["english"]), 3)
+    assert (shares["refused"], shares["unanswered"]) == (0.75, 0.25)
+    assert shares["refused_stderr"] == shares["unanswered_stderr"] == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
 
 
-def test_a_prompt_that_is_refused_is_not_asked() -> None:
+def test_a_refused_prompt_is_left_out() -> None:
     refuses = word_filter.word_filter(["english"])
-    found = word_filter.measure(answers([RUDE, "good"]), [f"the {RUDE}", "a"], refuses, 3)
-    assert (found["refused"], found["unanswered"]) == (1.0, 0.5)
+    shares = word_filter.measure(answers([RUDE, "good"]), [f"the {RUDE}", "a"], refuses, 3)
+    assert (shares["refused"], shares["unanswered"]) == (1.0, 0.5)
     with pytest.raises(UserError, match="refuses every prompt itself"):
         word_filter.measure(answers(), [RUDE], refuses, 3)
 
 
-def test_a_word_is_seen_across_the_border_of_prompt_and_answer() -> None:
-    found = word_filter.measure(lambda prompt, _: prompt + "tf", ["say w"], word_filter.word_filter(["english"]), 2)
-    assert found["unanswered"] == 1.0
+def test_a_word_across_the_border_of_prompt_and_answer_is_refused() -> None:
+    shares = word_filter.measure(lambda prompt, _: prompt + "tf", ["say w"], word_filter.word_filter(["english"]), 2)
+    assert shares["unanswered"] == 1.0
 
 
 def test_the_prompts_that_come_with_the_project() -> None:
@@ -70,25 +70,25 @@ def test_the_prompts_that_come_with_the_project() -> None:
 
 
 def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that says a rude word now and then, by the seed that it is given."""
+    """The model generates a rude word for some seeds."""
     rule = records.conversion(sampler="top_k", top_k=7, temperature=0.5)
     mode = dataclasses.replace(mode_files_of(toy, core_path), conversion=rule)
     good, rude = toy.bpe.encode(" fine").ids, toy.bpe.encode(f" {RUDE}").ids
-    asked: list[tokens_model.Sampling] = []
+    samplings: list[tokens_model.Sampling] = []
 
     def generate(ids: Sequence[int], longest: int, sampling: tokens_model.Sampling) -> list[int]:
-        asked.append(sampling)
+        samplings.append(sampling)
         return [*ids, *(rude if sampling.seed % 5 == 0 else good)]
 
     monkeypatch.setattr(interpreters, "litert", lambda path, threads: path)
     monkeypatch.setattr(tokens_model, "interpreted", lambda path: generate)
     prompts = ["one", "two", "three", "four", "five"]
-    found = word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
-    assert found == word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
+    shares = word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
+    assert shares == word_filter.measure_tokens_model(mode, prompts, ["english"], 3, 100)
     # the seeds of first answers are 100, 103, … 112
-    assert (found["refused"], found["unanswered"]) == (0.2, 0.0)
-    assert [s.seed for s in asked[:6]] == [100, 101, 103, 106, 109, 112]
-    assert {(s.temperature, s.top_k, s.top_p) for s in asked} == {(0.5, 7, 1.0)}
+    assert (shares["refused"], shares["unanswered"]) == (0.2, 0.0)
+    assert [s.seed for s in samplings[:6]] == [100, 101, 103, 106, 109, 112]
+    assert {(s.temperature, s.top_k, s.top_p) for s in samplings} == {(0.5, 7, 1.0)}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_answers_are_the_model_s_and_repeat(toy: Toy, core_path: Path, monkeypat
 )
 def test_the_sampler_is_the_text_model_s(toy: Toy, core_path: Path, name: str, rule: tuple[float, int, float]) -> None:
     conversion = records.conversion(sampler=name, top_k=7, top_p=0.3, temperature=0.5)
-    told = dataclasses.replace(mode_files_of(toy, core_path), conversion=conversion).sampling(3)
-    assert (told.temperature, told.top_k, told.top_p) == rule
+    sampling = dataclasses.replace(mode_files_of(toy, core_path), conversion=conversion).sampling(3)
+    assert (sampling.temperature, sampling.top_k, sampling.top_p) == rule
 
 
 def test_listed_words_that_are_one_token_are_printed(tmp_path: Path) -> None:

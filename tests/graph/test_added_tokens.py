@@ -13,5 +13,5 @@ def test_a_long_token_takes_memory_of_its_length() -> None:
     tracemalloc.stop()
     assert peak < 2000 * size
     assert len(trie.steps.merged.values) == size + 1
-    ended = trie.tokens.values.astype(int) + trie.tokens.offset
-    assert sorted(i for i in ended if i >= 0) == [7, 8]
+    token_ids = trie.tokens.values.astype(int) + trie.tokens.offset
+    assert sorted(i for i in token_ids if i >= 0) == [7, 8]

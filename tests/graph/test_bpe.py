@@ -117,14 +117,14 @@ def test_random_texts(toy: Toy, encode: Callable[[bytes], list[int]]) -> None:
 
 
 def test_every_code_point_begins_and_ends_words_as_in_tokenizers() -> None:
-    """Beside a letter, a digit and another sign; ids alone would hide most of it.
+    """Next to a letter, a digit and another sign; a comparison of ids would hide most differences.
 
     All of the first two planes, and a sample of the others, which hold long ranges of one class.
     """
     classes, wrong, size = bpe_tables.character_classes(), [], 4096
     split = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    whole = [c for c in range(sys.maxunicode + 1) if c < 0x20000 or c % 16 == 0]
-    points = [chr(c) for c in whole if not 0xD800 <= c < 0xE000]
+    sample = [c for c in range(sys.maxunicode + 1) if c < 0x20000 or c % 16 == 0]
+    points = [chr(c) for c in sample if not 0xD800 <= c < 0xE000]
     for first in range(0, len(points), size):
         text = "".join(f"a{c}7{c}!" for c in points[first : first + size])
         words = split.pre_tokenize_str(text)  # in one character for each byte
@@ -149,7 +149,7 @@ def words(request: pytest.FixtureRequest) -> str:
 
 
 def test_words_of_llama3_and_qwen(toy: Toy, words: str) -> None:
-    """Where words begin, and ids: on cases, on random texts and beside every code point."""
+    """Where words begin, and ids: on cases, on random texts and next to code points."""
     vocabulary = dataclasses.replace(toy.vocabulary, pattern=words)
     expected = tokenizer.from_keras_folder(toy.preset / tokenizer.FOLDER, words)
     encode = encoder(vocabulary)
@@ -158,16 +158,16 @@ def test_words_of_llama3_and_qwen(toy: Toy, words: str) -> None:
     assert [toy.bpe.encode(t).ids for t in texts] != [expected.encode(t).ids for t in texts]
     starts = bpe_words.starts(words, bpe_tables.character_classes())
     split = tf.function(lambda text, inside: starts(text, inside), autograph=False)
-    for text in [*texts, *fuzz(3000, seed=4), *beside_code_points()]:
+    for text in [*texts, *fuzz(3000, seed=4), *around_code_points()]:
         pieces = expected.pre_tokenizer.pre_tokenize_str(text)  # in one character for each byte
         begins = np.cumsum([0, *(len(word) for word, _ in pieces[:-1])]).tolist() if text else []
         data = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
         padded = np.pad(data, (0, max(SIZE - len(data), 0)))
-        found = split(tf.constant(padded), tf.range(len(padded)) < len(data))
-        assert np.flatnonzero(found).tolist() == begins, repr(text[:300])
+        flags = split(tf.constant(padded), tf.range(len(padded)) < len(data))
+        assert np.flatnonzero(flags).tolist() == begins, repr(text[:300])
 
 
-def beside_code_points() -> list[str]:
+def around_code_points() -> list[str]:
     """Every 37th character, in several places."""
     points = [chr(c) for c in range(0, sys.maxunicode + 1, 37) if not 0xD800 <= c < 0xE000]
     size = 2000
@@ -202,5 +202,5 @@ def test_merge_table_stays_within_int32() -> None:
 def test_bytes_without_a_token_are_dropped_or_unknown() -> None:
     vocabulary = tokenizer.Vocabulary({"a": 0, "<unk>": 1}, [], None, 0)
     assert bpe_tables.byte_ids(vocabulary)[[0x61, 0x62]].tolist() == [0, -1]
-    known = dataclasses.replace(vocabulary, unk_token="<unk>")
-    assert bpe_tables.byte_ids(known)[[0x61, 0x62]].tolist() == [0, 1]
+    with_unknown = dataclasses.replace(vocabulary, unk_token="<unk>")
+    assert bpe_tables.byte_ids(with_unknown)[[0x61, 0x62]].tolist() == [0, 1]

@@ -16,7 +16,7 @@ from helpers.toys import TEXT
 
 pytestmark = pytest.mark.slow
 
-LONE = 0x10F000  # from there on: private characters that stand for bytes of no character
+LONE = 0x10F000  # the first of the private-use characters that stand for invalid bytes
 
 LISTED = [
     "",
@@ -101,9 +101,9 @@ def texts(name: str) -> list[str]:
     names = [token["content"] for token in content["added_tokens"]]
     parts = [*names, *names, *(n[:-1] for n in names), *(n[1:] for n in names), *" ▁\n<>ab1'é", "\u0301", "日"]
     spliced = ["".join(rng.choices(parts, k=rng.randint(1, 14))) for _ in range(SPLICED)]
-    found = [text for text in [*LISTED, *odd(), *spliced] if len(normal(content, text).encode()) <= SIZE]
-    assert len(found) > COUNT
-    return [text for text in found if len(text.encode()) <= SIZE]
+    fitting = [text for text in [*LISTED, *odd(), *spliced] if len(normal(content, text).encode()) <= SIZE]
+    assert len(fitting) > COUNT
+    return [text for text in fitting if len(text.encode()) <= SIZE]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -113,23 +113,23 @@ def test_ids_are_those_of_tokenizers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_texts_try_what_a_kind_has(name: str) -> None:
-    """Else agreement would say little: most tokens are used, the added and unknown ones among them."""
-    of = kind(name)
-    used = {i for made in of.known.encode_batch(texts(name)) for i in made.ids}
-    model, ids = of.content["model"], tokenizer_json.token_ids(of.content)
-    assert {ids[token] for token in of.vocabulary.added_tokens} <= used
+def test_texts_use_the_tokens_of_a_kind(name: str) -> None:
+    """The texts use most tokens, also added and unknown ones; otherwise agreement would prove little."""
+    case = kind(name)
+    used = {i for encoding in case.known.encode_batch(texts(name)) for i in encoding.ids}
+    model, ids = case.content["model"], tokenizer_json.token_ids(case.content)
+    assert {ids[token] for token in case.vocabulary.added_tokens} <= used
     unknown = model["unk_token"] if not model["byte_fallback"] else None
     assert unknown is None or ids[unknown] in used
     assert not model["byte_fallback"] or len({ids[token] for token in BYTES} & used) > 100
-    assert not {t["id"] for t in of.content["added_tokens"] if t["special"]} & used
+    assert not {t["id"] for t in case.content["added_tokens"] if t["special"]} & used
     assert len(used) > 0.4 * len(ids)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_apps_make_the_same_ids(name: str) -> None:
-    given, of = texts(name), kind(name)
-    assert in_apps(of.content, given) == [made.ids for made in of.known.encode_batch(given)]
+    inputs, case = texts(name), kind(name)
+    assert in_apps(case.content, inputs) == [encoding.ids for encoding in case.known.encode_batch(inputs)]
 
 
 def test_two_kinds_merge_in_their_own_way() -> None:
@@ -149,50 +149,50 @@ def test_tensorflow_runs_the_same_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_bytes_of_no_character(name: str) -> None:
-    """They become the tokens of bytes; without such, unknown ones or nothing. A byte-level BPE loses none it has."""
-    rng, of = random.Random(name), kind(name)
+def test_invalid_bytes(name: str) -> None:
+    """They become byte tokens or, without such, unknown ones or nothing. A byte-level BPE loses no byte that it has."""
+    rng, case = random.Random(name), kind(name)
     damaged = [bytearray(text.encode()) for text in texts(name)[-200:] if text]
     for bytes_of_text in damaged:
         bytes_of_text[rng.randrange(len(bytes_of_text))] = rng.randrange(128, 256)
-    given = [*BROKEN, *(rng.randbytes(rng.randint(1, SIZE)) for _ in range(100)), *map(bytes, damaged)]
-    for data in given:
-        ids, text = litert(name)(data), normal(of.content, shown(data))
-        if not of.vocabulary.byte_level:
-            assert ids == single_bytes(of.known.encode(text).ids, of.content["model"]["vocab"]), data
-        elif len(back(text)) <= SIZE:
-            left = bytes(b for b in back(text) if CHARACTERS[b] in of.vocabulary.ids)
-            assert b"".join(of.vocabulary.token_bytes[i] for i in ids) == left, data
+    inputs = [*BROKEN, *(rng.randbytes(rng.randint(1, SIZE)) for _ in range(100)), *map(bytes, damaged)]
+    for data in inputs:
+        ids, text = litert(name)(data), normal(case.content, with_private_characters(data))
+        if not case.vocabulary.byte_level:
+            assert ids == single_bytes(case.known.encode(text).ids, case.content["model"]["vocab"]), data
+        elif len(original_bytes(text)) <= SIZE:
+            remaining = bytes(b for b in original_bytes(text) if CHARACTERS[b] in case.vocabulary.ids)
+            assert b"".join(case.vocabulary.token_bytes[i] for i in ids) == remaining, data
 
 
-def shown(data: bytes) -> str:
-    """Bytes as text, a private character in the place of each that is part of none."""
+def with_private_characters(data: bytes) -> str:
+    """Bytes as text, with a private-use character in the place of each invalid byte."""
     text = data.decode(errors="surrogateescape")
     return "".join(chr(LONE - 0xDC00 + ord(c)) if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
-def back(text: str) -> bytes:
+def original_bytes(text: str) -> bytes:
     return b"".join(bytes([ord(c) - LONE]) if LONE <= ord(c) < LONE + 256 else c.encode() for c in text)
 
 
 def single_bytes(ids: Sequence[int], vocabulary: Content) -> list[int]:
     """Ids with one byte's token in the place of the four of a private character; there may be no such tokens."""
-    of_byte = {vocabulary[token]: b for b, token in enumerate(BYTES) if token in vocabulary}
-    first, found = {chr(LONE + b).encode()[:3] for b in (0x80, 0xC0)}, list(ids)
-    for i in range(len(found)):
-        four = bytes(of_byte.get(index, 0) for index in found[i : i + 4])
-        if four[:3] in first:
-            found[i : i + 4] = [vocabulary[BYTES[ord(four.decode()) - LONE]]]
-    return found
+    byte_of = {vocabulary[token]: b for b, token in enumerate(BYTES) if token in vocabulary}
+    prefixes, merged = {chr(LONE + b).encode()[:3] for b in (0x80, 0xC0)}, list(ids)
+    for i in range(len(merged)):
+        four = bytes(byte_of.get(index, 0) for index in merged[i : i + 4])
+        if four[:3] in prefixes:
+            merged[i : i + 4] = [vocabulary[BYTES[ord(four.decode()) - LONE]]]
+    return merged
 
 
 @pytest.mark.parametrize("name", ["llama3", "llama3_whole"])
 def test_each_token_as_a_text(name: str) -> None:
     """Llama 3 looks words up before it merges, which changes nothing if merges make each token."""
-    of, words = kind(name), []
-    for piece in of.vocabulary.token_bytes:
+    case, words = kind(name), []
+    for piece in case.vocabulary.token_bytes:
         words += [piece.decode()] if piece.decode(errors="ignore").encode() == piece else []
-    assert of.content["model"]["ignore_merges"] and len(words) > 800
-    assert differing(litert(name), of.known, words) == []
-    merged = tokenizer_json.load(of.content | {"model": of.content["model"] | {"ignore_merges": False}})
+    assert case.content["model"]["ignore_merges"] and len(words) > 800
+    assert differing(litert(name), case.known, words) == []
+    merged = tokenizer_json.load(case.content | {"model": case.content["model"] | {"ignore_merges": False}})
     assert (differing(litert(name), merged, words) == []) is (name == "llama3")

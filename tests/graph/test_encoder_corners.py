@@ -1,4 +1,4 @@
-"""Corners of tokenizer.json, which the encoder does exactly or refuses; no real model is known to have most of them."""
+"""Corner cases of tokenizer.json, which the encoder does exactly or refuses; most occur in no known model."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def split(pattern: str) -> Content:
 
 
 def without(content: Content, *tokens: str) -> Content:
-    """A tokenizer.json whose vocabulary lacks some tokens of which nothing is made."""
+    """A tokenizer.json whose vocabulary lacks some tokens that no merge uses."""
     vocabulary = {t: i for t, i in content["model"]["vocab"].items() if t not in tokens}
     return content | {"model": content["model"] | {"vocab": vocabulary}}
 
@@ -35,7 +35,6 @@ NUMBERS = {
 }
 FROM_METASPACE = {"type": "Metaspace", "replacement": BLANK, "prepend_scheme": "first", "split": True}
 
-# What is done exactly or refused; no real model is known to have most of it.
 CORNERS: dict[str, tuple[Callable[[], Content], list[str]]] = {
     "a mark behind a token": (
         lambda: small("ab", added=own("<x>", "<y>"), normalizer=NFC),
@@ -107,13 +106,13 @@ CORNERS: dict[str, tuple[Callable[[], Content], list[str]]] = {
 }
 
 
-# In the graph a text is normalized before its tokens are sought, in `tokenizers` behind those that are not normalized.
+# The graph normalizes a text before it looks for tokens, `tokenizers` after it has found those that are not normalized.
 @pytest.mark.parametrize("name", list(CORNERS))
-def test_corners_are_done_exactly_or_refused(name: str) -> None:
-    content, given = CORNERS[name][0](), CORNERS[name][1]
+def test_corners_are_encoded_exactly_or_refused(name: str) -> None:
+    content, inputs = CORNERS[name][0](), CORNERS[name][1]
     try:
         unreachable_tokens.require(content, "toy")
         tokenizer.parse_vocabulary(content, None, (0,))
     except (tokenizer.UnsupportedTokenizerError, UserError):
         return
-    assert in_apps(content, given) == agreed(content, given)
+    assert in_apps(content, inputs) == agreed(content, inputs)

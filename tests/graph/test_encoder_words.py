@@ -17,11 +17,11 @@ def test_words_that_are_tokens_are_whole_where_merges_are_ignored() -> None:
     """Not parts of words, nor what goes on in an added token or behind it."""
     words = ["abc", "abcd", " abc", "é", "a'", "'ll", "\n\n"]
     content = whole_words_of(*map(token, words), added=own("cde", "<x>"))
-    given = ["abc", "abcd", " abc", "xabc", "abcx", "<x>abc<x>abcd", "abcde", "é", "aé", "a'", "I'll", "x\n\n abc"]
-    ids, known = agreed(content, given), tokenizer_json.token_ids(content)
+    inputs = ["abc", "abcd", " abc", "xabc", "abcx", "<x>abc<x>abcd", "abcde", "é", "aé", "a'", "I'll", "x\n\n abc"]
+    ids, vocabulary = agreed(content, inputs), tokenizer_json.token_ids(content)
     assert ids[:3] == [[1000], [1001], [1002]]
     assert not {1000, 1001, 1002} & {*ids[3], *ids[4], *ids[6]}
-    assert ids[5] == [known["<x>"], 1000, known["<x>"], 1001]
+    assert ids[5] == [vocabulary["<x>"], 1000, vocabulary["<x>"], 1001]
 
 
 def test_characters_are_refused_where_merges_are_ignored_and_do_not_make_each_token() -> None:
@@ -35,13 +35,13 @@ def test_characters_are_refused_where_merges_are_ignored_and_do_not_make_each_to
 
 
 @pytest.mark.parametrize(
-    ("cut", "apart"), [(pre_tokenizers.LLAMA3, True), (pre_tokenizers.QWEN, True), (pre_tokenizers.GPT2, False)]
+    ("cut", "is_separate"), [(pre_tokenizers.LLAMA3, True), (pre_tokenizers.QWEN, True), (pre_tokenizers.GPT2, False)]
 )
-def test_the_long_s_ends_a_contraction_where_case_is_folded(cut: str, apart: bool) -> None:
+def test_the_long_s_ends_a_contraction_where_case_is_folded(cut: str, is_separate: bool) -> None:
     content = small("ſa", "'ſ", "Sa", cut=cut)
-    given = ["don'ſa", "I'ſ", "'ſſa", "'Sa 'ſa 'Ka", "x'ſ'ſ'ſa", "’ſa", "''ſa", "ſ'ſ", " 'ſa", "\n'ſa!'ſa", "'ſ\u0301a"]
-    ids = agreed(content, given)
-    assert (content["model"]["vocab"][token("ſa")] not in ids[0]) is apart
+    texts = ["don'ſa", "I'ſ", "'ſſa", "'Sa 'ſa 'Ka", "x'ſ'ſ'ſa", "’ſa", "''ſa", "ſ'ſ", " 'ſa", "\n'ſa!'ſa", "'ſ\u0301a"]
+    ids = agreed(content, texts)
+    assert (content["model"]["vocab"][token("ſa")] not in ids[0]) is is_separate
 
 
 @pytest.mark.parametrize("cut", tokenizer.BYTE_LEVEL_PATTERNS)
@@ -55,12 +55,12 @@ def test_digits_younger_than_the_regular_expressions(cut: str) -> None:
 def test_merges_in_any_order(seed: int) -> None:
     """Whatever rank merges have, and however many make one token: SentencePiece's are like that."""
     rng, content = random.Random(seed), small()
-    known, pairs = ["a", "b", "c"], set[tuple[str, str]]()
+    tokens, pairs = ["a", "b", "c"], set[tuple[str, str]]()
     while len(pairs) < 14:
-        pair = rng.choice(known), rng.choice(known)
+        pair = rng.choice(tokens), rng.choice(tokens)
         if len("".join(pair)) < 6:
             pairs.add(pair)
-            known.append("".join(pair))
+            tokens.append("".join(pair))
     content = extended(content, *rng.sample(sorted(pairs), len(pairs)))
     every = ["".join(signs) for size in range(7) for signs in itertools.product("abc", repeat=size)]
     agreed(content, [*every, *("".join(rng.choices("abc ", k=40)) for _ in range(300))])
@@ -69,12 +69,12 @@ def test_merges_in_any_order(seed: int) -> None:
 @pytest.mark.parametrize("cut", [pre_tokenizers.LLAMA3, pre_tokenizers.QWEN])
 def test_line_ends_go_with_signs_or_with_white_space(cut: str) -> None:
     content = small("!\n", "\n ", " \n", "\n\n", "\r\n", "\n!", "!!", " x", "\nx", "!x", "  ", "\n1", cut=cut)
-    lines = ["".join(some) for some in itertools.product("!\n \rx1", repeat=6)]
+    lines = ["".join(characters) for characters in itertools.product("!\n \rx1", repeat=6)]
     agreed(content, [*lines[::47], *(line for line in lines if line[0] == "!" and "\n \n" in line)])
 
 
-def test_nothing_is_merged_with_what_is_behind_the_end() -> None:
+def test_nothing_is_merged_across_the_end() -> None:
     content = small("!!", "1!")
     assert content["model"]["vocab"]["!"] == 0  # as are the places behind
     ids = agreed(content, ["!", "!!", "!!!", "1", "1!"])
-    assert [len(found) for found in ids] == [1, 1, 2, 1, 2]
+    assert [len(row) for row in ids] == [1, 1, 2, 1, 2]

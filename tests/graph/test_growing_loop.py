@@ -1,4 +1,4 @@
-"""The tokens flavour says what Keras says, in built-in operators."""
+"""The tokens flavour generates the same tokens as Keras, with built-in operators only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,11 +29,11 @@ def generator(interpreter: Any) -> Generate:
 
     def generate(ids: list[int], maximum: int = SEQUENCE, **sampler: float) -> tuple[list[int], int]:
         rule = {"temperature": 0.0, "top_p": 1.0} | sampler
-        given: dict[str, Any] = {n: np.float32(rule[n]) for n in ("temperature", "top_p")}
-        given |= {n: np.int32(sampler.get(n, 0)) for n in ("top_k", "seed")}
+        inputs: dict[str, Any] = {n: np.float32(rule[n]) for n in ("temperature", "top_p")}
+        inputs |= {n: np.int32(sampler.get(n, 0)) for n in ("top_k", "seed")}
         tokens = np.full((1, SEQUENCE), 7, np.int32)
         tokens[0, : len(ids)] = ids
-        out = call(tokens=tokens, length=np.int32(len(ids)), max_length=np.int32(maximum), **given)
+        out = call(tokens=tokens, length=np.int32(len(ids)), max_length=np.int32(maximum), **inputs)
         return out["tokens"][0].tolist(), int(out["length"])
 
     return generate
@@ -83,7 +83,7 @@ def test_stops_at_the_end_token(toy: Toy, core_path: Path, tmp_path: Path) -> No
         never = tokens_driver.convert(toy.weights.config, (-1,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
     flatbuffer.write(linker.link(never, flatbuffer.read(core_path)), tmp_path / "never.tflite")
     unstopped, _ = generator(interpreters.litert(tmp_path / "never.tflite", 1))(prompt(5))
-    for stop in (6, 7, 12):  # the third, … token said ends the text
+    for stop in (6, 7, 12):  # the third, … generated token ends the text
         end = unstopped[stop]
         with quiet():
             driver = tokens_driver.convert(toy.weights.config, (end,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
@@ -95,9 +95,9 @@ def test_stops_at_the_end_token(toy: Toy, core_path: Path, tmp_path: Path) -> No
 
 
 def test_a_seed_repeats_and_another_differs(generate: Generate) -> None:
-    said = {seed: generate(prompt(5), temperature=1.0, seed=seed) for seed in range(4)}
-    assert len({tuple(ids) for ids, _ in said.values()}) == 4
-    assert generate(prompt(5), temperature=1.0, seed=2) == said[2]
+    answers = {seed: generate(prompt(5), temperature=1.0, seed=seed) for seed in range(4)}
+    assert len({tuple(ids) for ids, _ in answers.values()}) == 4
+    assert generate(prompt(5), temperature=1.0, seed=2) == answers[2]
 
 
 def test_top_k_1_and_a_small_nucleus_are_greedy(generate: Generate) -> None:
@@ -136,8 +136,8 @@ def test_guesses_change_nothing(toy: Toy, core_path: Path, tmp_path: Path, draft
             ids = [prompt(period)[i % period] for i in range(length)]
             for maximum in (length + 4, SEQUENCE):
                 for rule in ({}, {"temperature": 1.0, "seed": 5}):
-                    said = {name: call(ids, maximum, **rule) for name, call in models.items()}
-                    assert said["on"] == said["off"]
-                assert said["on"][0][:length] == ids
+                    answers = {name: call(ids, maximum, **rule) for name, call in models.items()}
+                    assert answers["on"] == answers["off"]
+                assert answers["on"][0][:length] == ids
             whole, count = models["on"](ids)
             assert whole[:count] == [*ids, *keras_greedy(toy, ids, SEQUENCE)]

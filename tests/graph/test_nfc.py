@@ -61,10 +61,10 @@ def caller(interpreter: Any, size: int) -> Call:
     def call(data: bytes) -> bytes:
         text = np.zeros(size, np.int32)
         text[: len(data)] = list(data)
-        made = run(text=text, length=np.int32(len(data)))
-        count = int(made["count"])
-        assert not made["bytes"][count:].any()
-        return bytes(made["bytes"][:count].tolist())
+        output = run(text=text, length=np.int32(len(data)))
+        count = int(output["count"])
+        assert not output["bytes"][count:].any()
+        return bytes(output["bytes"][:count].tolist())
 
     return call
 
@@ -97,10 +97,10 @@ def test_every_code_point(call_long: Call) -> None:
     check(call_long, packed(map(chr, POINTS)), LONG)
 
 
-def test_every_mark_beside_those_of_every_class(call_long: Call) -> None:
+def test_every_mark_next_to_those_of_every_class(call_long: Call) -> None:
     classes = [chr(c) for c in {unicodedata.combining(chr(c)): c for c in MARKS}.values()]
-    beside = (f"o{a}{chr(c)}{b}" for c in MARKS for a in classes for b in classes[::9])
-    check(call_long, packed(beside), LONG)
+    texts = (f"o{a}{chr(c)}{b}" for c in MARKS for a in classes for b in classes[::9])
+    check(call_long, packed(texts), LONG)
 
 
 def test_every_pair_of_halves(call_long: Call) -> None:
@@ -123,7 +123,7 @@ def test_texts_that_fill_the_room_and_outgrow_it(call: Call) -> None:
         ends = [f"{whole[:-1]}b", whole, f"a{whole}", f"{'a' * (SIZE // 2)}{whole}"]
         check(call, [e.encode()[:SIZE] for e in ends], SIZE)
     assert len(expected("\ufb2c".encode() * 32, SIZE)) == SIZE
-    for end in (b"", b"b", b"bc", b"bcd"):  # of the first signs that remain no part fits any more
+    for end in (b"", b"b", b"bc", b"bcd"):  # no part of the first remaining sign fits any more
         data = "\U0001d163".encode() * 23 + end
         assert call(data) == expected(data, SIZE)
         assert len(call(data)) == (SIZE if not end else SIZE - 4 + len(end))
@@ -153,7 +153,7 @@ def test_tensorflow_runs_the_same_file(paths: dict[int, Path]) -> None:
     check(call, [*(case.encode() for case in CASES), *BROKEN, *fuzz(500, seed=4)], SIZE)
 
 
-def test_older_runtimes_know_all_of_it(paths: dict[int, Path]) -> None:
+def test_older_runtimes_have_all_operators(paths: dict[int, Path]) -> None:
     offences = targets.check(paths[LONG])
     assert [offences[name].offence for name in ("litert", "web", "tflite_2.17", "tflite_2.14")] == [None] * 4
     assert offences["android_demo"].offence == "no signature serving_default"

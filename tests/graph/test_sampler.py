@@ -1,4 +1,4 @@
-"""Samplers draw what they say they draw."""
+"""Samplers draw from the distributions that they promise."""
 
 from collections import Counter
 
@@ -54,12 +54,12 @@ def test_top_k_beyond_the_vocabulary_is_all_of_it() -> None:
 
 @pytest.mark.parametrize("name", ["greedy", "top_k", "top_p", "temperature"])
 @pytest.mark.parametrize("suppressed", [[0], [0, 1, 4], [4]])
-def test_the_others_share_what_suppressed_tokens_had(name: str, suppressed: list[int]) -> None:
-    kept = [i for i in range(5) if i not in suppressed]
-    alone, among = Sampler(name, 2, 0.8, 1.0, None), Sampler(name, 2, 0.8, 1.0, None, suppressed)
+def test_the_other_tokens_share_the_weight_of_suppressed_ones(name: str, suppressed: list[int]) -> None:
+    allowed = [i for i in range(5) if i not in suppressed]
+    plain, suppressing = Sampler(name, 2, 0.8, 1.0, None), Sampler(name, 2, 0.8, 1.0, None, suppressed)
     for draw in tf.linspace(0.0, 0.999, 50):
-        expected = kept[chosen(LOGITS[kept], alone, draw)]
-        assert chosen(LOGITS, among, draw) == expected
+        expected = allowed[chosen(LOGITS[allowed], plain, draw)]
+        assert chosen(LOGITS, suppressing, draw) == expected
 
 
 @pytest.mark.parametrize("draw", [0.0, 2.0**-24, 1.0 - 2**-24, 1.0])

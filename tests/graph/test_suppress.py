@@ -1,4 +1,4 @@
-"""Suppressed tokens are never said: in text and in tokens, greedily and drawn; else everything is as Keras has it."""
+"""Suppressed tokens are never generated, in text and tokens, greedy and sampled; otherwise all is as in Keras."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,22 +23,22 @@ LENGTHS = loop_plan.LoopLengths(SEQUENCE, CHUNK, 4)
 
 @pytest.fixture(scope="module")
 def suppressed(toy: Toy) -> list[int]:
-    """Every token with one of LETTERS, as text shows whether one was said, and what is said first otherwise."""
+    """Every token with one of LETTERS, so that text shows whether one was generated, and the first greedy tokens."""
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
-    found = {i for i, piece in enumerate(pieces) if set(piece) & set(LETTERS)}
-    found |= {keras_greedy(toy, ids_of(toy, p), SEQUENCE)[0] for p in PROMPTS}
-    assert 50 < len(found) < len(pieces) / 2
-    return sorted(found)
+    ids = {i for i, piece in enumerate(pieces) if set(piece) & set(LETTERS)}
+    ids |= {keras_greedy(toy, ids_of(toy, p), SEQUENCE)[0] for p in PROMPTS}
+    assert 50 < len(ids) < len(pieces) / 2
+    return sorted(ids)
 
 
 @pytest.fixture(scope="module")
 def models(toy: Toy, core_path: Path, suppressed: list[int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tokens.tflite and <sampler>.tflite that suppress these tokens, in a folder."""
     folder, core = tmp_path_factory.mktemp("suppressed"), flatbuffer.read(core_path)
-    made = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
+    drivers = {n: driver(toy, n, seed=3, suppressed=suppressed) for n in ("greedy", "top_k", "top_p", "temperature")}
     with quiet():
-        made["tokens"] = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, LENGTHS, suppressed)
-    for name, loop_around in made.items():
+        drivers["tokens"] = tokens_driver.convert(toy.weights.config, toy.vocabulary.end_token_ids, LENGTHS, suppressed)
+    for name, loop_around in drivers.items():
         flatbuffer.write(linker.link(loop_around, core), folder / f"{name}.tflite")
     return folder
 
@@ -70,17 +70,19 @@ def test_greedy_tokens_and_text_equal_keras_without_these_tokens(
 
 
 @pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (100.0, 0, 1.0), (1.0, 5, 1.0), (1.0, 0, 0.9), (0.001, 0, 1.0)])
-def test_drawn_tokens_are_others(toy: Toy, generate: tokens_model.Generate, suppressed: list[int], rule: Any) -> None:
+def test_sampled_tokens_are_not_suppressed(
+    toy: Toy, generate: tokens_model.Generate, suppressed: list[int], rule: Any
+) -> None:
     ids = ids_of(toy, "Returns the")
     temperature, top_k, top_p = rule
     rules = [tokens_model.Sampling(temperature, top_k, top_p, seed) for seed in range(30)]
-    answers = [generate(ids, SEQUENCE, one)[len(ids) :] for one in rules]
+    answers = [generate(ids, SEQUENCE, sampling)[len(ids) :] for sampling in rules]
     assert not {t for answer in answers for t in answer} & set(suppressed)
     assert len({tuple(a) for a in answers}) > 10 or rule[0] < 0.1
 
 
 @pytest.mark.parametrize("name", ["top_k", "top_p", "temperature"])
-def test_drawn_text_is_other_text(models: Path, name: str) -> None:
+def test_sampled_text_has_no_suppressed_tokens(models: Path, name: str) -> None:
     complete = completer(models, name)
     answers = [complete(b"Returns the").removeprefix(b"Returns the") for _ in range(20)]
     assert len(set(answers)) > 10

@@ -1,4 +1,4 @@
-"""What ids say, put together in the graph, and UTF-8 as Python reads it."""
+"""The text of ids, joined in the graph, and UTF-8 as Python decodes it."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ ROOM = 64
 
 @tf.function(autograph=False, input_signature=[tf.TensorSpec([ROOM], tf.int32)])
 def characters(text: tf.Tensor) -> list[tf.Tensor]:
-    found = utf8.characters(text)
-    return [found.lead, found.valid, found.point]
+    decoded = utf8.characters(text)
+    return [decoded.lead, decoded.valid, decoded.point]
 
 
-def speaker(table: token_bytes.TokenBytes, ids: int, room: int) -> Callable[[Sequence[int], int, int], bytes]:
+def decoder(table: token_bytes.TokenBytes, ids: int, room: int) -> Callable[[Sequence[int], int, int], bytes]:
     """token_bytes.text_of as a call; behind the bytes there must be zeros."""
     number = tf.TensorSpec([], tf.int32)
 
@@ -44,7 +44,7 @@ def cleaned(text: tf.Tensor, first: tf.Tensor, length: tf.Tensor) -> tuple[tf.Te
 
 
 def broken(rng: random.Random) -> bytes:
-    """Characters of all lengths, some cut, some bytes of none, surrogates, what is too long and what is too large."""
+    """Characters of all lengths, some cut; stray bytes, surrogates, overlong encodings, too large code points."""
     odd = [
         b"\xc0\x80",
         b"\xed\xa0\x80",
@@ -73,14 +73,14 @@ def test_characters_are_those_of_python() -> None:
         expected = data.decode("utf-8", "surrogateescape")
         sizes = [1 if "\udc80" <= c <= "\udcff" else len(c.encode()) for c in expected]
         leads = np.cumsum([0, *sizes[:-1]])
-        lone = [at for at, c in zip(leads, expected, strict=True) if "\udc80" <= c <= "\udcff"]
+        invalid = [position for position, c in zip(leads, expected, strict=True) if "\udc80" <= c <= "\udcff"]
         assert np.flatnonzero(lead[: len(data)]).tolist() == leads.tolist(), data
-        assert np.flatnonzero(~valid[: len(data)]).tolist() == lone, data
+        assert np.flatnonzero(~valid[: len(data)]).tolist() == invalid, data
         points = [ord(c) for c in expected if not "\udc80" <= c <= "\udcff"]
-        assert point[[at for at in leads if at not in lone]].tolist() == points, data
+        assert point[[position for position in leads if position not in invalid]].tolist() == points, data
 
 
-def test_bytes_of_no_character_are_left_out_as_python_does() -> None:
+def test_invalid_bytes_are_left_out_as_python_does() -> None:
     rng = random.Random(2)
     for data in (broken(rng) for _ in range(1000)):
         first, length = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
@@ -91,21 +91,21 @@ def test_bytes_of_no_character_are_left_out_as_python_does() -> None:
 
 
 @pytest.mark.parametrize("suppressed", [(), (5, 300, 17)])
-def test_ids_say_their_bytes(toy: Toy, suppressed: tuple[int, ...]) -> None:
+def test_ids_become_their_bytes(toy: Toy, suppressed: tuple[int, ...]) -> None:
     pieces = toy.vocabulary.token_bytes
     table = token_bytes.table(pieces, len(pieces) + 3, suppressed)
-    call = speaker(table, 24, ROOM)
+    call = decoder(table, 24, ROOM)
     random_ids = np.random.default_rng(1)
     for _ in range(200):
         ids = random_ids.integers(0, len(pieces) + 3, 24)
         first, count = sorted(random_ids.integers(0, 25, 2).tolist())
-        said = b"".join(pieces[i] for i in ids[first:count] if i < len(pieces))
-        assert call(ids.tolist(), first, count) == said[:ROOM]
+        expected = b"".join(pieces[i] for i in ids[first:count] if i < len(pieces))
+        assert call(ids.tolist(), first, count) == expected[:ROOM]
 
 
-def test_all_of_gpt2s_tokens_say_their_bytes() -> None:
+def test_all_of_gpt2s_tokens_become_their_bytes() -> None:
     vocabulary = gpt2_vocabulary()
-    call = speaker(token_bytes.table(vocabulary.token_bytes, 50257), 32, 32 * 128)
+    call = decoder(token_bytes.table(vocabulary.token_bytes, 50257), 32, 32 * 128)
     for first in range(0, 50257, 32):
         ids = [i if i < 50257 else vocabulary.end_token_id for i in range(first, first + 32)]
         assert call(ids, 0, 32) == b"".join(vocabulary.token_bytes[i] for i in ids)

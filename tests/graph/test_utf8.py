@@ -14,7 +14,7 @@ def test_a_shift_fills_the_edge(by: int, expected: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "expected"),
+    ("mask", "expected"),
     [
         ([True, False, True, True], [1, 3, 4, 0]),
         ([False, False, False, False], [0, 0, 0, 0]),
@@ -22,11 +22,11 @@ def test_a_shift_fills_the_edge(by: int, expected: list[int]) -> None:
         ([False, False, False, True], [4, 0, 0, 0]),
     ],
 )
-def test_kept_elements_move_together(kept: list[bool], expected: list[int]) -> None:
-    assert utf8.scatter(X, utf8.compacted_places(tf.constant(kept))).numpy().tolist() == expected
+def test_kept_elements_move_together(mask: list[bool], expected: list[int]) -> None:
+    assert utf8.scatter(X, utf8.compacted_places(tf.constant(mask))).numpy().tolist() == expected
 
 
-def test_elements_of_one_place_are_added_and_others_left_out() -> None:
+def test_elements_with_one_place_are_added_and_others_are_left_out() -> None:
     places = tf.constant([[0], [0], [2], [3]])
     assert utf8.scatter(X, places, 3).numpy().tolist() == [3, 0, 3]
 

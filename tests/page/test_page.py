@@ -1,4 +1,4 @@
-"""What the page takes of a bundle and of npm; what it does is in tests/web."""
+"""The page's files from a bundle and from npm; tests/web tests what the page does."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from helpers.environments import absent
 
 
 def described(model: Path, mode: str = "float32") -> PageModel:
-    """What the page knows of a model."""
+    """The page's description of a model."""
     window = Range(minimum=1, default=20, maximum=30)
     manifest = Manifest.model_construct(
         mode=mode,
@@ -29,8 +29,13 @@ def described(model: Path, mode: str = "float32") -> PageModel:
 def test_a_model_is_described_by_its_file_and_its_bounds(tmp_path: Path) -> None:
     model = tmp_path / page.MODEL
     model.write_bytes(b"x" * 10)
-    told = described(model)
-    assert (told.file, told.bytes, told.longest, told.threads) == ("../portable.tflite", 10, 50, False)
+    page_model = described(model)
+    assert (page_model.file, page_model.bytes, page_model.longest, page_model.threads) == (
+        "../portable.tflite",
+        10,
+        50,
+        False,
+    )
     with model.open("r+b") as file:
         file.truncate(1 << 26)
     assert described(model).threads
@@ -51,19 +56,19 @@ def test_page_and_clients_have_one_litert_js() -> None:
     assert {locked[f"node_modules/@litertjs/{n}"]["version"] for n in ("core", "wasm-utils")} == {usage.LITERTJS}
 
 
-def test_the_page_asks_at_once_for_every_module_that_it_needs() -> None:
+def test_the_page_preloads_every_module_that_it_imports() -> None:
     sources = page._SOURCES
-    needed, found = ["app.js"], set[str]()
-    while needed:
-        text = (sources / needed.pop()).read_text()
-        more = set(re.findall(r"^import .* from '\./(.*)';", text, re.MULTILINE)) - found
-        found |= more
-        needed += more
-    asked = re.findall(r'rel="modulepreload" href="(.*)"', (sources / "index.html").read_text())
-    assert found and sorted(found) == sorted(asked)
+    pending, imported = ["app.js"], set[str]()
+    while pending:
+        text = (sources / pending.pop()).read_text()
+        imports = set(re.findall(r"^import .* from '\./(.*)';", text, re.MULTILINE)) - imported
+        imported |= imports
+        pending += imports
+    preloaded = re.findall(r'rel="modulepreload" href="(.*)"', (sources / "index.html").read_text())
+    assert imported and sorted(imported) == sorted(preloaded)
 
 
-def test_what_npm_cannot_bring_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_installation_by_npm_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("npm") is None:
         absent("npm is absent: it brings the page's runtime")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:1")
@@ -102,8 +107,8 @@ def bundle(folder: Path, mode: str, model: bytes = b"model", file: str = "../por
     (folder / "web/index.html").write_text("page")
     (folder / "web/app.js").write_text("code")
     files = {n: folder / "web" / n for n in ("index.html", "app.js")}
-    told = described(folder / page.MODEL, mode).model_copy(update={"file": file})
-    for name, content in site.generated(files, PageModels(title="Toy", models=[told])).items():
+    page_model = described(folder / page.MODEL, mode).model_copy(update={"file": file})
+    for name, content in site.generated(files, PageModels(title="Toy", models=[page_model])).items():
         (folder / "web" / name).write_bytes(content)
     return folder
 
@@ -131,12 +136,12 @@ def test_bundles_share_a_page_and_keep_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["../../secret", "/etc/passwd", "../absent.tflite"])
-def test_a_bundle_names_no_file_of_others(tmp_path: Path, file: str) -> None:
+def test_a_bundle_cannot_name_files_outside(tmp_path: Path, file: str) -> None:
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(UserError, match="no file of the bundle"):
         site.compose([bundle(tmp_path / "a", "float32", file=file)])
 
 
-def test_two_bundles_of_a_mode_are_one_too_many(tmp_path: Path) -> None:
+def test_a_second_bundle_of_a_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="second bundle of mode float32"):
         site.compose([bundle(tmp_path / n, "float32") for n in "ab"])

@@ -1,4 +1,4 @@
-"""The server on loopback: what it shows of a site, and what it says of the rest."""
+"""The loopback server: the files of a site, their headers, and 404 for everything else."""
 
 import http.client
 import socket
@@ -29,7 +29,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         running.server.shutdown()
 
 
-def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+def fetch(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(server.HOST, port, timeout=10)
     connection.request(method, path, headers=headers)
     return connection.getresponse()
@@ -37,7 +37,7 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.clien
 
 @pytest.mark.parametrize("path", ["/", "/index.html", "/?a=b", "/index.html#top"])
 def test_the_page_is_at_the_top(path: str, port: int) -> None:
-    assert ask(port, path).read() == b"<title>page</title>"
+    assert fetch(port, path).read() == b"<title>page</title>"
 
 
 @pytest.mark.parametrize(
@@ -49,37 +49,37 @@ def test_the_page_is_at_the_top(path: str, port: int) -> None:
     ],
 )
 def test_files_have_the_types_that_a_browser_needs(path: str, kind: str, content: bytes, port: int) -> None:
-    answer = ask(port, path)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
-    assert answer.read() == content
-    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    response = fetch(port, path)
+    assert (response.status, response.headers["Content-Type"]) == (200, kind)
+    assert response.read() == content
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 def test_a_head_has_no_body(port: int) -> None:
-    answer = ask(port, "/model.tflite", "HEAD")
-    assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(LARGE)))
-    assert answer.read() == b""
+    response = fetch(port, "/model.tflite", "HEAD")
+    assert (response.status, response.headers["Content-Length"]) == (200, str(len(LARGE)))
+    assert response.read() == b""
 
 
 @pytest.mark.parametrize("path", ["/runtime", "/runtime/", "/../server.py", "/%2e%2e/server.py", "/INDEX.HTML"])
-def test_nothing_else_is_there(path: str, port: int) -> None:
-    answer = ask(port, path)
-    assert (answer.status, answer.read()) == (404, b"")
+def test_other_paths_are_not_found(path: str, port: int) -> None:
+    response = fetch(port, path)
+    assert (response.status, response.read()) == (404, b"")
 
 
 @pytest.mark.parametrize("path", ["/", "/model.tflite"])
-def test_what_a_browser_has_is_not_sent_again(path: str, port: int, tmp_path: Path) -> None:
-    tag = ask(port, path).headers["ETag"]
-    again = ask(port, path, **{"If-None-Match": str(tag)})
+def test_a_cached_file_is_not_sent_again(path: str, port: int, tmp_path: Path) -> None:
+    tag = fetch(port, path).headers["ETag"]
+    again = fetch(port, path, **{"If-None-Match": str(tag)})
     assert (again.status, again.read()) == (304, b"")
     (tmp_path / "model.tflite").write_bytes(b"another")
-    assert ask(port, path, **{"If-None-Match": str(tag)}).status == (304 if path == "/" else 200)
+    assert fetch(port, path, **{"If-None-Match": str(tag)}).status == (304 if path == "/" else 200)
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
-    with socket.socket() as taken:
-        taken.bind((server.HOST, 0))
-        taken.listen()
-        number = taken.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind((server.HOST, 0))
+        listener.listen()
+        number = listener.getsockname()[1]
         with pytest.raises(UserError, match=f"port {number} on {server.HOST} cannot be had"):
             server.listening({}, number).__enter__()

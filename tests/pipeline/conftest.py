@@ -18,6 +18,6 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture(scope="session")
 def first(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The first run, of one mode."""
-    made = repositories.make(toy, tmp_path_factory.mktemp("first") / "repository")
-    made.edit("conf/convert/default.yaml", "suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}")
-    return Run(made, made.repro())
+    created = repositories.make(toy, tmp_path_factory.mktemp("first") / "repository")
+    created.edit("conf/convert/default.yaml", "suppress_tokens: []", f"suppress_tokens: {SUPPRESSED}")
+    return Run(created, created.repro())

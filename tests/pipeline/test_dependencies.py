@@ -12,18 +12,18 @@ STAGES = yaml.safe_load((imports.ROOT / "dvc.yaml").read_text())["stages"]
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_what_it_imports(stage: str) -> None:
-    named = [d for d in STAGES[stage]["deps"] if d.startswith(imports.PACKAGES)]
+    declared = [d for d in STAGES[stage]["deps"] if d.startswith(imports.PACKAGES)]
     expected = imports.dependencies(f"stages/{stage}.py")
     advice = "python tests/helpers/imports.py prints the lines for dvc.yaml"
-    assert sorted(named) == expected, advice
+    assert sorted(declared) == expected, advice
 
 
 def test_every_script_is_a_stage() -> None:
     assert {p.stem for p in Path(imports.ROOT / "stages").glob("[a-z]*.py")} == set(STAGES)
 
 
-def test_imports_are_seen_wherever_they_stand() -> None:
-    """Else the test above would miss some: within functions, by name, of packages, and what is run by `python -m`."""
+def test_every_kind_of_import_is_found() -> None:
+    """Within functions, by name, of packages and by `python -m`; otherwise the test above would miss dependencies."""
     validate = imports.closure("stages/validate.py")
     assert "autocomplete/evaluate/greedy.py" in validate  # within a function
     assert "autocomplete/evaluate/peak_memory.py" in validate  # run

@@ -39,26 +39,26 @@ def padded(folder: Path, fill: float | None) -> None:
     """More rows of embeddings than the tokenizer has ids, as models have whose sizes suit a GPU."""
     config = read_json(folder / "config.json")
     weights = load_file(folder / "model.safetensors")
-    known = weights["model.embed_tokens.weight"]
-    # larger than any other: an id that nothing stops would be said at once
-    more = (
-        np.random.default_rng(5).normal(0, 4, (64, known.shape[1]))
+    embeddings = weights["model.embed_tokens.weight"]
+    # larger than any other: an id that nothing suppresses would be generated at once
+    extra_rows = (
+        np.random.default_rng(5).normal(0, 4, (64, embeddings.shape[1]))
         if fill is None
-        else np.full((64, known.shape[1]), fill)
+        else np.full((64, embeddings.shape[1]), fill)
     )
-    weights["model.embed_tokens.weight"] = np.concatenate([known, more.astype(np.float32)])
+    weights["model.embed_tokens.weight"] = np.concatenate([embeddings, extra_rows.astype(np.float32)])
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": len(known) + 64}))
+    (folder / "config.json").write_text(json.dumps(config | {"vocab_size": len(embeddings) + 64}))
 
 
 def like_smollm2(folder: Path) -> None:
-    """Digits apart, special tokens whose names look like others', no start token, and a byte that has no token."""
+    """Digits one by one, special tokens with names like ordinary ones, no start token, and a byte without a token."""
     path = folder / "tokenizer.json"
     content = json.loads(path.read_text())
     model = content["model"]
     merges = [pair for pair in model["merges"] if DROPPED not in "".join(pair)]
-    gone = {token for token in model["vocab"] if DROPPED in token}
-    model |= {"vocab": {t: i for t, i in model["vocab"].items() if t not in gone}, "merges": merges}
+    dropped = {token for token in model["vocab"] if DROPPED in token}
+    model |= {"vocab": {t: i for t, i in model["vocab"].items() if t not in dropped}, "merges": merges}
     content["pre_tokenizer"] = pre_tokenizer("digits")
     for number, token in enumerate(content["added_tokens"]):
         token["content"] = ["<|endoftext|>", "<repo_name>", "<file_sep>", "[X]", "plain"][number % 5]
@@ -67,13 +67,13 @@ def like_smollm2(folder: Path) -> None:
 
 
 def as_transformers_5_saves(folder: Path) -> None:
-    """tokenizer.json in the place of vocab.json and merges.txt, an end that config.json alone has wrong."""
+    """tokenizer.json in the place of vocab.json and merges.txt; only config.json has a wrong end token."""
     from autocomplete.presets import legacy_tokenizers
     from autocomplete.tokenizer import tokenizer_json
 
-    found = legacy_tokenizers.from_vocab_and_merges(read_json(folder / "vocab.json"), folder / "merges.txt")
-    whole = tokenizer_json.complete(found, "gpt2", "here")
-    (folder / "tokenizer.json").write_text(tokenizer_json.serialize(whole))
+    content = legacy_tokenizers.from_vocab_and_merges(read_json(folder / "vocab.json"), folder / "merges.txt")
+    complete = tokenizer_json.complete(content, "gpt2", "here")
+    (folder / "tokenizer.json").write_text(tokenizer_json.serialize(complete))
     for name in ("vocab.json", "merges.txt"):
         (folder / name).unlink()
     end = {"content": "<|endoftext|>", "__type": "AddedToken"}
@@ -93,8 +93,8 @@ CASES: dict[str, tuple[str, str, Callable[[Path], None], list[str]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
     kind, family, change, modes = CASES[name]
-    made = toy if family == "gpt2" else quietly(FAMILIES[family], tmp_path / "toy")
-    folder = write(kind, made, tmp_path / "model")
+    source = toy if family == "gpt2" else quietly(FAMILIES[family], tmp_path / "toy")
+    folder = write(kind, source, tmp_path / "model")
     change(folder)
     project = _project(tmp_path / "project")
     _run(project, "stages.author", f"author.preset={folder}")
@@ -103,25 +103,25 @@ def test_a_folder_becomes_bundles(name: str, toy: Toy, tmp_path: Path) -> None:
     assert model["vocabulary"] == len(tokenizer.read_token_bytes(project / "artifacts/author"))
     _run(project, "stages.reference")
     for mode in modes:
-        for one in ("quantize", "validate", "judge", "package"):
-            _run(project, f"stages.{one}", f"quantize={mode}")
+        for step in ("quantize", "validate", "judge", "package"):
+            _run(project, f"stages.{step}", f"quantize={mode}")
         metrics = read_json(project / f"artifacts/validate/{mode}/metrics.json")
         judged = read_json(project / f"artifacts/judge/{mode}/gates.json")
         assert metrics["tokenizer_match"] == 1.0
         assert all(gate["passed"] for gate in judged["gates"])
-        text = set() if mode.startswith("int4") else {"autocomplete.tflite"}
-        there = {p.name for p in (project / f"artifacts/package/{mode}").iterdir()}
-        assert FLAVOURS - {"autocomplete.tflite"} | text <= there
+        text_models = set() if mode.startswith("int4") else {"autocomplete.tflite"}
+        names = {p.name for p in (project / f"artifacts/package/{mode}").iterdir()}
+        assert FLAVOURS - {"autocomplete.tflite"} | text_models <= names
     _check_ids(name, folder, project, model)
 
 
 def _check_ids(name: str, folder: Path, project: Path, model: dict[str, Any]) -> None:
-    """Ids are those of the model's own tokenizer; what is special is nobody's text."""
+    """Ids are those of the model's own tokenizer; no text contains special tokens."""
     bpe = tokenizer.from_preset(project / "artifacts/author")
     if name == "like SmolLM2":
-        known = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-        assert bpe.encode("a12").ids == [known["a"], known["1"], known["2"]]
-        assert bpe.encode(f"a{DROPPED}b").ids == [known["a"], known["b"]]
+        vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+        assert bpe.encode("a12").ids == [vocabulary["a"], vocabulary["1"], vocabulary["2"]]
+        assert bpe.encode(f"a{DROPPED}b").ids == [vocabulary["a"], vocabulary["b"]]
         assert (model["add_start_token"], model["start_token_id"]) == (False, None)
         assert len(bpe.encode("plain <repo_name>").ids) > 4
     if name == "saved by transformers 5":
@@ -149,7 +149,7 @@ def _project(folder: Path) -> Path:
     judge.write_text(yaml.safe_dump({"gates": gates}))
     text = folder / "conf/text/wikitext2"
     for part in ("evaluation.txt", "calibration.txt"):
-        (text / part).write_text("".join(f" = A = \n {' '.join(one.split())} \n" for one in TEXT))
+        (text / part).write_text("".join(f" = A = \n {' '.join(document.split())} \n" for document in TEXT))
     return folder
 
 

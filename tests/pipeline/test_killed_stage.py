@@ -1,4 +1,4 @@
-"""A stage that is killed is not taken for done."""
+"""A killed stage does not count as done."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 @pytest.fixture
 def repository(first: Run, tmp_path: Path) -> Repository:
-    """A copy in which float32 was made."""
+    """A copy of the first run's repository, with float32."""
     return repositories.copy(first.repository, tmp_path / "repository")
 
 
@@ -33,7 +33,7 @@ def runs(process: subprocess.Popen[bytes], module: str) -> bool:
 
 
 @pytest.mark.parametrize("moment", ["start", "half-written", "written"])
-def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: str) -> None:
+def test_a_killed_stage_does_not_count_as_done(repository: Repository, moment: str) -> None:
     convert = repository.folder / "artifacts/convert"
     if moment == "written":
         # what DVC leaves when it dies between the command's end and the lock's writing
@@ -54,7 +54,7 @@ def test_a_killed_stage_is_not_taken_for_done(repository: Repository, moment: st
         partial = convert.with_name(".convert.partial")
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
-            # not as soon as the old result is gone: DVC writes files of its own then, and not in one piece
+            # not as soon as the old result is gone: DVC then writes its own files, and not atomically
             if partial.exists() if moment == "half-written" else runs(process, "stages.convert"):
                 break
             time.sleep(0.02)

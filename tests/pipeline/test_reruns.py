@@ -23,20 +23,20 @@ pytestmark = [pytest.mark.slow, pytest.mark.network]
 @pytest.fixture(scope="module")
 def second(first: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run after a second mode was added."""
-    made = repositories.copy(first.repository, tmp_path_factory.mktemp("second") / "repository")
-    made.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
-    return Run(made, made.repro())
+    copy = repositories.copy(first.repository, tmp_path_factory.mktemp("second") / "repository")
+    copy.edit("params.yaml", "  - float32\n", "  - float32\n  - dynamic_range\n")
+    return Run(copy, copy.repro())
 
 
 @pytest.fixture
 def repository(first: Run, tmp_path: Path) -> Repository:
-    """A copy in which float32 was made."""
+    """A copy of the first run's repository, with float32."""
     return repositories.copy(first.repository, tmp_path / "repository")
 
 
 @pytest.fixture
 def two_modes(second: Run, tmp_path: Path) -> Repository:
-    """A copy in which float32 and dynamic_range were made."""
+    """A copy of the second run's repository, with float32 and dynamic_range."""
     return repositories.copy(second.repository, tmp_path / "repository")
 
 
@@ -64,11 +64,11 @@ def test_everything_runs_once(first: Run) -> None:
     page = {n for n in names if n.startswith("web/")}
     models = {"autocomplete.tflite", "core.tflite", "tokens.tflite", "portable.tflite", "autocomplete.litertlm"}
     vocabulary = {f"tokenizer/{n}" for n in ("vocabulary.json", "merges.txt", "tokenizer.json")}
-    told = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
+    documents = {"manifest.json", "manifest.schema.json", "MODEL_CARD.md", "flex_ops.md", "SHA256SUMS"}
     clients = {f"usage/{n}" for n in ("Autocomplete.kt", "Portable.kt", "README.md", "litert.mjs", "litert.h")}
     clients |= {f"usage/{n}.{kind}" for n in ("complete", "portable") for kind in ("py", "mjs", "cc")}
-    assert names - page == {*models, *vocabulary, *told, *clients}
-    if shutil.which("npm"):  # which brings what the page runs with
+    assert names - page == {*models, *vocabulary, *documents, *clients}
+    if shutil.which("npm"):  # which installs the page's runtime
         assert {"web/index.html", "web/models.json", "web/runtime/litert_wasm_internal.wasm"} <= page
         listed = json.loads((bundle / "web/models.json").read_text())["models"]
         portable = manifest["files"]["portable.tflite"]
@@ -120,7 +120,7 @@ def test_a_mode_added_runs_its_own_chain_only(second: Run) -> None:
     assert "| dynamic_range |" in (second.repository.folder / "artifacts/summary/summary.md").read_text()
 
 
-def test_dvc_shows_what_each_product_loses(two_modes: Repository) -> None:
+def test_dvc_plots_the_loss_of_each_product(two_modes: Repository) -> None:
     repository = two_modes
     done = repository.dvc("plots", "show", "-o", "plots")
     assert done.returncode == 0, done.stderr
@@ -148,11 +148,11 @@ def test_a_mode_without_a_text_model_ships_the_others(two_modes: Repository) -> 
 
 
 def test_another_calibration_text_runs_what_it_changes(two_modes: Repository) -> None:
-    """All modes are quantized anew, as DVC cannot know which read it; the bytes tell that nothing else is to do."""
+    """DVC quantizes all modes again, as it cannot know which read the text; equal bytes end the chain there."""
     path = two_modes.folder / "artifacts/presets/pydoc_gpt2/calibration.jsonl"
     path.write_text(path.read_text() + '{"text": "more"}\n')
-    read = {name for stage in ("quantize", "layers") for name in modes(stage, "float32", "dynamic_range")}
-    assert two_modes.repro() == {"author"} | read
+    quantized = {name for stage in ("quantize", "layers") for name in modes(stage, "float32", "dynamic_range")}
+    assert two_modes.repro() == {"author"} | quantized
 
 
 def test_a_mode_s_file_edited_runs_that_mode_s_chain_only(two_modes: Repository) -> None:

@@ -39,7 +39,7 @@ def test_every_combination_once_and_a_second_call_runs_nothing(repository: Repos
     assert ran(repository) == before
     assert table(repository) == rows
 
-    repository.dvc("exp", "apply", best)  # it complains of outputs that the job was not run for, and applies the rest
+    repository.dvc("exp", "apply", best)  # it warns of outputs that the job did not build, and applies the others
     assert repository.git("diff", "--name-only").split() == ["params.yaml"]
     assert repository.dvc("repro", "judge").returncode == 0
     assert ran(repository) == before
@@ -94,11 +94,11 @@ def test_a_mistake_is_one_line_and_runs_nothing(arguments: list[str], message: s
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Where nothing runs."""
+    """A repository in which no stage runs."""
     return repositories.make_fake(tmp_path_factory.mktemp("project") / "repository")
 
 
-def test_what_git_does_not_know_is_refused(project: Repository) -> None:
+def test_a_file_that_git_does_not_track_is_refused(project: Repository) -> None:
     own = project.folder / "conf/quantize/own.yaml"
     own.write_text("recipe: []\n")
     done = sweep(project, "quantize=own")
@@ -115,7 +115,7 @@ class Store:
 
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A place for artifacts that two machines share: a folder, and a bucket of a server that wants to know who asks."""
+    """A place for artifacts that two machines share: a folder, and a bucket of a server that requires a login."""
     if request.param == "folder":
         yield Store(str(tmp_path / "store"))
         return

@@ -32,7 +32,7 @@ def test_a_killed_job_is_reported_and_run_again(repository: Repository, who: str
     assert not damaged(repository)
 
 
-def test_a_killed_worker_takes_nobody_with_it(repository: Repository) -> None:
+def test_a_killed_worker_fails_no_job(repository: Repository) -> None:
     process = started(repository, "quantize=float32,float16,dynamic_range", FAKE_SECONDS="1")
     child = find(process, lambda line: "fake_stage.py quantize" in line and "/sh" not in line)
     worker = next(p for p in child.parents() if "LokyProcess" in " ".join(p.cmdline()))

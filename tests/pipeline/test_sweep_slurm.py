@@ -1,4 +1,4 @@
-"""A sweep on a real SLURM cluster, without accounts: what submitit cannot know of a killed job, its queue says."""
+"""A sweep on a real SLURM cluster, without accounts: its queue reports what submitit cannot know of a killed job."""
 
 import csv
 import json

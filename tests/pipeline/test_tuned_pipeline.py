@@ -1,4 +1,4 @@
-"""A text of one's own in a real DVC repository: what an edit of it runs, and a run that was killed.
+"""A user's own text in a real DVC repository: the stages that an edit re-runs, and a killed run.
 
 The preset is tuned once for all tests; each test that changes something does so in a copy.
 """
@@ -28,28 +28,28 @@ SMALL = {"context": 24, "batch": 4, "steps": 30, "learning_rate": 1e-2, "warmup"
 @pytest.fixture(scope="module")
 def start(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """With a text and without a tuned preset."""
-    made = repositories.make(toy, tmp_path_factory.mktemp("own_text") / "repository")
-    path = made.folder / "conf/author/finetune.yaml"
+    created = repositories.make(toy, tmp_path_factory.mktemp("own_text") / "repository")
+    path = created.folder / "conf/author/finetune.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["tuning"]["text"] |= {"passage_bytes": 300, "held_out": 0.2}
     settings["tuning"]["training"] |= SMALL
     path.write_text(yaml.safe_dump(settings))
-    made.git("add", "--all")
-    made.git("commit", "--quiet", "--message", "start")
-    texts = made.folder / "my_texts"
+    created.git("add", "--all")
+    created.git("commit", "--quiet", "--message", "start")
+    texts = created.folder / "my_texts"
     texts.mkdir()
     (texts / "one.txt").write_text("\n\n".join(TEXT[:4]))
     (texts / "two.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in TEXT[4:]))
-    return made
+    return created
 
 
 @pytest.fixture(scope="module")
 def tuned(start: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """After an experiment that tuned the preset."""
-    made = repositories.copy(start, tmp_path_factory.mktemp("tuned") / "repository")
-    done = made.dvc("exp", "run", "author", *TUNED)
+    copy = repositories.copy(start, tmp_path_factory.mktemp("tuned") / "repository")
+    done = copy.dvc("exp", "run", "author", *TUNED)
     assert done.returncode == 0, done.stderr
-    return made
+    return copy
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_an_experiment_tunes_on_the_text(repository: Repository) -> None:
     assert tuning["documents"] == 1 + len(TEXT[4:])
     assert tuning["held_out_perplexity_after"] < tuning["held_out_perplexity_before"]
     assert model(repository)["source"] == "artifacts/presets/pydoc_gpt2, tuned on own text"
-    # the run's own files are nobody's: neither git's nor a stage's
+    # neither git nor a stage tracks the run's own files
     assert "artifacts/finetune" not in repository.git("status", "--porcelain", "--untracked-files=all")
     assert not repository.git("ls-files", "artifacts/finetune")
 
@@ -109,8 +109,8 @@ def test_an_edit_of_the_text_tunes_again_and_back_again_does_not(repository: Rep
     assert author(repository) == before
 
 
-def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(repository: Repository) -> None:
-    """Killed when it has measured twice, later than DVC has removed the outputs."""
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(repository: Repository) -> None:
+    """Killed at a checkpoint, after DVC has removed the outputs."""
     path = repository.folder / "my_texts/one.txt"
     path.write_text(path.read_text() + "\n\nAnother paragraph, for a run that is killed.")
     process = subprocess.Popen(
@@ -139,7 +139,7 @@ def checkpoints(repository: Repository) -> list[Path]:
     return list((repository.folder / "artifacts/finetune").glob("checkpoint-????????????????.npz"))
 
 
-def test_held_out_text_is_evaluated_on_and_the_bundle_tells_of_the_run(repository: Repository) -> None:
+def test_held_out_text_is_evaluated_and_the_bundle_describes_the_run(repository: Repository) -> None:
     assert {"convert", "quantize@float32", "validate@float32", "package@float32"} <= repository.repro()
     bundle = repository.folder / "artifacts/package/float32"
     manifest = json.loads((bundle / "manifest.json").read_text())
@@ -148,7 +148,7 @@ def test_held_out_text_is_evaluated_on_and_the_bundle_tells_of_the_run(repositor
     assert f"tuned on own text (SHA-256 `{manifest['model']['tuning']['text_sha256']}`)" in card
 
 
-def test_another_author_does_not_care_for_the_text(repository: Repository) -> None:
+def test_another_author_ignores_the_text(repository: Repository) -> None:
     repository.edit("params.yaml", "author: finetune", "author: pydoc_gpt2")
     assert repository.repro("author") == {"author"}
     before, path = author(repository), repository.folder / "my_texts/one.txt"

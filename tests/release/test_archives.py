@@ -1,4 +1,4 @@
-"""Archives of a bundle are looked into, never unpacked."""
+"""Archives of a bundle are checked, never unpacked."""
 
 import zipfile
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_small_archive_may_grow(tmp_path: Path) -> None:
     archives.check(archive(tmp_path / "a.aar", {"zeros": bytes(1_000_000)}, zipfile.ZIP_DEFLATED))
 
 
-def test_another_content_than_its_checksum_is_damage(tmp_path: Path) -> None:
+def test_content_that_does_not_match_its_checksum_is_damage(tmp_path: Path) -> None:
     path = archive(tmp_path / "a.aar", {"model": b"content"})
     path.write_bytes(path.read_bytes().replace(b"content", b"contend"))
     with pytest.raises(UserError, match="model is damaged"):
@@ -45,7 +45,7 @@ def test_another_content_than_its_checksum_is_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 10, -20])
-def test_what_is_no_archive_is_one_line(keep: int, tmp_path: Path) -> None:
+def test_an_invalid_archive_is_one_line(keep: int, tmp_path: Path) -> None:
     path = archive(tmp_path / "a.aar", {"model": b"content"})
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match="is no sound archive"):

@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def files_of(folder: Path, endless: str = "") -> FileSource:
-    """A folder, of which one file never ends."""
+    """The files of a folder, one of which may never end."""
 
     def chunks(name: str) -> Iterator[bytes]:
         if not (folder / name).is_file():
@@ -51,12 +51,12 @@ def test_a_signature_comes_along(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["core.tflite", integrity.FILE, manifest.FILE])
-def test_a_file_that_does_not_end_is_broken_off(name: str, source: Path, tmp_path: Path) -> None:
+def test_the_download_of_an_endless_file_is_aborted(name: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"here/{name} sends more than the"):
         download.fetch(files_of(source, endless=name), tmp_path / "got")
 
 
-def test_a_manifest_of_another_hash_is_not_believed(source: Path, tmp_path: Path) -> None:
+def test_a_manifest_of_another_hash_is_refused(source: Path, tmp_path: Path) -> None:
     path = source / manifest.FILE
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(UserError, match=r"here/manifest\.json is damaged or was changed"):
@@ -72,7 +72,7 @@ def test_a_file_that_only_the_hashes_list_is_refused(source: Path, tmp_path: Pat
         download.fetch_manifest(files_of(source), tmp_path / "got")
 
 
-def test_hashes_without_a_manifest_are_of_no_bundle(source: Path, tmp_path: Path) -> None:
+def test_hashes_without_a_manifest_are_refused(source: Path, tmp_path: Path) -> None:
     (source / manifest.FILE).unlink()
     integrity.write(source)
     with pytest.raises(UserError, match=r"lists no manifest\.json: no bundle of this project"):

@@ -1,4 +1,4 @@
-"""A place for teams without DVC: what is put there, in which order, and what is told where that fails."""
+"""A place for teams without DVC: the uploaded files, their order, and the errors of failed uploads."""
 
 import http.server
 import json
@@ -16,23 +16,23 @@ from autocomplete.release import publish
 from autocomplete.release.releases import Index, ReleasedVersion
 
 
-class Shelf(http.server.BaseHTTPRequestHandler):
-    """A web server that keeps what is PUT to it."""
+class UploadHandler(http.server.BaseHTTPRequestHandler):
+    """A web server that stores the files that it receives by PUT."""
 
-    kept: ClassVar[dict[str, bytes]] = {}
+    uploads: ClassVar[dict[str, bytes]] = {}
 
     def do_PUT(self) -> None:
-        self.kept[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.uploads[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(501 if self.path.startswith("/refused") else 201)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def do_GET(self) -> None:
-        found = self.kept.get(self.path)
-        self.send_response(404 if found is None else 200)
-        self.send_header("Content-Length", str(len(found or b"")))
+        content = self.uploads.get(self.path)
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
         self.end_headers()
-        self.wfile.write(found or b"")
+        self.wfile.write(content or b"")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -40,7 +40,7 @@ class Shelf(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as running:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), UploadHandler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
@@ -53,9 +53,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, web: str) -> str:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> tuple[list[Path], Path]:
+def bundles_and_record(tmp_path: Path) -> tuple[list[Path], Path]:
     """Two bundles of two files each, and a record."""
-    bundles = [tmp_path / "made" / mode for mode in ("float16", "float32")]
+    bundles = [tmp_path / "bundles" / mode for mode in ("float16", "float32")]
     for bundle in bundles:
         (bundle / "usage").mkdir(parents=True)
         (bundle / "SHA256SUMS").write_text(bundle.name)
@@ -65,11 +65,13 @@ def made(tmp_path: Path) -> tuple[list[Path], Path]:
     return bundles, record
 
 
-def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], Path]) -> None:
+def test_a_version_is_complete_once_all_of_it_is_uploaded(
+    url: str, bundles_and_record: tuple[list[Path], Path]
+) -> None:
     place = publish.releases_url(f"{url}/", "autocomplete")
     assert place == f"{url}/releases/autocomplete"
     assert not publish.is_complete(place, "1.0.0")
-    publish.upload(place, "1.0.0", *made)
+    publish.upload(place, "1.0.0", *bundles_and_record)
     assert publish.is_complete(place, "1.0.0")
     assert not publish.is_complete(place, "1.0.1")
     with fsspec.open(f"{place}/1.0.0/float16/SHA256SUMS") as file:
@@ -78,8 +80,8 @@ def test_a_version_is_there_once_all_of_it_is(url: str, made: tuple[list[Path], 
         assert file.read() == b"print()"
 
 
-def test_a_version_that_broke_off_is_not_there(
-    url: str, made: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_version_is_not_complete(
+    url: str, bundles_and_record: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, put = publish.releases_url(url, "autocomplete"), publish._upload_file
 
@@ -90,7 +92,7 @@ def test_a_version_that_broke_off_is_not_there(
 
     monkeypatch.setattr(publish, "_upload_file", breaking)
     with pytest.raises(UserError, match="the line is cut"):
-        publish.upload(place, "1.0.0", *made)
+        publish.upload(place, "1.0.0", *bundles_and_record)
     assert not publish.is_complete(place, "1.0.0")
 
 
@@ -104,12 +106,12 @@ def test_the_index_is_replaced(url: str) -> None:
             assert json.load(file) == index.model_dump()
 
 
-def test_a_web_server_that_takes_nothing_is_one_line(web: str, made: tuple[list[Path], Path]) -> None:
+def test_a_web_server_that_refuses_uploads_is_one_line(web: str, bundles_and_record: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match=r"501 .*mend it and give the same command again"):
-        publish.upload(publish.releases_url(f"{web}/refused", "autocomplete"), "1.0.0", *made)
+        publish.upload(publish.releases_url(f"{web}/refused", "autocomplete"), "1.0.0", *bundles_and_record)
 
 
-def test_a_place_that_nothing_reaches_is_one_line(made: tuple[list[Path], Path]) -> None:
+def test_an_unreachable_place_is_one_line(bundles_and_record: tuple[list[Path], Path]) -> None:
     with pytest.raises(UserError, match="nosuch://place") as caught:
-        publish.upload("nosuch://place", "1.0.0", *made)
+        publish.upload("nosuch://place", "1.0.0", *bundles_and_record)
     assert "\n" not in str(caught.value)

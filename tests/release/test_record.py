@@ -1,4 +1,4 @@
-"""What a version is made of, and the index of versions."""
+"""The record of a version, and the index of versions."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ def build(version: str) -> record.UnsignedRecord:
 
 
 def test_artifacts_are_named_after_name_and_mode() -> None:
-    listed = {"my-app-float32": BUNDLES / "float32", "my-app-dynamic-range": BUNDLES / "dynamic_range"}
-    assert record.name_and_modes(listed) == ("my-app", ["dynamic_range", "float32"])
+    artifacts = {"my-app-float32": BUNDLES / "float32", "my-app-dynamic-range": BUNDLES / "dynamic_range"}
+    assert record.name_and_modes(artifacts) == ("my-app", ["dynamic_range", "float32"])
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_other_artifacts_are_refused(listed: dict[str, Path]) -> None:
         record.name_and_modes(listed)
 
 
-def test_the_index_names_stages_of_versions_that_are_there() -> None:
+def test_the_index_has_only_stages_of_listed_versions() -> None:
     stages = {"float32": {"prod": "1.0.0", "staging": "2.0.0"}, "dynamic_range": {"prod": "0.9.0"}}
     index = record.build_index({"1.0.0": build("1.0.0"), "2.0.0": build("2.0.0")}, stages)
     assert index.stages == {"prod": {"float32": "1.0.0"}, "staging": {"float32": "2.0.0"}}

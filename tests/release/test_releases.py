@@ -1,4 +1,4 @@
-"""index.json, and what it offers of a mode."""
+"""index.json, and the releases of a mode in it."""
 
 import json
 from typing import Any
@@ -19,23 +19,23 @@ def index(**changes: Any) -> bytes:
         "1.1.0": {"revision": "b", "modes": {"float32": bundle()}},
     }
     stages = {"prod": {"float32": "1.0.0", "int8": "1.0.0"}, "staging": {"float32": "1.1.0"}}
-    known = {"schema_version": 1, "name": "autocomplete", "stages": stages, "versions": versions}
-    return json.dumps(known | changes).encode()
+    content = {"schema_version": 1, "name": "autocomplete", "stages": stages, "versions": versions}
+    return json.dumps(content | changes).encode()
 
 
 def test_an_index_offers_the_versions_and_stages_of_a_mode() -> None:
-    of_int8 = releases.available(releases.parse(index(), "index.json"), "int8", "here")
-    assert (of_int8.versions, of_int8.stages, of_int8.modes) == (
+    int8 = releases.available(releases.parse(index(), "index.json"), "int8", "here")
+    assert (int8.versions, int8.stages, int8.modes) == (
         ["1.0.0"],
         {"prod": "1.0.0"},
         ["float32", "int8"],
     )
-    none = releases.available(releases.parse(index(), "index.json"), "int4", "here")
-    assert (none.versions, none.stages) == ([], {})
+    int4 = releases.available(releases.parse(index(), "index.json"), "int4", "here")
+    assert (int4.versions, int4.stages) == ([], {})
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_no_index(content: bytes) -> None:
+def test_an_index_that_is_no_json_is_refused(content: bytes) -> None:
     with pytest.raises(UserError, match=r"^there/index\.json is no JSON: not the index of releases; check the address"):
         releases.parse(content, "there/index.json")
 
@@ -50,6 +50,6 @@ def test_what_is_no_json_is_no_index(content: bytes) -> None:
         ({"versions": None}, r"\$\.versions"),
     ],
 )
-def test_an_index_that_says_something_else_is_refused(changes: dict[str, Any], place: str) -> None:
+def test_an_invalid_index_is_refused(changes: dict[str, Any], place: str) -> None:
     with pytest.raises(UserError, match=f"^index: .*{place}"):
         releases.parse(index(**changes), "index")

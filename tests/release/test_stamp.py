@@ -1,4 +1,4 @@
-"""A released bundle: what is added to it, and that the same inputs give the same bytes."""
+"""A released bundle: the files added to it, and the same bytes from the same inputs."""
 
 import zipfile
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_the_same_inputs_give_the_same_bytes(toy_bundle: Path, tmp_path: Path) -
 def test_a_bundle_without_text_model_brings_tokens_and_tokenizer_to_android(bundle: Path, tmp_path: Path) -> None:
     (bundle / "autocomplete.tflite").unlink()
     models = read_json(bundle / manifest.FILE)["models"]
-    reseal(bundle, models={name: told for name, told in models.items() if name != "autocomplete.tflite"})
+    reseal(bundle, models={name: model for name, model in models.items() if name != "autocomplete.tflite"})
     stamp.write(bundle, LABEL, keys(tmp_path, "key")[0], tmp_path / "released")
     (archive,) = (tmp_path / "released").glob("android/org/example/keyboard/toy-float32/1.2.0/toy-float32-1.2.0.aar")
     with zipfile.ZipFile(archive) as opened:
@@ -35,7 +35,7 @@ def test_a_bundle_without_text_model_brings_tokens_and_tokenizer_to_android(bund
     assert names == {"tokens.tflite", *tokenizer}
 
 
-def test_what_is_damaged_or_refused_by_a_gate_is_not_stamped(bundle: Path, tmp_path: Path) -> None:
+def test_a_damaged_bundle_or_one_with_a_failed_gate_is_not_stamped(bundle: Path, tmp_path: Path) -> None:
     key, _ = keys(tmp_path, "key")
     reseal(bundle, failed_gates=["android_contract"])
     with pytest.raises(UserError, match="android_contract did not pass"):

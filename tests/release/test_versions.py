@@ -1,4 +1,4 @@
-"""Which release is meant."""
+"""Which release a query selects."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from autocomplete.common.errors import UserError
 from autocomplete.release.versions import AvailableReleases, ReleaseQuery, choose
 
 
-def test_a_version_before_its_time_is_newest_only_among_its_like() -> None:
+def test_a_prerelease_is_newest_only_among_prereleases() -> None:
     available = partial(AvailableReleases, "here", stages={}, modes=["float32"])
     assert choose(ReleaseQuery("float32"), available(["1.9.0", "1.10.0", "2.0.0-rc.1"])) == "1.10.0"
     assert choose(ReleaseQuery("float32"), available(["2.0.0-rc.1", "2.0.0-rc.2"])) == "2.0.0-rc.2"

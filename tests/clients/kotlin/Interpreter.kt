@@ -1,4 +1,4 @@
-// Stands for TensorFlow Lite's class: nothing of it runs outside Android. Answers are read from the file of ANSWERS.
+// A stand-in for TensorFlow Lite's class, which runs on Android only. Answers come from the file that ANSWERS names.
 package org.tensorflow.lite
 
 import java.io.File
@@ -7,8 +7,8 @@ import java.nio.ByteOrder
 
 class Interpreter(model: ByteBuffer) : AutoCloseable {
     private val answers = File(System.getenv("ANSWERS")).readLines().associate { line ->
-        val (given, made) = line.split("|")
-        given to made
+        val (request, answer) = line.split("|")
+        request to answer
     }
 
     init {
@@ -29,27 +29,27 @@ class Interpreter(model: ByteBuffer) : AutoCloseable {
         if ("prompt" in inputs) runBytes(inputs, outputs) else runTokens(inputs, outputs)
     }
 
-    /** Text by text; of the bytes behind the prompt nothing is asked. */
+    /** An answer for each prompt; the bytes behind the prompt are ignored. */
     @Suppress("UNCHECKED_CAST")
     private fun runBytes(inputs: Map<String, Any>, outputs: Map<String, Any>) {
         val names = setOf("prompt", "prompt_length", "max_tokens", "temperature", "top_k", "top_p", "seed", "complete_word")
         require(inputs.keys == names && outputs.keys == setOf("text", "text_length")) { "$inputs $outputs" }
-        val given = (inputs["prompt"] as Array<ByteArray>)[0].copyOf(inputs["prompt_length"] as Int)
-        val made = unhex(answers.getValue(hex(given)))
-        made.copyInto((outputs["text"] as Array<ByteArray>)[0])
-        (outputs["text_length"] as ByteBuffer).putInt(made.size)
+        val prompt = (inputs["prompt"] as Array<ByteArray>)[0].copyOf(inputs["prompt_length"] as Int)
+        val text = unhex(answers.getValue(hex(prompt)))
+        text.copyInto((outputs["text"] as Array<ByteArray>)[0])
+        (outputs["text_length"] as ByteBuffer).putInt(text.size)
     }
 
     @Suppress("UNCHECKED_CAST")
     private fun runTokens(inputs: Map<String, Any>, outputs: Map<String, Any>) {
         val names = setOf("tokens", "length", "max_length", "temperature", "top_k", "top_p", "seed")
         require(inputs.keys - "complete_word" == names && outputs.keys == setOf("tokens", "length")) { "$inputs $outputs" }
-        val given = (inputs["tokens"] as Array<IntArray>)[0].take(inputs["length"] as Int)
-        val made = answers.getValue(given.joinToString(" ")).split(" ").map { it.toInt() }
+        val prompt = (inputs["tokens"] as Array<IntArray>)[0].take(inputs["length"] as Int)
+        val answer = answers.getValue(prompt.joinToString(" ")).split(" ").map { it.toInt() }
         val tokens = (outputs["tokens"] as Array<IntArray>)[0]
         require(inputs["max_length"] as Int == tokens.size)
-        made.forEachIndexed { place, id -> tokens[place] = id }
-        (outputs["length"] as ByteBuffer).putInt(made.size)
+        answer.forEachIndexed { place, id -> tokens[place] = id }
+        (outputs["length"] as ByteBuffer).putInt(answer.size)
     }
 
     override fun close() {}

@@ -1,4 +1,4 @@
-// Prompts from standard input, answers to standard output, a line each, in hex; the tokenizer's folder is given.
+// Prompts from standard input, answers to standard output, a line each, in hex; the argument is the tokenizer's folder.
 import java.io.File
 import java.nio.ByteBuffer
 import org.tensorflow.lite.hex
