@@ -89,19 +89,19 @@ def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, pro
     for name in ("model.weights.h5", "config.json", "assets/tokenizer/vocabulary.json"):
         assert (project / "artifacts/author" / name).read_bytes() == (toy.preset / name).read_bytes()
     # the token went to the hub, from the environment, and is nowhere in what was written or said
-    assert {authorization for _, _, authorization in world.asked} == {f"Bearer {TOKEN}"}
+    assert {authorization for _, _, authorization in world.requests} == {f"Bearer {TOKEN}"}
     written = [p for p in project.rglob("*") if p.is_file()]
     assert len(written) > 10
     assert not [p for p in written if TOKEN.encode() in p.read_bytes()]
     assert TOKEN not in done.stdout + done.stderr
-    assert not [path for _, path, _ in world.asked if path.endswith((".bin", ".md"))]
+    assert not [path for _, path, _ in world.requests if path.endswith((".bin", ".md"))]
 
     # offline, by the setting or by the variable, and where nobody answers any more, the earlier download is taken
-    asked, pin = len(world.asked), described["source_sha256"]
+    asked, pin = len(world.requests), described["source_sha256"]
     for settings, more in (({"hub": HUB | {"offline": True}}, {}), ({}, {"HF_HUB_OFFLINE": "1"})):
         done = author(project, world, {"sha256": pin, **settings}, **more)
         assert done.returncode == 0, done.stderr
-    assert len(world.asked) == asked
+    assert len(world.requests) == asked
     again = read_json(project / "artifacts/author" / DESCRIPTION)
     assert again == described
     done = author(project, world, {"sha256": pin}, HF_ENDPOINT="http://127.0.0.1:9")
@@ -119,21 +119,21 @@ def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, pro
 def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
     done = author(project, world, {"revision": EARLIER})
     assert done.returncode == 0, done.stderr
-    paths = [path for _, path, _ in world.asked]
+    paths = [path for _, path, _ in world.requests]
     assert all(EARLIER in path for path in paths)
     assert f"/toy/gpt2/resolve/{EARLIER}/config.json" in paths
-    assert {authorization for _, _, authorization in world.asked} == {None}
+    assert {authorization for _, _, authorization in world.requests} == {None}
     assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
 
     done = author(project, world, {"revision": "v1"})  # a tag's commit is recorded
     assert done.returncode == 0, done.stderr
     assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
-    assert "v1" in "".join(path for _, path, _ in world.asked)
+    assert "v1" in "".join(path for _, path, _ in world.requests)
 
-    asked = len(world.asked)
+    asked = len(world.requests)
     line = refused(author(project, world, {"revision": "v9"}))
     assert "preset 'hf://toy/gpt2' cannot be downloaded: RevisionNotFoundError" in line
-    assert len(world.asked) == asked + 1  # what is not there is not asked for again
+    assert len(world.requests) == asked + 1  # what is not there is not asked for again
 
 
 def test_a_silent_hub_is_one_line_after_its_attempts(world: FakeHub, project: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_silent_hub_is_one_line_after_its_attempts(world: FakeHub, project: Pa
     line = refused(author(project, world, {"hub": HUB | {"attempts": 2, "timeout_s": 0.5}}))
     assert "2 attempts failed (ReadTimeout" in line
     assert "no earlier download; author.preset takes" in line
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
 
 
 def test_a_hub_that_stays_busy_and_one_that_sends_other_bytes(world: FakeHub, project: Path) -> None:
@@ -169,7 +169,7 @@ def test_credentials_in_conf_are_refused(world: FakeHub, project: Path, key: str
         assert key in line
         assert "credentials come from the environment alone" in line
         assert TOKEN not in line
-    assert not world.asked
+    assert not world.requests
 
 
 def test_a_name_that_nobody_knows() -> None:
