@@ -1,4 +1,4 @@
-"""GGUF files that would become another model, or another tokenizer, are refused."""
+"""GGUF files that would give another model or another tokenizer are refused."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from helpers import families, ggufs
 from helpers.gguf_changes import again, fewer, keys, refused, tensor, token
 from helpers.ggufs import ARCHITECTURES, File
 
-# of the architecture (a Llama where none is named): the change, and what is said
+# The name begins with the architecture (default: llama). Values: the change, and the message.
 REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "architecture": (keys(general__architecture="mamba"), r"general\.architecture is 'mamba'; allowed: llama, qwen2"),
     "adapter": (keys(general__type="adapter"), r"general\.type is 'adapter'; allowed: model"),
@@ -26,7 +26,7 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "values' heads": (keys(attention__value_length=4), r"llama\.attention\.value_length is 4; allowed: 8"),
     "scaled": (keys(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: this key is not supported"),
     "a key of two lines": (
-        lambda made: made.metadata.update({"llama.x\nFAKE\x1b[31m": 1}),
+        lambda file: file.metadata.update({"llama.x\nFAKE\x1b[31m": 1}),
         r"'llama\.x\\nFAKE\\x1b\[31m' is 1; allowed: none: this key is not supported",
     ),
     "window": (keys(attention__sliding_window=9), r"llama\.attention\.sliding_window is 9; allowed: none"),
@@ -92,12 +92,12 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_be_another_model_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_file_that_would_give_another_model_is_refused(name: str, tmp_path: Path) -> None:
     change, message = REFUSED[name]
     arch = name.split(" ")[0]
-    made = ggufs.file(arch if arch in ARCHITECTURES else "llama")
-    change(made)
-    refused(made.write(tmp_path / "toy.gguf"), message)
+    file = ggufs.file(arch if arch in ARCHITECTURES else "llama")
+    change(file)
+    refused(file.write(tmp_path / "toy.gguf"), message)
 
 
 SENTENCEPIECE: dict[str, tuple[Callable[[File], None], str]] = {
@@ -113,8 +113,8 @@ SENTENCEPIECE: dict[str, tuple[Callable[[File], None], str]] = {
 
 
 @pytest.mark.parametrize("name", SENTENCEPIECE)
-def test_other_sentencepieces_are_refused(name: str, tmp_path: Path) -> None:
+def test_unsupported_sentencepiece_models_are_refused(name: str, tmp_path: Path) -> None:
     change, message = SENTENCEPIECE[name]
-    made = ggufs.file(tokenizer=ggufs.sentencepiece(families.sentencepiece("<s>", "</s>")))
-    change(made)
-    refused(made.write(tmp_path / "toy.gguf"), message)
+    file = ggufs.file(tokenizer=ggufs.sentencepiece(families.sentencepiece("<s>", "</s>")))
+    change(file)
+    refused(file.write(tmp_path / "toy.gguf"), message)
