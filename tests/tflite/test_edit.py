@@ -14,7 +14,7 @@ ADD, MUL = schema.BuiltinOperator.ADD, schema.BuiltinOperator.MUL
 
 
 def model(operators: Sequence[tuple[int, list[int], list[int]]], contents: Sequence[bytes | None]) -> schema.ModelT:
-    """A model of one subgraph, of operators (code, inputs, outputs) and a tensor for each content; the last is the output."""
+    """A model of one subgraph: operators (code, inputs, outputs) and a tensor per content; the last is its output."""
     built, subgraph = schema.ModelT(), schema.SubGraphT()
     built.buffers, built.operatorCodes, built.metadata, built.signatureDefs = [schema.BufferT()], [], [], []
     subgraph.tensors, subgraph.operators = [], []
