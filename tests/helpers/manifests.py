@@ -19,7 +19,7 @@ EMPTY = TfliteModel(
 
 
 def manifest_of(
-    folder: Path, mode: str = "float32", models: Mapping[str, TfliteModel] | None = None, **known: Any
+    folder: Path, mode: str = "float32", models: Mapping[str, TfliteModel] | None = None, **records_by_name: Any
 ) -> Manifest:
     """The manifest of the files in a folder.
 
@@ -27,7 +27,7 @@ def manifest_of(
       folder: a bundle's.
       mode: of quantization.
       models: describes each .tflite file; the default is two files without inputs and outputs.
-      known: records of earlier stages, by the names in `manifest.Records`; the others are made up.
+      records_by_name: records of earlier stages, by the names in `manifest.Records`; the others are made up.
     """
     defaults = manifest.Records(
         records.model(),
@@ -38,7 +38,7 @@ def manifest_of(
         {},
         records.gates(mode),
     )
-    names, stage_records = manifest.Names("toy", "Toy", "en"), dataclasses.replace(defaults, **known)
+    names, stage_records = manifest.Names("toy", "Toy", "en"), dataclasses.replace(defaults, **records_by_name)
     return manifest.build(
         names, stage_records, models or dict.fromkeys(("core.tflite", "tokens.tflite"), EMPTY), folder
     )

@@ -106,10 +106,10 @@ def packed(pieces: Iterable[str]) -> list[bytes]:
     """Joins short texts, one per line, to texts of up to LONG bytes."""
     lines = [f"{piece}\n".encode() for piece in pieces]
     ends = np.cumsum([0, *map(len, lines)])
-    whole, texts, begin = b"".join(lines), [], 0
-    while begin < len(whole):
+    joined, texts, begin = b"".join(lines), [], 0
+    while begin < len(joined):
         end = int(ends[np.searchsorted(ends, begin + LONG, side="right") - 1])
-        texts.append(whole[begin:end])
+        texts.append(joined[begin:end])
         begin = end
     return texts
 

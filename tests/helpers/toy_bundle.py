@@ -159,7 +159,7 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
 
 
 def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
-    """Greedy calls of a tokens model, which completes words if the form says so."""
+    """Greedy calls of a tokens model, which completes words where the form requires it."""
     call, options = interpreters.litert(path, 1).get_signature_runner("generate"), {}
     if form.complete_word:
         options = {"complete_word": np.int32(1)}

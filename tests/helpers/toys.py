@@ -1,4 +1,4 @@
-"""A toy GPT-2 with two layers and a vocabulary of its own, made in seconds."""
+"""A toy GPT-2 with two layers and its own vocabulary, built in seconds."""
 
 import argparse
 import datetime

@@ -184,7 +184,7 @@ def _ssh_login(folder: Path, ssh: Ssh) -> dict[str, str]:
 
 
 def _http_login(folder: Path) -> dict[str, str]:
-    """A home whose DVC configuration holds the login; the address in the repository wins over that beside it."""
+    """A home whose DVC configuration holds the login; the address in the repository takes precedence over its own."""
     config = folder / "web-home/.config/dvc/config"
     config.parent.mkdir(parents=True)
     login = f"auth = basic\nuser = {USER}\npassword = {PASSWORD}\n"

@@ -27,12 +27,12 @@ def test_variables_are_those_of_keras(toy: Toy) -> None:
 
 
 def test_shards_are_read_as_one(toy: Toy, tmp_path: Path) -> None:
-    with h5py.File(toy.preset / "model.weights.h5") as whole:
-        names = sorted(whole["layers"])
+    with h5py.File(toy.preset / "model.weights.h5") as original:
+        names = sorted(original["layers"])
         for index, shard_names in enumerate((names[::2], names[1::2])):
             with h5py.File(tmp_path / f"model_{index:05}.weights.h5", "w") as shard:
                 for name in shard_names:
-                    whole.copy(f"layers/{name}", shard.require_group("layers"))
+                    original.copy(f"layers/{name}", shard.require_group("layers"))
     assert set(checkpoint.open_layers(tmp_path)) == set(checkpoint.open_layers(toy.preset))
 
 

@@ -90,19 +90,19 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_truncated_file_is_refused_at_any_length(tmp_path: Path) -> None:
-    whole = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
+    data = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
     path = tmp_path / "cut.gguf"
-    for size in (*range(0, len(whole), 1009), len(whole) - 1):
-        path.write_bytes(whole[:size])
+    for size in (*range(0, len(data), 1009), len(data) - 1):
+        path.write_bytes(data[:size])
         refused(path, r"is cut off or damaged: .*; download it again|does not begin with GGUF")
 
 
 def test_changed_bytes_raise_no_other_error(tmp_path: Path) -> None:
-    whole = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
+    data = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
     random, path, accepted = np.random.default_rng(5), tmp_path / "changed.gguf", 0
-    header = whole.index(b"output_norm.weight")
+    header = data.index(b"output_norm.weight")
     for _ in range(300):
-        content = bytearray(whole)
+        content = bytearray(data)
         for position in random.integers(4, header + 2000, 3):
             content[position] = random.integers(256)
         path.write_bytes(content)

@@ -14,7 +14,7 @@ from helpers import ggufs
 from helpers.ggufs import ARCHITECTURES
 
 KINDS = gguf.GGMLQuantizationType
-UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own
+UNTIED = ("llama", "qwen2", "qwen3")  # may have an untied head
 GPT2_CONFIG = {
     "n_layer": 2,
     "n_head": 4,

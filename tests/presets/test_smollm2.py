@@ -130,12 +130,12 @@ def test_tokens_of_odd_texts_are_llama_cpps(smollm2: Model, tmp_path: Path) -> N
     (tmp_path / "strings.json").write_text(json.dumps(strings))
     llama_cpp(smollm2.file, "tokenize", tmp_path / "strings.json", tmp_path / "ids.json")
     expected = json.loads((tmp_path / "ids.json").read_text())
-    got = [e.ids for e in tokenizer.from_preset(smollm2.preset).encode_batch(strings)]
+    encoded = [e.ids for e in tokenizer.from_preset(smollm2.preset).encode_batch(strings)]
     pieces = tokenizer.read_token_bytes(smollm2.preset)
-    drops = [b"".join(pieces[i] for i in ids) != t.encode() for t, ids in zip(strings, got, strict=True)]
+    drops = [b"".join(pieces[i] for i in ids) != t.encode() for t, ids in zip(strings, encoded, strict=True)]
     young = [not odd_texts.YOUNG.isdisjoint(t) for t in strings]
     explained = [d or y for d, y in zip(drops, young, strict=True)]
-    differs = [a != b for a, b in zip(got, expected, strict=True)]
+    differs = [a != b for a, b in zip(encoded, expected, strict=True)]
     assert [t for t, d, is_explained in zip(strings, differs, explained, strict=True) if d and not is_explained] == []
     assert 0 < sum(differs) < 20
     assert sum(explained) < len(strings) / 2

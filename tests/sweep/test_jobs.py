@@ -44,9 +44,9 @@ def test_names_depend_only_on_what_differs() -> None:
     assert jobs_of({"quantize": "float16"}, {"quantize": "float16"}) == [first]
     assert jobs.make([{"quantize": "float16"}], ["validate"], "another tree")[0].name != first.name
     assert jobs.make([{"quantize": "float16"}], [], "tree")[0].name != first.name
-    odd = jobs_of({"validate.evaluation_text": f"'a b/{'x' * 200}: ~^?'"})[0]
-    assert len(odd.name) < 100
-    assert set(odd.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+    unusual = jobs_of({"validate.evaluation_text": f"'a b/{'x' * 200}: ~^?'"})[0]
+    assert len(unusual.name) < 100
+    assert set(unusual.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 def names(rounds: list[list[jobs.Job]]) -> list[list[tuple[tuple[str, ...], dict[str, str]]]]:

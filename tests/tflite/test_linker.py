@@ -112,7 +112,7 @@ def test_linking_changes_neither_part_and_is_reproducible(greedy_driver: Any, co
     assert flatbuffer.serialize(core_model) == core_path.read_bytes()
 
 
-def test_the_bytes_of_a_driver_are_reproducible(toy: Toy) -> None:
+def test_a_driver_s_bytes_repeat(toy: Toy) -> None:
     assert len({flatbuffer.serialize(driver(toy, "top_k")) for _ in range(3)}) == 1
 
 

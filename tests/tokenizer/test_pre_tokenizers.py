@@ -177,8 +177,8 @@ def test_descriptions_have_the_steps_in_order() -> None:
     assert descriptions[:3] == ["none", "digits + words", "a|b + bytes"]
     assert descriptions[3].startswith("Whitespace")
     assert pre_tokenizers.describe([split("digits")]).startswith("Split ")
-    for odd in ({"type": "Foo", "more": "x" * 999}, {"type": "\ud800\n"}, split("a\n\x1b" * 99)):
-        description = pre_tokenizers.describe([odd])
+    for step in ({"type": "Foo", "more": "x" * 999}, {"type": "\ud800\n"}, split("a\n\x1b" * 99)):
+        description = pre_tokenizers.describe([step])
         assert description.isprintable()
         assert len(description) < 500
 

@@ -17,7 +17,7 @@ def test_probabilities_of_all_continuations_sum_to_one() -> None:
 
 def test_bigrams_by_hand() -> None:
     train = np.array([0, 1, 0, 1, 0, 2, 0, 1], np.int32)  # 01 thrice, 10 twice, 02 and 20 once
-    # of bigrams 2 occur once and 1 twice: discount 2 / (2 + 2 · 1) = 1/2; behind 0 stand 4, of two kinds
+    # of bigrams 2 occur once and 1 twice: discount 2 / (2 + 2 · 1) = 1/2; after 0 come 4, of two kinds
     # left neighbours: 0 has {1, 2}, 1 has {0}, 2 has {0}; of tokens 2 have one, 1 has two: discount 1/2
     unigram = (1 - 0.5 + 0.5 * 3 / 3) / 4
     expected = (3 - 0.5 + 0.5 * 2 * unigram) / 4

@@ -41,7 +41,7 @@ def special(tokenizer: Tokenizer, names: Sequence[str]) -> Tokenizer:
 
 
 def starting(tokenizer: Tokenizer, start: str, before: Sequence[Any] = ()) -> Tokenizer:
-    """Puts a token before every text, as TemplateProcessing, behind other processors."""
+    """Puts a token before every text, as TemplateProcessing, after other processors."""
     template = processors.TemplateProcessing(
         single=f"{start} $A", pair=f"{start} $A {start} $B:1", special_tokens=[(start, tokenizer.token_to_id(start))]
     )
