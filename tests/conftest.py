@@ -13,12 +13,12 @@ from helpers.toys import CHUNK, SEQUENCE, SLOTS, Toy, make_toy
 os.environ["DVC_TEST"] = "true"  # else each DVC command starts a process that reports to analytics.dvc.org
 
 pytest_plugins = ["helpers.bundles", "helpers.projects"]
-# modules of minutes
+# folders whose modules take minutes
 LONGEST = ("clients", "graph", "model", "pipeline", "presets", "quantize", "tokenizer", "train", "web")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest modules: at the end one would keep a process at work while the others have nothing."""
+    """Begins with the longest modules: run last, one would keep a process busy while the others are idle."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 

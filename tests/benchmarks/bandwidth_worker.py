@@ -1,8 +1,8 @@
-"""Reads memory as fast as it goes, one round for each line of standard input: the limit of decoding token by token.
+"""Measures memory bandwidth, the limit of decoding token by token; one round per line of standard input.
 
 Usage: python bandwidth_worker.py THREADS
 
-A decoder reads every weight for every token, so that the weights' bytes / bandwidth is the least time a token can take.
+A decoder reads every weight for every token, so that bytes of weights / bandwidth is a token's least time.
 A round gives {"gb_per_s"}, 10^9 bytes a second; the protocol is protocol.py's.
 """
 
@@ -11,13 +11,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the threads are ours; read when NumPy is imported
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # this script has its own threads; read when NumPy is imported
 
 import numpy as np
 from protocol import serve
 
-BUFFER = 512 << 20  # bytes: many times any cache
-PASSES = 8  # a round: its fastest pass counts, since others on the machine only ever slow one down
+BUFFER = 512 << 20  # bytes, much larger than any cache
+PASSES = 8  # per round: the fastest pass counts, since other processes can only slow a pass down
 
 
 def gb_per_s(pool: ThreadPoolExecutor, parts: list[np.ndarray]) -> float:

@@ -1,9 +1,9 @@
-"""Whether a token costs what its position asks for, and not what the longest answer may be.
+"""Measures that the time of a token depends on its position, not on the maximum length of an answer.
 
 Usage: uv run python -m tests.benchmarks.growth [--rounds N] [--work FOLDER]
 
-GPT-2 base, dynamic range, as tests.benchmarks.peers made it, in tokens models for answers of 64 and of 1,024 tokens:
-decoding up to position 60 should take the same time in both. Writes growth.json beside this file.
+GPT-2 base, dynamic range, as tests.benchmarks.peers writes it, in tokens models for answers of 64 and of 1,024 tokens:
+decoding up to position 60 should take the same time in both. Writes growth.json next to this file.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from autocomplete.tflite import flatbuffer, linker
 from .models import HERE, ROOT
 from .protocol import PROMPT, prompt_ids
 
-ROOMS, LAST, THREADS = (64, 1024), 60, (1, 2)
+LENGTHS, LAST, THREADS = (64, 1024), 60, (1, 2)
 
 
 def make(work: Path) -> dict[int, Path]:
@@ -36,16 +36,18 @@ def make(work: Path) -> dict[int, Path]:
     core = recipes.quantize(work / "artifacts/convert/core.tflite", recipe)
     end = read_json(author / "model.json")["end_token_id"]
     paths = {}
-    for room in ROOMS:
+    for max_length in LENGTHS:
         with quiet():
-            driver = tokens_driver.convert(families.read_config(author), (end,), loop_plan.LoopLengths(room, PROMPT))
-        paths[room] = work / f"tokens_{room}.tflite"
-        flatbuffer.write(linker.link(driver, core), paths[room])
+            driver = tokens_driver.convert(
+                families.read_config(author), (end,), loop_plan.LoopLengths(max_length, PROMPT)
+            )
+        paths[max_length] = work / f"tokens_{max_length}.tflite"
+        flatbuffer.write(linker.link(driver, core), paths[max_length])
     return paths
 
 
 def milliseconds(generate: tokens_model.Generate) -> float:
-    """Of a token, between the first after the prompt and the one at position LAST."""
+    """The time of a token between the first one after the prompt and the one at position LAST."""
     seconds = []
     for length in (PROMPT + 1, LAST):
         started = time.perf_counter()
@@ -66,15 +68,18 @@ def main() -> None:
     for threads in THREADS:
         with quiet():
             models = {
-                room: tokens_model.interpreted(interpreters.litert(path, threads)) for room, path in paths.items()
+                max_length: tokens_model.interpreted(interpreters.litert(path, threads))
+                for max_length, path in paths.items()
             }
-        times: dict[int, list[float]] = {room: [] for room in ROOMS}
+        times: dict[int, list[float]] = {max_length: [] for max_length in LENGTHS}
         for _ in range(options.rounds + 1):
-            for room, generate in models.items():
-                times[room].append(milliseconds(generate))
-        medians = {room: statistics.median(values[1:]) for room, values in times.items()}
-        growth = medians[ROOMS[1]] / medians[ROOMS[0]] - 1
-        report[f"{threads} threads"] = {f"{room} tokens, ms": ms for room, ms in medians.items()} | {"growth": growth}
+            for max_length, generate in models.items():
+                times[max_length].append(milliseconds(generate))
+        medians = {max_length: statistics.median(values[1:]) for max_length, values in times.items()}
+        growth = medians[LENGTHS[1]] / medians[LENGTHS[0]] - 1
+        report[f"{threads} threads"] = {f"{max_length} tokens, ms": ms for max_length, ms in medians.items()} | {
+            "growth": growth
+        }
         print(f"{threads} thread(s): " + ", ".join(f"room {r}: {ms:.2f} ms" for r, ms in medians.items()), end="")
         print(f", growth {growth:+.1%}")
     write_json(HERE / "growth.json", report)

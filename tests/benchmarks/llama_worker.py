@@ -15,7 +15,8 @@ import llama_cpp
 import numpy as np
 from protocol import LENGTH, PROMPT, prompt_ids, serve
 
-QUIET = llama_cpp.llama_log_callback(lambda level, text, data: None)  # held here: llama.cpp keeps the bare pointer
+# kept alive here: llama.cpp stores only the pointer
+QUIET = llama_cpp.llama_log_callback(lambda level, text, data: None)
 
 
 class Session(NamedTuple):
@@ -64,17 +65,17 @@ def first_token_ms(session: Session, length: int) -> float:
 
 
 def measure(session: Session) -> dict[str, float]:
-    """One round. The loop ignores end tokens: every round does the same work."""
+    """Measures one round. The loop ignores end tokens, so every round does the same work."""
     report = {f"ttft_{length}_ms": first_token_ms(session, length) for length in (16, 64)}
     started = time.perf_counter()
     token = session.prefill(PROMPT)
     prefilled = time.perf_counter()
-    for _ in range(PROMPT + 1, LENGTH):  # the prompt alone gave the first token
+    for _ in range(PROMPT + 1, LENGTH):  # the prompt gave the first token
         token = session.next_token([token])
-    complete = time.perf_counter()
+    finished = time.perf_counter()
     session.next_token([token])
     decoded = time.perf_counter() - prefilled
-    return report | {"decode_tokens_per_s": (LENGTH - PROMPT) / decoded, "seconds_100": complete - started}
+    return report | {"decode_tokens_per_s": (LENGTH - PROMPT) / decoded, "seconds_100": finished - started}
 
 
 if __name__ == "__main__":

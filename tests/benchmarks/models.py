@@ -1,4 +1,4 @@
-"""The models of the benchmark: GPT-2 base, random weights, one vocabulary, made by us and by each peer."""
+"""The models of the benchmark: GPT-2 base with random weights, built by this project and by each peer."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ GGUF = ("Q8_0", "Q4_0")
 VERSIONS = {"original": "tensorflow 2.12.1, keras-nlp 0.5.2", "llama-cpp-python": "0.3.36", "gguf": "0.19.0"}
 
 _UV = ["uv", "run", "--quiet", "--no-project", "--isolated", "--python", "3.11"]
-# setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 wants less than 1.24.
+# setuptools: TF 2.12 imports pkg_resources. numpy: TF 2.12.1 requires less than 1.24.
 _OLD = [
     "--with",
     "tensorflow==2.12.1",
@@ -31,7 +31,7 @@ _OLD = [
     "numpy<1.24",
 ]
 OLD = [*_UV, *_OLD]
-# regex: keras-nlp 0.5.2 imports it without asking for it
+# regex: keras-nlp 0.5.2 imports it without requiring it
 _OLD_KERAS = [*_UV, *_OLD, "--with", "keras-nlp==0.5.2", "--with", "regex"]
 _NUMPY = ["--with", "numpy==2.4.6"]
 LLAMA = [
@@ -46,36 +46,36 @@ LLAMA = [
 ]
 _GGUF = [*_UV, "--with", "gguf==0.19.0", *_NUMPY]
 
-Facts = dict[str, float]
+Figures = dict[str, float]
 
 
-def make(work: Path) -> dict[str, Facts]:
-    """Makes what is not there yet; size, seconds and peak memory of each conversion, by file."""
-    noted = work / "made.json"
-    made: dict[str, Facts] = json.loads(noted.read_text()) if noted.exists() else {}
+def make(work: Path) -> dict[str, Figures]:
+    """Builds the missing models; returns size, seconds and peak memory of each conversion, by file."""
+    record = work / "made.json"
+    figures: dict[str, Figures] = json.loads(record.read_text()) if record.exists() else {}
     for name, build in {"own": _own, "original.tflite": _original, **{f"{k}.gguf": _gguf for k in GGUF}}.items():
-        if name not in made:
+        if name not in figures:
             print(f"making {name} …", flush=True)
-            made[name] = {}
-            made |= build(work, name)
-            write_json(noted, made)
-    return made
+            figures[name] = {}
+            figures |= build(work, name)
+            write_json(record, figures)
+    return figures
 
 
-def by_contender(made: dict[str, Facts], contenders: Iterable[str]) -> dict[str, Facts]:
-    """The same facts by the names of what is measured."""
-    named = {}
+def by_contender(figures: dict[str, Figures], contenders: Iterable[str]) -> dict[str, Figures]:
+    """The same figures by the names of the contenders."""
+    by_name = {}
     for name in contenders:
         mode = name.split(", ")[1] if ", " in name else ""
         flavour = "autocomplete" if name.startswith("text") else "tokens"
-        own = f"{mode}/{flavour}.tflite"
+        path = f"{mode}/{flavour}.tflite"
         key = "original.tflite" if name.startswith("original") else f"{name.removeprefix('llama.cpp ')}.gguf"
-        named[name] = made.get(own if name.startswith(("text", "tokens")) else key, {})
-    return named
+        by_name[name] = figures.get(path if name.startswith(("text", "tokens")) else key, {})
+    return by_name
 
 
-def _own(work: Path, _: str) -> dict[str, Facts]:
-    """Our stages in a folder of their own; a conversion is convert and the mode's quantize together."""
+def _own(work: Path, _: str) -> dict[str, Figures]:
+    """Runs this project's stages in their own folder; a conversion is convert and the mode's quantize together."""
     shutil.rmtree(work / "artifacts", ignore_errors=True)
     (work / "artifacts").mkdir(parents=True)
     for name in ("autocomplete", "stages", "conf", "dvc.yaml", "params.yaml", "artifacts/presets"):
@@ -83,15 +83,15 @@ def _own(work: Path, _: str) -> dict[str, Facts]:
         (work / name).symlink_to(ROOT / name)
     _run([*_stage("author"), "author=random_gpt2_base", *_published_vocabulary(work)], work)
     convert = _run(_stage("convert"), work)
-    made: dict[str, Facts] = {"convert": convert, "own": {}}
+    figures: dict[str, Figures] = {"convert": convert, "own": {}}
     for mode in MODES:
         quantize = _run([*_stage("quantize"), f"quantize={mode}"], work)
         seconds = convert["convert_s"] + quantize["convert_s"]
         peak = max(convert["convert_peak_mib"], quantize["convert_peak_mib"])
         for path in (work / "artifacts/quantize" / mode).glob("*.tflite"):
             size = {"size_mb": path.stat().st_size / 1e6}
-            made[f"{mode}/{path.name}"] = size | {"convert_s": seconds, "convert_peak_mib": peak}
-    return made
+            figures[f"{mode}/{path.name}"] = size | {"convert_s": seconds, "convert_peak_mib": peak}
+    return figures
 
 
 def _stage(name: str) -> list[str]:
@@ -102,8 +102,8 @@ def _published_vocabulary(work: Path) -> list[str]:
     """The setting for GPT-2's own vocabulary."""
     published, folder = HERE.parent / "published/gpt2_bpe", work / "vocabulary"
     folder.mkdir(exist_ok=True)
-    for theirs, ours in {"encoder.json": "vocabulary.json", "vocab.bpe": "merges.txt"}.items():
-        (folder / ours).write_bytes(gzip.decompress((published / f"{theirs}.gz").read_bytes()))
+    for published_name, file_name in {"encoder.json": "vocabulary.json", "vocab.bpe": "merges.txt"}.items():
+        (folder / file_name).write_bytes(gzip.decompress((published / f"{published_name}.gz").read_bytes()))
     return ["author.random.vocabulary=vocabulary"]
 
 
@@ -112,29 +112,29 @@ def _vocabulary(work: Path) -> list[str]:
     return [str(folder / "vocabulary.json"), str(folder / "merges.txt")]
 
 
-def _original(work: Path, name: str) -> dict[str, Facts]:
-    facts = _told(
+def _original(work: Path, name: str) -> dict[str, Figures]:
+    figures = _reported(
         [*_OLD_KERAS, "python", str(HERE / "original_convert.py"), *_vocabulary(work), str(work / name)], work
     )
-    return {name: facts}
+    return {name: figures}
 
 
-def _gguf(work: Path, name: str) -> dict[str, Facts]:
+def _gguf(work: Path, name: str) -> dict[str, Figures]:
     arguments = [str(work / name), name.removesuffix(".gguf"), *_vocabulary(work)]
-    return {name: _told([*_GGUF, "python", str(HERE / "llama_convert.py"), *arguments], work)}
+    return {name: _reported([*_GGUF, "python", str(HERE / "llama_convert.py"), *arguments], work)}
 
 
-def _told(command: list[str], work: Path) -> Facts:
-    """What a peer's converter says of itself: uv and imports are not counted."""
-    told = json.loads(_output(command, work).splitlines()[-1])
+def _reported(command: list[str], work: Path) -> Figures:
+    """The figures that a peer's converter prints, without uv and imports."""
+    report = json.loads(_output(command, work).splitlines()[-1])
     return {
-        "size_mb": told["size_bytes"] / 1e6,
-        "convert_s": told["convert_s"],
-        "convert_peak_mib": told["peak_rss_mib"],
+        "size_mb": report["size_bytes"] / 1e6,
+        "convert_s": report["convert_s"],
+        "convert_peak_mib": report["peak_rss_mib"],
     }
 
 
-def _run(command: list[str], work: Path) -> Facts:
+def _run(command: list[str], work: Path) -> Figures:
     """Seconds and peak memory of a whole process, imports included."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=work, stdout=subprocess.DEVNULL)

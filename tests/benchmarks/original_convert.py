@@ -2,8 +2,8 @@
 
 Usage: python original_convert.py VOCABULARY_JSON MERGES_TXT OUT.tflite
 
-Runs in TF 2.12.1, tensorflow-text 2.12.1 and keras-nlp 0.5.2, around which the recipe last worked. Takes minutes and
-some 8 GB. The last line on standard output is JSON: time, peak memory, size of the file, versions.
+Runs in TF 2.12.1, tensorflow-text 2.12.1 and keras-nlp 0.5.2, the last versions in which the recipe worked. Takes
+minutes and some 8 GB. The last line on standard output is JSON: time, peak memory, size of the file, versions.
 """
 
 import json
@@ -38,8 +38,8 @@ def gpt2_base(vocabulary: str, merges: str) -> Any:
     tokenizer = keras_nlp.models.GPT2Tokenizer(vocabulary=vocabulary, merges=merges)
     preprocessor = keras_nlp.models.GPT2CausalLMPreprocessor(tokenizer, sequence_length=MAX_LENGTH)
     gpt2_lm = keras_nlp.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
-    # generate ends by making a Python str of its answer, which a graph cannot: here the answer stays a tensor. All else
-    # of generate is keras-nlp's own.
+    # generate converts its answer to a Python str, which a graph cannot do: here the answer stays a tensor. The rest of
+    # generate is keras-nlp's own.
     gpt2_lm._normalize_generate_outputs = lambda outputs, input_is_scalar: tf.squeeze(tf.concat(outputs, 0), 0)
     return gpt2_lm
 

@@ -1,8 +1,8 @@
-"""Runs what original_convert.py wrote, in the TensorFlow at hand, one round of measurements for each line of input.
+"""Runs the file of original_convert.py in the installed TensorFlow, one round of measurements for each line of input.
 
 Usage: python original_worker.py FILE THREADS
 
-The same script serves TF 2.12.1, where the file was made, and the project's own TensorFlow. The protocol is
+The same script serves TF 2.12.1, where the file was built, and the project's own TensorFlow. The protocol is
 protocol.py's.
 """
 
@@ -30,12 +30,12 @@ def load(path: str, threads: int) -> Callable[[bytes], bytes]:
     )
     model.allocate_tensors()
     call = model.get_signature_runner("serving_default")
-    # an array of bytes: of a scalar of dtype object the interpreter reads the pointer as the text
+    # an array of bytes: for a scalar of dtype object, the interpreter reads the pointer as the text
     return lambda prompt: bytes(call(prompt=np.array(prompt))["output_0"].item())
 
 
 def measure(complete: Callable[[bytes], bytes]) -> dict[str, float]:
-    """One round. The length of the answer shows whether sampling met the end token early, after fewer tokens."""
+    """Measures one round. The length of the answer shows whether sampling ended early, at an end token."""
     started = time.perf_counter()
     answer = complete(PROMPT)
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Runs our flavours, one round of measurements for each line of standard input (protocol.py).
+"""Runs this project's flavours, one round of measurements for each line of standard input (protocol.py).
 
 Usage: python -m tests.benchmarks.own_worker INTERFACE FILE THREADS
 
@@ -27,14 +27,14 @@ def seconds(call: Any, *arguments: Any) -> float:
 
 
 def measure_tokens(generate: tokens_model.Generate) -> dict[str, float]:
-    """Greedy, as the peers; the first token comes with the prompt."""
+    """Decodes greedily, as the peers do; the prompt gives the first token."""
     greedy = tokens_model.Sampling()
     first = {n: seconds(generate, prompt_ids(n, VOCABULARY), n + 1, greedy) for n in (16, 64)}
-    whole = seconds(generate, prompt_ids(PROMPT, VOCABULARY), LENGTH, greedy)
+    total = seconds(generate, prompt_ids(PROMPT, VOCABULARY), LENGTH, greedy)
     return {
         **{f"ttft_{n}_ms": 1000 * s for n, s in first.items()},
-        "decode_tokens_per_s": (LENGTH - PROMPT - 1) / (whole - first[PROMPT]),
-        "seconds_100": whole,
+        "decode_tokens_per_s": (LENGTH - PROMPT - 1) / (total - first[PROMPT]),
+        "seconds_100": total,
     }
 
 

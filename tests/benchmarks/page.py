@@ -1,6 +1,6 @@
-"""How fast the page is in Chromium on this machine: a cold load, and a suggestion of 8 tokens after a key.
+"""Measures the page in Chromium on this machine: a cold load, and a suggestion of 8 tokens after a key press.
 
-Usage: python -m tests.benchmarks.page [BUNDLE …]   (default: artifacts/package/dynamic_range; nothing else should run)
+Usage: python -m tests.benchmarks.page [BUNDLE …]   (default: artifacts/package/dynamic_range; on an idle machine)
 """
 
 import json
@@ -20,13 +20,13 @@ LINES, LETTERS, VISITS = 4, 40, 7
 
 
 def lines() -> list[str]:
-    """Beginnings of held-out documents, to be typed letter by letter."""
+    """Beginnings of held-out documents, which are typed letter by letter."""
     documents = [json.loads(line)["text"] for line in EVALUATION.read_text().splitlines()]
     return [d[:LETTERS].replace("\n", " ") for d in documents[10 : 10 + LINES]]
 
 
 def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
-    """What Chromium reports of one bundle's page."""
+    """Chromium's report on one bundle's page."""
     node, chromium = shutil.which("node"), shutil.which("chromium")
     if node is None or chromium is None:
         raise SystemExit("error: node and chromium are needed (Debian: nodejs, chromium)")
@@ -35,8 +35,8 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
         assert server.stdout is not None
         address = server.stdout.readline().split()
         if not address:
-            raise SystemExit(server.wait())  # it has said why
-        told = {
+            raise SystemExit(server.wait())  # it has printed the reason
+        inputs = {
             "page": address[0],
             "modules": str(modules),
             "chromium": chromium,
@@ -44,7 +44,7 @@ def measure(bundle: Path, modules: Path) -> dict[str, list[float]]:
             "lines": lines(),
             "visits": VISITS,
         }
-        done = subprocess.run([node, SCRIPT, json.dumps(told)], capture_output=True, text=True, check=False)
+        done = subprocess.run([node, SCRIPT, json.dumps(inputs)], capture_output=True, text=True, check=False)
         server.terminate()
     if done.returncode != 0:
         raise SystemExit(f"error: {done.stderr.strip().splitlines()[-1]}")
@@ -58,12 +58,12 @@ def main(bundles: Sequence[Path]) -> None:
         print("| bundle | key to suggestion, ms: median | p90 | most | keys | cold load, ms: median | most |")
         print("|---|---|---|---|---|---|---|")
         for bundle in bundles:
-            seen = measure(bundle, modules)
-            keys, cold = sorted(seen["found"]), sorted(seen["cold"])
+            report = measure(bundle, modules)
+            keys, cold = sorted(report["found"]), sorted(report["cold"])
             figures = [statistics.median(keys), keys[len(keys) * 9 // 10], keys[-1], len(keys)]
             figures += [statistics.median(cold), cold[-1]]
             print(f"| {bundle.name} | {' | '.join(f'{f:.0f}' for f in figures)} |")
-            print(" ".join(str(seen["shown"]).split()), file=sys.stderr)
+            print(" ".join(str(report["shown"]).split()), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""GPT-2 base with random weights, in our flavours and in its peers, side by side on this machine.
+"""Compares GPT-2 base with random weights in this project's flavours and in its peers, on this machine.
 
 Usage: uv run python -m tests.benchmarks.peers [--rounds N] [--work FOLDER]
 
-Makes each model, measures all of them in turn, N rounds for each number of threads, prints a table of medians and
-writes peers.json beside this file. Takes half an hour at first: the original recipe alone converts for four minutes,
+Builds each model, measures all of them in turn, N rounds for each number of threads, prints a table of medians and
+writes peers.json next to this file. The first run takes half an hour: the original recipe converts for four minutes,
 and llama.cpp is built. Files in FOLDER (build/peers) are kept: a second run only measures.
 """
 
@@ -45,7 +45,7 @@ COLUMNS = {
 
 
 class Worker:
-    """A process that holds one model and measures it when asked."""
+    """A process that holds one model and measures it on request."""
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -61,9 +61,9 @@ class Worker:
         )
         self.loaded = self._answer()
 
-    def ask(self, what: str) -> dict[str, float]:
+    def ask(self, request: str) -> dict[str, float]:
         assert self._process.stdin
-        self._process.stdin.write(what + "\n")
+        self._process.stdin.write(request + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -79,27 +79,27 @@ class Worker:
 
 
 def commands(work: Path) -> dict[str, list[str]]:
-    """What is measured: name → command, less the number of threads."""
+    """The contenders: name → command without the number of threads."""
     python, own = [sys.executable], [sys.executable, "-m", "tests.benchmarks.own_worker"]
     original, script = str(work / "original.tflite"), str(HERE / "original_worker.py")
-    shown = {
+    by_name = {
         "original recipe, TF 2.12.1": [*OLD, "python", script, original],
         "original's file, TF 2.18.1": [*python, script, original],
     }
     for mode in models.MODES:
         folder = work / "artifacts/quantize" / mode
-        shown[f"tokens, {mode}"] = [*own, "litert", str(folder / "tokens.tflite")]
-        shown[f"tokens, {mode}, weights shared"] = [*own, "compiled", str(folder / "tokens.tflite")]
+        by_name[f"tokens, {mode}"] = [*own, "litert", str(folder / "tokens.tflite")]
+        by_name[f"tokens, {mode}, weights shared"] = [*own, "compiled", str(folder / "tokens.tflite")]
         if (folder / "autocomplete.tflite").exists():
-            shown[f"text, {mode}, TF 2.18.1"] = [*own, "text", str(folder / "autocomplete.tflite")]
-            shown[f"tokens, {mode}, TF 2.18.1"] = [*own, "tensorflow", str(folder / "tokens.tflite")]
+            by_name[f"text, {mode}, TF 2.18.1"] = [*own, "text", str(folder / "autocomplete.tflite")]
+            by_name[f"tokens, {mode}, TF 2.18.1"] = [*own, "tensorflow", str(folder / "tokens.tflite")]
     for kind in models.GGUF:
-        shown[f"llama.cpp {kind}"] = [*LLAMA, "python", str(HERE / "llama_worker.py"), str(work / f"{kind}.gguf")]
-    return shown | {"bandwidth": [*python, str(HERE / "bandwidth_worker.py")]}
+        by_name[f"llama.cpp {kind}"] = [*LLAMA, "python", str(HERE / "llama_worker.py"), str(work / f"{kind}.gguf")]
+    return by_name | {"bandwidth": [*python, str(HERE / "bandwidth_worker.py")]}
 
 
 def measure(contenders: dict[str, list[str]], threads: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Medians and ranges of each contender's figures; one at work at a time, in turn."""
+    """Medians and ranges of each contender's figures; the contenders run in turn, one at a time."""
     workers: dict[str, Worker] = {}
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
     with progress_bar(f"{threads} threads: load", len(contenders)) as show:
@@ -109,7 +109,7 @@ def measure(contenders: dict[str, list[str]], threads: int, rounds: int) -> dict
     with progress_bar(f"{threads} threads: measure", rounds) as show:
         for index in range(rounds):
             for name, worker in workers.items():
-                time.sleep(0.3)  # the threads of the one before have gone to sleep
+                time.sleep(0.3)  # the threads of the previous contender become idle
                 figures[name].append(worker.ask("measure"))
             show(index + 1, "rounds")
     result = {}
@@ -126,24 +126,24 @@ def measure(contenders: dict[str, list[str]], threads: int, rounds: int) -> dict
 
 
 def peaks(contenders: dict[str, list[str]], threads: int) -> dict[str, float]:
-    """Peak memory of each contender above its imports, MiB; each alone, as pages of a shared file count for all."""
-    found = {}
+    """Peak memory of each contender above its imports, MiB; one at a time: pages of a shared file count for all."""
+    peak_by_name = {}
     with progress_bar(f"{threads} threads: memory", len(contenders)) as show:
         for index, (name, command) in enumerate(contenders.items()):
             worker = Worker([*command, str(threads)])
             worker.ask("measure")
-            found[name] = worker.ask("peak")["peak_rss_mib"]
+            peak_by_name[name] = worker.ask("peak")["peak_rss_mib"]
             worker.close()
             show(index + 1, "models")
-    return found
+    return peak_by_name
 
 
-def ratios(rows: dict[str, dict[str, Any]], made: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """What the project promises, from the medians of one number of threads."""
+def ratios(rows: dict[str, dict[str, Any]], conversions: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The ratios that the project promises, from the medians for one number of threads."""
     keys = ("seconds_100", "decode_tokens_per_s", "ttft_64_ms")
     seconds, decode, prefill = ({name: row[key] for name, row in rows.items() if key in row} for key in keys)
     ours, int4, old = "tokens, dynamic_range", "tokens, int4_block32_rtn", "original's file, TF 2.18.1"
-    limit = rows["bandwidth"]["gb_per_s"] * 1e3 / made[ours]["size_mb"]
+    limit = rows["bandwidth"]["gb_per_s"] * 1e3 / conversions[ours]["size_mb"]
     memory = rows[f"{ours}, weights shared"]["peak_rss_mib"] * 2**20 / 1e6
     text = seconds["text, dynamic_range, TF 2.18.1"] / seconds["tokens, dynamic_range, TF 2.18.1"]
     return {
@@ -156,7 +156,7 @@ def ratios(rows: dict[str, dict[str, Any]], made: dict[str, dict[str, Any]]) -> 
         "prefill of 64, Q8_0 / dynamic_range": prefill["llama.cpp Q8_0"] / prefill[ours],
         "prefill of 64, Q4_0 / int4": prefill["llama.cpp Q4_0"] / prefill[int4],
         "share of the bandwidth limit, dynamic_range": decode[ours] / limit,
-        "memory / file, dynamic_range, weights shared": memory / made[ours]["size_mb"],
+        "memory / file, dynamic_range, weights shared": memory / conversions[ours]["size_mb"],
     }
 
 
@@ -186,14 +186,14 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.which("uv") is None:
         raise SystemExit("error: uv is absent: it makes the peers' environments; pip install uv")
-    made = models.make(options.work)
+    conversions = models.make(options.work)
     contenders = commands(options.work)
     report: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "machine": benchmark.machine(),
         "rounds": options.rounds,
         "versions": interpreters.versions() | models.VERSIONS,
-        "made": models.by_contender(made, contenders),
+        "made": models.by_contender(conversions, contenders),
         "threads": {},
     }
     memory = peaks(contenders, max(THREADS))

@@ -1,9 +1,9 @@
-"""Where the time goes: milliseconds of each kind of operator in the tokens flavour, per decoded token.
+"""Profiles the tokens flavour: milliseconds of each kind of operator per decoded token.
 
 Usage: uv run python -m tests.benchmarks.profile FILE [--threads N] [--position P] [--prompt]
 
-LiteRT's own profiler, which its Python interface does not reach, through the C interface of libLiteRt.so. Small
-operators look longer than they are; a run's two tokens include the first of a round, whose memory is new.
+It uses LiteRT's own profiler through the C interface of libLiteRt.so, since the Python interface does not expose it.
+The profiler overstates small operators; a run's two tokens include the first of a round, whose memory is new.
 """
 
 import argparse
@@ -40,7 +40,7 @@ class _Type(ctypes.Structure):
 
 
 class Library:
-    """libLiteRt.so: a function by its name less `LiteRt`; a status other than 0 is an error."""
+    """libLiteRt.so: calls a function by its name without `LiteRt`; a status other than 0 is an error."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).with_name("libLiteRt.so")))
@@ -51,24 +51,28 @@ class Library:
             raise SystemExit(f"error: LiteRt{name} returned {status}")
 
     def new(self, name: str, *arguments: Any) -> POINTER:
-        """What a function gives through its last argument."""
-        made = POINTER()
-        self(name, *arguments, ctypes.byref(made))
-        return made
+        """The value that a function returns through its last argument."""
+        pointer = POINTER()
+        self(name, *arguments, ctypes.byref(pointer))
+        return pointer
 
 
 def options(lite: Library, threads: int) -> POINTER:
     libc = ctypes.CDLL(None)
     libc.strdup.restype = POINTER
-    made = lite.new("CreateOptions")
-    lite("SetOptionsHardwareAccelerators", made, ctypes.c_int(_CPU))
+    lite_options = lite.new("CreateOptions")
+    lite("SetOptionsHardwareAccelerators", lite_options, ctypes.c_int(_CPU))
     for name, text in (
         (b"xnnpack", f"num_threads = {threads}\n"),
         (b"runtime_options_string", "enable_profiling = true\n"),
     ):
         content = POINTER(libc.strdup(text.encode()))  # freed by the library
-        lite("AddOpaqueOptions", made, lite.new("CreateOpaqueOptions", name, content, ctypes.cast(libc.free, POINTER)))
-    return made
+        lite(
+            "AddOpaqueOptions",
+            lite_options,
+            lite.new("CreateOpaqueOptions", name, content, ctypes.cast(libc.free, POINTER)),
+        )
+    return lite_options
 
 
 def buffers(lite: Library, model: Sequence[POINTER], kind: str, values: dict[str, Any]) -> Any:
@@ -77,24 +81,28 @@ def buffers(lite: Library, model: Sequence[POINTER], kind: str, values: dict[str
     signature = lite.new("GetModelSignature", file, ctypes.c_size_t(0))
     count = ctypes.c_size_t()
     lite(f"GetNumSignature{kind}s", signature, ctypes.byref(count))
-    made = (POINTER * count.value)()
+    filled = (POINTER * count.value)()
     for index in range(count.value):
-        place = ctypes.c_size_t(index)
+        position = ctypes.c_size_t(index)
         name, ranked = ctypes.c_char_p(), _Type()
-        lite(f"GetSignature{kind}Name", signature, place, ctypes.byref(name))
+        lite(f"GetSignature{kind}Name", signature, position, ctypes.byref(name))
         lite(
-            "GetRankedTensorType", lite.new(f"GetSignature{kind}TensorByIndex", signature, place), ctypes.byref(ranked)
+            "GetRankedTensorType",
+            lite.new(f"GetSignature{kind}TensorByIndex", signature, position),
+            ctypes.byref(ranked),
         )
-        needs = lite.new(f"GetCompiledModel{kind}BufferRequirements", compiled, ctypes.c_size_t(0), place)
-        made[index] = lite.new("CreateManagedTensorBufferFromRequirements", environment, ctypes.byref(ranked), needs)
+        requirements = lite.new(f"GetCompiledModel{kind}BufferRequirements", compiled, ctypes.c_size_t(0), position)
+        filled[index] = lite.new(
+            "CreateManagedTensorBufferFromRequirements", environment, ctypes.byref(ranked), requirements
+        )
         value = values.get((name.value or b"").decode())
         if value is not None:
-            memory = _locked(lite, made[index])
+            memory = _locked(lite, filled[index])
             shape = tuple(ranked.layout.dimensions[: ranked.layout.rank])
             data = np.ascontiguousarray(value.reshape(-1)[: math.prod(shape)])
             ctypes.memmove(memory, data.ctypes.data, data.nbytes)
-            lite("UnlockTensorBuffer", POINTER(made[index]))
-    return made
+            lite("UnlockTensorBuffer", POINTER(filled[index]))
+    return filled
 
 
 def _locked(lite: Library, buffer: int | None) -> POINTER:
@@ -121,11 +129,11 @@ def summary(path: str, threads: int, position: int) -> str:
         "top_p": np.float32(1),
         "seed": np.int32(0),
     }
-    given, made = buffers(lite, model, "Input", values), buffers(lite, model, "Output", {})
+    inputs, outputs = buffers(lite, model, "Input", values), buffers(lite, model, "Output", {})
 
     def run() -> None:
-        sizes = ctypes.c_size_t(len(given)), ctypes.c_size_t(len(made))
-        lite("RunCompiledModel", compiled, ctypes.c_size_t(0), sizes[0], given, sizes[1], made)
+        sizes = ctypes.c_size_t(len(inputs)), ctypes.c_size_t(len(outputs))
+        lite("RunCompiledModel", compiled, ctypes.c_size_t(0), sizes[0], inputs, sizes[1], outputs)
 
     for _ in range(2):
         run()
@@ -138,14 +146,14 @@ def summary(path: str, threads: int, position: int) -> str:
 
 
 def by_kind(text: str, prompt: bool) -> dict[str, tuple[float, int]]:
-    """Kind of operator → milliseconds and number of operators per pass through the model; loops are left out.
+    """Kind of operator → milliseconds and number of operators per pass through the model; without loops.
 
-    The mean of all passes, or of the first alone, which reads the prompt, or the first chunk of it.
+    The mean of all passes; with `prompt`, only the first pass, which reads the prompt or its first chunk.
     """
     row = re.compile(r"\s*(.+?)\s+[\d.]+\s+([\d.]+)\s+([\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+\d+\s+\[\w+\]:\d+")
     kinds: dict[str, tuple[float, int]] = {}
-    for found in filter(None, map(row.match, text.split("Run Order")[1].split("Top by")[0].splitlines())):
-        kind, first, mean = found.groups()
+    for match in filter(None, map(row.match, text.split("Run Order")[1].split("Top by")[0].splitlines())):
+        kind, first, mean = match.groups()
         if kind != "WHILE":
             total, count = kinds.get(kind, (0.0, 0))
             kinds[kind] = total + float(first if prompt else mean), count + 1
@@ -163,7 +171,7 @@ def main() -> None:
     if options.raw:
         print(summary(options.file, options.threads, options.position))
         return
-    # the runtime talks on both of its streams: a process of its own keeps that apart
+    # the runtime prints to both streams: a separate process keeps its output out of this one's
     command = [sys.executable, "-m", "tests.benchmarks.profile", options.file, "--raw"]
     command += ["--threads", str(options.threads), "--position", str(options.position)]
     texts = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]

@@ -1,7 +1,7 @@
-"""What all workers of the benchmark have in common: one round of measurements for each line of standard input.
+"""The protocol of all workers of the benchmark: one round of measurements for each line of standard input.
 
-A worker loads its model, warms up and prints {"load_s"}. Then the line `measure` is answered by the figures of one
-round, the line `peak` by the process's peak memory since its imports; every answer is one line of JSON. Standard
+A worker loads its model, warms up and prints {"load_s"}. It answers the line `measure` by the figures of one
+round, and the line `peak` by the process's peak memory since its imports; every answer is one line of JSON. Standard
 library only: workers run in environments of their own.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-PROMPT, LENGTH = 16, 100  # tokens: of the prompt, and of prompt and answer
+PROMPT, LENGTH = 16, 100  # number of tokens: of the prompt, of prompt and answer
 
 Model = TypeVar("Model")
 
@@ -40,7 +40,7 @@ def serve(load: Callable[[], Model], measure: Callable[[Model], dict[str, float]
 
 
 def forget_imports() -> None:
-    """Sets the high-water mark of resident memory to what is resident now (proc(5), clear_refs)."""
+    """Resets the high-water mark of resident memory to its present value (proc(5), clear_refs)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 

@@ -1,9 +1,9 @@
-"""Whether Python, Node, C++ and Chromium say the same greedy text of 50 prompts, by a bundle's own clients and page.
+"""Compares greedy texts of 50 prompts by Python, Node, C++ and Chromium, with a bundle's own clients and page.
 
 Usage: uv run python -m tests.benchmarks.same_text BUNDLE [--prompts N] [--tokens N]
 
-Each client answers all prompts in one process: what it creates of the runtime the first time serves the other prompts
-too, its own code runs for each of them. A text is compared with that of Python's client of the same model. Quantized
+Each client answers all prompts in one process: all prompts share the runtime's objects of the first one, and the
+client's own code runs for each of them. A text is compared with that of Python's client of the same model. Quantized
 models may differ in WebAssembly (docs/log.md). Needs node, npm, g++ and chromium. Exit status 1 where a text differs.
 """
 
@@ -21,7 +21,7 @@ from autocomplete.bundle import integrity, manifest
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import read_json
 
-from .same_text_clients import Asked, Row, answered, copied
+from .same_text_clients import Request, Row, answered, copied
 from .same_text_prompts import PROMPTS
 
 HEADINGS = "client", "model", "ends words", "tokens", "equal to Python's", "s/text", "most", "s in all", "MiB"
@@ -40,35 +40,39 @@ def main() -> int:
 
 
 def compared(bundle: Path, prompts: Sequence[str], tokens: int | None) -> int:
-    """Asks all clients of a bundle; 1 where a text differs."""
+    """Runs all clients of a bundle; returns 1 if a text differs."""
     integrity.check(bundle)
-    described = read_json(bundle / manifest.FILE)
-    longest = described["lengths"]["sequence_length"]
+    bundle_manifest = read_json(bundle / manifest.FILE)
+    longest = bundle_manifest["lengths"]["sequence_length"]
     with tempfile.TemporaryDirectory() as folder:
         copy, modules = copied(bundle, Path(folder))
-        asked = Asked(bundle, copy, modules, prompts, tokens or longest, longest, bool(described["complete_word"]))
-        rows = list(answered(asked))
+        request = Request(
+            bundle, copy, modules, prompts, tokens or longest, longest, bool(bundle_manifest["complete_word"])
+        )
+        rows = list(answered(request))
     return shown(rows, bundle.name, prompts)
 
 
 def shown(rows: Sequence[Row], name: str, prompts: Sequence[str]) -> int:
-    """Prints the table and what differs; 1 where something does."""
+    """Prints the table and the differences; returns 1 if there are any."""
     expected: dict[tuple[str, bool, int], Sequence[str]] = {}
     table = Table(box=box.SIMPLE, title=f"{name}: greedy texts of {len(prompts)} prompts")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in ("client", "model") else "right")
     differing = []
     for row in rows:
-        way, times = row.way, sorted(row.seconds)
-        python = expected.setdefault((way.model, way.word, way.tokens), row.texts)
+        variant, times = row.variant, sorted(row.seconds)
+        python = expected.setdefault((variant.model, variant.word, variant.tokens), row.texts)
         wrong = [i for i in range(len(prompts)) if row.texts[i] != python[i]]
-        differing += [f"{way}, {prompts[i]!r}:\n{difference(row.texts[i], python[i])}" for i in wrong]
+        differing += [f"{variant}, {prompts[i]!r}:\n{difference(row.texts[i], python[i])}" for i in wrong]
         equal = f"{len(prompts) - len(wrong)} of {len(prompts)}"
         figures = f"{times[len(times) // 2]:.2f}", f"{times[-1]:.2f}", f"{row.whole:.0f}", f"{row.peak:.0f}"
-        table.add_row(way.client, way.model, "yes" if way.word else "no", str(way.tokens), equal, *figures)
+        table.add_row(
+            variant.client, variant.model, "yes" if variant.word else "no", str(variant.tokens), equal, *figures
+        )
     Console(width=120).print(table)
-    told = [text.removeprefix(prompt) for prompt, text in zip(prompts, rows[0].texts, strict=True)]
-    print(f"Python adds {len(set(told))} different texts, {told.count('')} times none")
+    additions = [text.removeprefix(prompt) for prompt, text in zip(prompts, rows[0].texts, strict=True)]
+    print(f"Python adds {len(set(additions))} different texts, {additions.count('')} times none")
     for (model, word, tokens), texts in expected.items():
         if model == "tokens":
             pairs = zip(texts, expected["portable", word, tokens], strict=True)
@@ -78,7 +82,7 @@ def shown(rows: Sequence[Row], name: str, prompts: Sequence[str]) -> int:
 
 
 def difference(text: str, python: str) -> str:
-    """Where two texts part, and how they go on."""
+    """The length of two texts' common beginning, and how each continues."""
     shared = next(
         (i for i, (a, b) in enumerate(zip(text, python, strict=False)) if a != b), min(len(text), len(python))
     )

@@ -1,4 +1,4 @@
-"""The clients of a bundle and its page, asked for the same texts."""
+"""Runs the clients of a bundle and its page on the same prompts."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ from .models import ROOT
 
 NODE = Path(__file__).with_name("same_text.mjs")
 
-# stands for @litertjs/core in Node: one runtime and one model, and the seconds of a run
+# replaces @litertjs/core in Node: one runtime and one model for all calls, and the seconds of a run
 STUB = """
 import * as core from '%s';
 export * from '%s';
 let loaded, compiled;
-export const loadLiteRt = (...given) => (loaded ??= core.loadLiteRt(...given));
-export const loadAndCompile = async (...given) => {
-  compiled ??= await core.loadAndCompile(...given);
+export const loadLiteRt = (...options) => (loaded ??= core.loadLiteRt(...options));
+export const loadAndCompile = async (...options) => {
+  compiled ??= await core.loadAndCompile(...options);
   const run = async (...inputs) => {
     const began = performance.now();
     const outputs = await compiled.run(...inputs);
@@ -42,7 +42,7 @@ export const loadAndCompile = async (...given) => {
 };
 """
 
-# around a C++ client; the linker leads what the client calls to the functions with __wrap_
+# wraps a C++ client; the linker redirects the client's calls to the functions with __wrap_
 DRIVER = """
 #define main client_main
 #include "%s"
@@ -54,20 +54,20 @@ DRIVER = """
   int __wrap_##function parameters { \\
     static void* first = nullptr; \\
     const int status = first ? 0 : __real_##function(__VA_ARGS__, &first); \\
-    *made = first; \\
+    *result = first; \\
     return status; \\
   }
 
 extern "C" {
-ONCE(LiteRtCreateEnvironment, (int count, const void* options, void** made), count, options)
-ONCE(LiteRtCreateModelFromFile, (void* environment, const char* path, void** made), environment, path)
-ONCE(LiteRtCreateCompiledModel, (void* environment, void* model, void* how, void** made), environment, model, how)
+ONCE(LiteRtCreateEnvironment, (int count, const void* options, void** result), count, options)
+ONCE(LiteRtCreateModelFromFile, (void* environment, const char* path, void** result), environment, path)
+ONCE(LiteRtCreateCompiledModel, (void* environment, void* model, void* how, void** result), environment, model, how)
 
 static double seconds;
 int __real_LiteRtRunCompiledModel(void*, size_t, size_t, void**, size_t, void**);
-int __wrap_LiteRtRunCompiledModel(void* compiled, size_t signature, size_t in, void** given, size_t out, void** made) {
+int __wrap_LiteRtRunCompiledModel(void* model, size_t signature, size_t in, void** inputs, size_t out, void** result) {
   const auto began = std::chrono::steady_clock::now();
-  const int status = __real_LiteRtRunCompiledModel(compiled, signature, in, given, out, made);
+  const int status = __real_LiteRtRunCompiledModel(model, signature, in, inputs, out, result);
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return status;
 }
@@ -86,21 +86,21 @@ WRAPPED = ("CreateEnvironment", "CreateModelFromFile", "CreateCompiledModel", "R
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What all clients are asked, of a copy of the bundle's usage/ that may be written into."""
+class Request:
+    """The inputs of all clients, with a writable copy of the bundle's usage/."""
 
     bundle: Path
     copy: Path
     modules: Path
     prompts: Sequence[str]
-    tokens: int  # the page's; the clients add as many as fit into sequence_length
+    tokens: int  # of the page; the clients add as many as fit into sequence_length
     longest: int  # sequence_length
-    complete_word: bool  # what the clients of tokens.tflite do
+    complete_word: bool  # whether the clients of tokens.tflite complete words
 
 
 @dataclass(frozen=True)
-class Way:
-    """Who answers, and how."""
+class Variant:
+    """A client, and how it answers."""
 
     client: str
     model: str
@@ -110,17 +110,17 @@ class Way:
 
 @dataclass(frozen=True)
 class Row:
-    """What a client said."""
+    """The answers of a client."""
 
-    way: Way
+    variant: Variant
     texts: Sequence[str]
-    seconds: Sequence[float]  # of the model's run alone, by prompt
+    seconds: Sequence[float]  # of the model's run, by prompt
     whole: float  # seconds of the process
     peak: float  # MiB of its processes, mapped files included
 
 
 def copied(bundle: Path, folder: Path) -> tuple[Path, Path]:
-    """A bundle's usage/ beside links to the rest, and what npm brought; the clients import the stub of LiteRT.js."""
+    """A bundle's usage/ with links to its other files, and the npm modules; clients import the stub of LiteRT.js."""
     if not (bundle / "usage/portable.py").is_file() or not (bundle / "web/models.json").is_file():
         raise SystemExit(f"error: {bundle} has no usage/portable.py or no web/: no bundle, or packaged without npm")
     modules, copy = npm_runtime.install(folder), folder / "bundle"
@@ -129,8 +129,8 @@ def copied(bundle: Path, folder: Path) -> tuple[Path, Path]:
         if (bundle / name).exists():
             (copy / name).symlink_to((bundle / name).resolve())
     core, stub = modules / "@litertjs/core", copy / "usage/node_modules/@litertjs/core"
-    if (found := read_json(core / "package.json")["version"]) != usage.LITERTJS:
-        raise SystemExit(f"error: the page has LiteRT.js {found}, the clients {usage.LITERTJS}")
+    if (version := read_json(core / "package.json")["version"]) != usage.LITERTJS:
+        raise SystemExit(f"error: the page has LiteRT.js {version}, the clients {usage.LITERTJS}")
     (stub / "dist").mkdir(parents=True)
     (stub / "wasm").symlink_to(core / "wasm")
     (stub / "package.json").write_text(json.dumps({"name": "stub", "type": "module", "main": "dist/index.js"}))
@@ -139,39 +139,39 @@ def copied(bundle: Path, folder: Path) -> tuple[Path, Path]:
     return copy, modules
 
 
-def answered(asked: Asked) -> Iterator[Row]:
-    """All clients that the bundle has, Python's first."""
-    folder, lengths = asked.copy / "usage", sorted({asked.tokens, asked.longest})
-    ways = [Way("Python", "portable", word, n) for n in lengths for word in (False, True)]
-    changes = [{"complete_word": int(way.word), "max_tokens": way.tokens} for way in ways]
+def answered(request: Request) -> Iterator[Row]:
+    """The answers of all clients of the bundle, Python's first."""
+    folder, lengths = request.copy / "usage", sorted({request.tokens, request.longest})
+    variants = [Variant("Python", "portable", word, n) for n in lengths for word in (False, True)]
+    changes = [{"complete_word": int(variant.word), "max_tokens": variant.tokens} for variant in variants]
     python = [sys.executable, "-m", "tests.benchmarks.same_text_python"]
-    yield from watched([*python, str(folder / "portable.py")], asked, ways, changes)
+    yield from watched([*python, str(folder / "portable.py")], request, variants, changes)
     names = {"portable": ("portable", True)}
-    if (asked.copy / "tokens.tflite").exists():
-        names["complete"] = ("tokens", asked.complete_word)
-        way = Way("Python", "tokens", asked.complete_word, asked.longest)
-        yield from watched([*python, str(folder / "complete.py")], asked, [way], [{}])
+    if (request.copy / "tokens.tflite").exists():
+        names["complete"] = ("tokens", request.complete_word)
+        variant = Variant("Python", "tokens", request.complete_word, request.longest)
+        yield from watched([*python, str(folder / "complete.py")], request, [variant], [{}])
     for name, (model, word) in names.items():
         if (folder / f"{name}.mjs").exists():
-            told = {"client": str(folder / f"{name}.mjs"), "prompts": asked.prompts}
-            yield from watched(by_node("client", told), asked, [Way("Node", model, word, asked.longest)])
+            inputs = {"client": str(folder / f"{name}.mjs"), "prompts": request.prompts}
+            yield from watched(by_node("client", inputs), request, [Variant("Node", model, word, request.longest)])
         if (folder / f"{name}.cc").exists():
-            command = [str(built(folder, name)), *asked.prompts]
-            yield from watched(command, asked, [Way("C++", model, word, asked.longest)])
-    yield from by_chromium(asked)
+            command = [str(built(folder, name)), *request.prompts]
+            yield from watched(command, request, [Variant("C++", model, word, request.longest)])
+    yield from by_chromium(request)
 
 
-def by_chromium(asked: Asked) -> Iterator[Row]:
-    """The page, served as autocomplete.cli.demo does."""
-    with served(asked.bundle) as address:
-        told: dict[str, Any] = {"page": address, "tokens": asked.tokens, "prompts": asked.prompts}
-        told |= {"modules": str(asked.modules), "chromium": tool("chromium"), "screens": str(asked.modules)}
-        ways = [Way("Chromium", "portable", word, asked.tokens) for word in (False, True)]
-        yield from watched(by_node("page", told), asked, ways)
+def by_chromium(request: Request) -> Iterator[Row]:
+    """The answers of the page, served by autocomplete.cli.demo."""
+    with served(request.bundle) as address:
+        inputs: dict[str, Any] = {"page": address, "tokens": request.tokens, "prompts": request.prompts}
+        inputs |= {"modules": str(request.modules), "chromium": tool("chromium"), "screens": str(request.modules)}
+        variants = [Variant("Chromium", "portable", word, request.tokens) for word in (False, True)]
+        yield from watched(by_node("page", inputs), request, variants)
 
 
-def by_node(kind: str, told: Mapping[str, Any]) -> list[str]:
-    return [tool("node"), str(NODE), kind, json.dumps(told)]
+def by_node(kind: str, inputs: Mapping[str, Any]) -> list[str]:
+    return [tool("node"), str(NODE), kind, json.dumps(inputs)]
 
 
 def tool(name: str) -> str:
@@ -179,7 +179,7 @@ def tool(name: str) -> str:
 
 
 def built(folder: Path, name: str) -> Path:
-    """A C++ client around which the driver calls its Complete for each argument, built as usage/README.md says."""
+    """A C++ client whose Complete the driver calls for each argument, built as usage/README.md says."""
     library, program = Path(ai_edge_litert.__file__).parent, folder / name
     source = folder / f"{name}_driver.cc"
     source.write_text(DRIVER % f"{name}.cc")
@@ -197,7 +197,7 @@ def served(bundle: Path) -> Iterator[str]:
         assert server.stdout is not None
         address = server.stdout.readline().split()
         if not address:
-            raise SystemExit(server.wait())  # it has said why
+            raise SystemExit(server.wait())  # it has printed the reason
         try:
             yield address[0]
         finally:
@@ -205,34 +205,34 @@ def served(bundle: Path) -> Iterator[str]:
 
 
 def watched(
-    command: Sequence[str], asked: Asked, ways: Sequence[Way], changes: Sequence[Mapping[str, int]] = ()
+    command: Sequence[str], request: Request, variants: Sequence[Variant], changes: Sequence[Mapping[str, int]] = ()
 ) -> Iterator[Row]:
-    """Runs a client, which answers all prompts in each way; a row for each of them."""
-    name = f"{ways[0].client}, {ways[0].model}.tflite"
+    """Runs a client, which answers all prompts in each variant; a row for each variant."""
+    name = f"{variants[0].client}, {variants[0].model}.tflite"
     print(f"{name} …", file=sys.stderr, flush=True)
-    began, pipe = time.perf_counter(), subprocess.PIPE
-    words = [part.encode() for part in command]  # whatever the locale
+    started_at, pipe = time.perf_counter(), subprocess.PIPE
+    arguments = [part.encode() for part in command]  # whatever the locale
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(tempfile.TemporaryFile("w+"))
-        started = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, cwd=ROOT)
+        started = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=log, cwd=ROOT)
         process = stack.enter_context(started)
         peaks: list[float] = []
         threading.Thread(target=note_memory, args=(process.pid, peaks), daemon=True).start()
-        said, _ = process.communicate(json.dumps([asked.prompts, changes]).encode())
+        output, _ = process.communicate(json.dumps([request.prompts, changes]).encode())
         log.seek(0)
         if process.returncode != 0:
             raise SystemExit(f"error: {name}: status {process.returncode}\n{log.read()[-3000:]}")
-    whole, fields = time.perf_counter() - began, said.decode().split("\0")[:-1]
+    whole, fields = time.perf_counter() - started_at, output.decode().split("\0")[:-1]
     texts, seconds = fields[::2], [float(s) for s in fields[1::2]]
-    count = len(asked.prompts)
-    assert len(texts) == len(seconds) == count * len(ways), (name, len(texts))
-    for i, way in enumerate(ways):
-        own = slice(i * count, (i + 1) * count)
-        yield Row(way, texts[own], seconds[own], whole, max(peaks, default=0))
+    count = len(request.prompts)
+    assert len(texts) == len(seconds) == count * len(variants), (name, len(texts))
+    for i, variant in enumerate(variants):
+        answers = slice(i * count, (i + 1) * count)
+        yield Row(variant, texts[answers], seconds[answers], whole, max(peaks, default=0))
 
 
 def note_memory(pid: int, peaks: list[float]) -> None:
-    """Notes the proportional memory of a process and those that it started, until it ends."""
+    """Records the proportional memory of a process and its descendants, until it ends."""
     with contextlib.suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
         while True:
@@ -240,7 +240,7 @@ def note_memory(pid: int, peaks: list[float]) -> None:
             for process in [top, *top.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                     total += process.memory_full_info().pss
-            if not total:  # it has ended, and nobody has asked for its status yet
+            if not total:  # it has ended, and its status has not been read yet
                 return
             peaks.append(total / 2**20)
             time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Prompts of all kinds: in several languages, with odd signs, short and long."""
+"""Prompts of all kinds: in several languages, with unusual characters, short and long."""
 
 PROMPTS = [
     "The capital of France is",

@@ -1,4 +1,4 @@
-"""A Python client's answers, in a process of its own: python -m tests.benchmarks.same_text_python CLIENT < ASKED"""
+"""A Python client's answers, in a separate process: python -m tests.benchmarks.same_text_python CLIENT < ASKED"""
 
 import functools
 import importlib.util
@@ -11,35 +11,35 @@ from types import ModuleType
 from typing import Any
 
 
-def by_python(client: Path, told: tuple[Sequence[str], Sequence[Mapping[str, int]]]) -> None:
-    """A Python client's answers with some of the model's inputs changed; one interpreter answers all."""
+def by_python(client: Path, inputs: tuple[Sequence[str], Sequence[Mapping[str, int]]]) -> None:
+    """Writes a Python client's answers for each change of the model's inputs; one interpreter serves all."""
     import numpy as np
     from ai_edge_litert import interpreter
 
-    prompts, all_changes = told
+    prompts, all_changes = inputs
     changes: dict[str, Any] = {}
     seconds = 0.0
 
-    class Kept(interpreter.Interpreter):
+    class CachedInterpreter(interpreter.Interpreter):
         def get_signature_runner(self, name: str) -> Any:
             run = super().get_signature_runner(name)
 
-            def timed(**given: Any) -> Any:
+            def timed(**runner_inputs: Any) -> Any:
                 nonlocal seconds
-                began = time.perf_counter()
-                answer = run(**given | changes)
-                seconds = time.perf_counter() - began
+                started = time.perf_counter()
+                answer = run(**runner_inputs | changes)
+                seconds = time.perf_counter() - started
                 return answer
 
             return timed
 
-    interpreter.Interpreter = functools.cache(Kept)
+    interpreter.Interpreter = functools.cache(CachedInterpreter)
     complete = loaded(client).complete
-    for some in all_changes:
-        changes = {name: np.int32(value) for name, value in some.items()}
+    for change in all_changes:
+        changes = {name: np.int32(value) for name, value in change.items()}
         for prompt in prompts:
-            said = complete(prompt)
-            sys.stdout.buffer.write(f"{said}\0{seconds}\0".encode())
+            text = complete(prompt)
+            sys.stdout.buffer.write(f"{text}\0{seconds}\0".encode())
 
 
 def loaded(path: Path) -> ModuleType:

@@ -1,9 +1,9 @@
-"""Sweeps of many jobs whose stages do nothing: what DVC, git and Hydra cost, and whether killed jobs are survived.
+"""Sweeps of many jobs whose stages do nothing: the cost of DVC, git and Hydra, and recovery from killed jobs.
 
 python -m tests.benchmarks.sweeps JOBS [--killed N] [--out FILE]
 
-Prints JSON; FILE has what is known so far while jobs run. Processor time is user and system of all processes, which
-neighbours on the machine hardly change; seconds are the wall's, and they do.
+Prints JSON; FILE has intermediate results while jobs run. Processor time is user and system time of all processes,
+which other load on the machine hardly changes; seconds are wall time, which it does change.
 """
 
 import argparse
@@ -28,14 +28,14 @@ sys.path.insert(0, "tests")
 from helpers import repositories
 from helpers.repositories import Repository
 
-STEPS = 10  # figures on the way
+STEPS = 10  # number of intermediate figures
 LOOK_S = 1.0
 
 
-def sweep(repository: Repository, jobs: int, killed: int, note: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
-    """Exit status and last line of one call, during which processes of some jobs are killed; notes figures by step."""
+def sweep(repository: Repository, jobs: int, killed: int, report: Callable[[dict[str, Any]], None]) -> tuple[int, str]:
+    """Exit status and last line of one call, which kills processes of `killed` jobs; reports figures by step."""
     command = [sys.executable, "-m", "autocomplete", "sweep", f"convert.sequence_length=range(100,{100 + jobs})"]
-    began, kill_at, left = time.monotonic(), time.monotonic() + random.uniform(4, 10), killed
+    started, kill_at, remaining = time.monotonic(), time.monotonic() + random.uniform(4, 10), killed
     step, last = max(jobs // STEPS, 10), {"jobs": 0, "seconds": 0.0, "processor": 0.0, "own": 0.0}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -43,21 +43,21 @@ def sweep(repository: Repository, jobs: int, killed: int, note: Callable[[dict[s
         )
         while process.poll() is None:
             time.sleep(LOOK_S)
-            if left and time.monotonic() > kill_at:
-                left -= _kill_one(process.pid)
+            if remaining and time.monotonic() > kill_at:
+                remaining -= _kill_one(process.pid)
                 kill_at = time.monotonic() + random.uniform(2, 7)
             begun = _begun(repository)
             if begun >= last["jobs"] + step:
-                now = {"jobs": begun, "seconds": time.monotonic() - began, **_processor(process.pid)}
-                note(_between(last, now) | {"tmp_mb": _size(repository.folder / ".dvc/tmp")[1]})
+                now = {"jobs": begun, "seconds": time.monotonic() - started, **_processor(process.pid)}
+                report(_between(last, now) | {"tmp_mb": _size(repository.folder / ".dvc/tmp")[1]})
                 last = now
         errors.seek(0)
-        said = (errors.read().strip().splitlines() or ["nothing to do"])[-1]
-    return process.returncode, said
+        last_line = (errors.read().strip().splitlines() or ["nothing to do"])[-1]
+    return process.returncode, last_line
 
 
 def _between(last: dict[str, float], now: dict[str, float]) -> dict[str, float]:
-    """Figures a job between two looks; `own` is the part of the sweep's own process, which looks after the others."""
+    """Figures per job between two measurements; `own` is the part of the sweep's own process, which supervises jobs."""
     count = now["jobs"] - last["jobs"]
     each = {f"{k}_a_job": round((now[k] - last[k]) / count, 3) for k in ("seconds", "processor", "own")}
     return {"jobs": now["jobs"], "seconds": round(now["seconds"], 1), **each, "load": round(psutil.getloadavg()[0], 1)}
@@ -69,7 +69,7 @@ def _begun(repository: Repository) -> int:
 
 
 def _processor(pid: int) -> dict[str, float]:
-    """Processor seconds of a process and all that it started, those that ended included, and of itself alone."""
+    """Processor seconds of a process and all that it started, those that ended included, and of the process itself."""
     total, own = 0.0, 0.0
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
@@ -82,25 +82,25 @@ def _processor(pid: int) -> dict[str, float]:
 
 
 def _kill_one(pid: int) -> bool:
-    """Kills a process of a job that runs, if there is one."""
-    found = []
+    """Kills a process of a running job, if there is one."""
+    candidates = []
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 line = " ".join(process.cmdline())
-                found += [process] if "sequence_length" in line and "exp run" in line else []
-        if found:
-            random.choice(found).kill()
-    return bool(found)
+                candidates += [process] if "sequence_length" in line and "exp run" in line else []
+        if candidates:
+            random.choice(candidates).kill()
+    return bool(candidates)
 
 
 def timed(call: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Seconds and processor seconds of what a call waits for, and what it returns."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    """Seconds and processor seconds of the child processes of a call, and its result."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     result = call()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seconds": round(time.monotonic() - began, 1), "processor": round(processor, 1)}, result
+    return {"seconds": round(time.monotonic() - started, 1), "processor": round(processor, 1)}, result
 
 
 def _size(folder: Path) -> tuple[int, float]:
@@ -113,12 +113,12 @@ def _size(folder: Path) -> tuple[int, float]:
 
 
 def afterwards(repository: Repository) -> dict[str, Any]:
-    """What a repository with many experiments costs."""
+    """The cost of commands in a repository with many experiments."""
 
     def show() -> dict[str, float]:
         return timed(lambda: repository.dvc("exp", "show", "--json"))[0]
 
-    shown = {"first": show(), "again": show()}  # DVC keeps what it read of each experiment
+    shown = {"first": show(), "again": show()}  # DVC caches what it reads of each experiment
     repository.git("pack-refs", "--all")
     shown["packed_refs"] = show()
     verify = [sys.executable, "-m", "autocomplete", "verify-cache"]
@@ -143,24 +143,24 @@ def main() -> None:
     parser.add_argument("--killed", type=int, default=0, help="jobs whose process is killed in the first call")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    found: dict[str, Any] = {"jobs": options.jobs, "killed": options.killed, "steps": []}
+    results: dict[str, Any] = {"jobs": options.jobs, "killed": options.killed, "steps": []}
 
-    def note(step: dict[str, Any]) -> None:
-        found["steps"].append(step)
+    def report(step: dict[str, Any]) -> None:
+        results["steps"].append(step)
         if options.out:
-            write_json(options.out, found)
+            write_json(options.out, results)
 
     with tempfile.TemporaryDirectory() as folder:
         repository = repositories.make_fake(Path(folder) / "repository")
-        calls = {"first": (options.killed, note), "second": (0, lambda _: None)}  # runs what is missing, or nothing
-        for call, (killed, told) in calls.items():
-            cost, (status, said) = timed(functools.partial(sweep, repository, options.jobs, killed, told))
-            found[call] = cost | {"status": status, "last_line": said}
-        found["rows"] = len((repository.folder / "artifacts/sweep/table.csv").read_text().splitlines()) - 1
-        found |= afterwards(repository)
+        calls = {"first": (options.killed, report), "second": (0, lambda _: None)}  # runs only missing jobs
+        for call, (killed, report_step) in calls.items():
+            cost, (status, last_line) = timed(functools.partial(sweep, repository, options.jobs, killed, report_step))
+            results[call] = cost | {"status": status, "last_line": last_line}
+        results["rows"] = len((repository.folder / "artifacts/sweep/table.csv").read_text().splitlines()) - 1
+        results |= afterwards(repository)
     if options.out:
-        write_json(options.out, found)
-    print(json.dumps(found))
+        write_json(options.out, results)
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A SLURM cluster of one node on this machine, from Debian's packages, without systemd and without accounts."""
+"""A SLURM cluster of one node on this machine, from Debian's packages, without systemd or accounting."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscri
 
 @dataclass(frozen=True)
 class Cluster:
-    """What SLURM's commands need in their environment."""
+    """The environment that SLURM's commands need."""
 
     environment: dict[str, str]
 
@@ -55,7 +55,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Cluster]:
-    """Starts munge and SLURM with all their files in a folder, and ends them."""
+    """Runs munge and SLURM, with all their files in a folder, until the block ends."""
     missing = [p for p in PROGRAMS if not shutil.which(p, path=_path())]
     if missing or os.geteuid():
         absent(

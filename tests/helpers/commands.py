@@ -1,4 +1,4 @@
-"""The command line, as a user's words reach a verb."""
+"""Runs of the command line, and how it parses a user's arguments."""
 
 import re
 import subprocess
@@ -21,15 +21,15 @@ def stage(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 
 def requested(monkeypatch: pytest.MonkeyPatch, verb: ModuleType, arguments: list[str]) -> Any:
-    """What a verb is asked for, by its arguments; the verb itself does not run."""
-    asked: list[Any] = []
-    monkeypatch.setattr(verb, "run", asked.append)
+    """The request that a verb parses from its arguments; the verb itself does not run."""
+    requests: list[Any] = []
+    monkeypatch.setattr(verb, "run", requests.append)
     verb.command.main(arguments, standalone_mode=False)
-    return asked[0]
+    return requests[0]
 
 
 def refused(arguments: list[str], message: str) -> None:
-    """The command ends with one line on standard error, which has the message (a regular expression)."""
+    """Asserts that a command fails with one line on standard error, which matches a regular expression."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as raised:
         lines: list[str] = []
         patch.setattr(sys, "argv", ["autocomplete", *arguments])
@@ -41,7 +41,7 @@ def refused(arguments: list[str], message: str) -> None:
 
 
 class _Lines:
-    """A stream that keeps what is written."""
+    """A stream that records what is written."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -51,4 +51,4 @@ class _Lines:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Does nothing: no text is buffered."""

@@ -1,4 +1,4 @@
-"""The encoder in a graph, beside Hugging Face's `tokenizers`."""
+"""The encoder in a graph, compared with Hugging Face's `tokenizers`."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Call = Callable[[bytes], list[int]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A tokenizer.json, what `tokenizers` makes of it, its vocabulary for graphs, and a graph of it."""
+    """A tokenizer.json, the tokenizer that `tokenizers` loads from it, its vocabulary for graphs, and its graph."""
 
     content: Content
     known: tokenizers.Tokenizer
@@ -58,8 +58,8 @@ def caller(run: Any, size: int = SIZE) -> Call:
     def call(data: bytes) -> list[int]:
         text = np.zeros(size, np.int32)
         text[: len(data)] = list(data)
-        made = run(text=text, length=np.int32(len(data)))
-        return [int(i) for i in np.asarray(made["ids"])[: int(made["count"])]]
+        outputs = run(text=text, length=np.int32(len(data)))
+        return [int(i) for i in np.asarray(outputs["ids"])[: int(outputs["count"])]]
 
     return call
 
@@ -70,7 +70,7 @@ def litert(name: str) -> Call:
 
 
 def small_graph(content: Content, many: bool) -> Call:
-    """The encoder of a small tokenizer.json, run by TensorFlow; of few texts operator by operator."""
+    """The encoder of a small tokenizer.json, run by TensorFlow; for few texts operator by operator."""
     run = function(content, 64)
     return caller(run if many else run.python_function, 64)
 
@@ -82,21 +82,23 @@ def normal(content: Content, text: str) -> str:
 Tokens = list[str | None]
 
 
-def differing(call: Call, known: tokenizers.Tokenizer, given: Sequence[str]) -> list[tuple[str, Tokens, Tokens]]:
-    """Texts that a graph and `tokenizers` make other ids of, with the tokens of both."""
-    expected = [made.ids for made in known.encode_batch(list(given))]
-    pairs = [(text, call(text.encode()), ids) for text, ids in zip(given, expected, strict=True)]
-    return [(t, [known.id_to_token(i) for i in a], [known.id_to_token(i) for i in b]) for t, a, b in pairs if a != b]
+def differing(call: Call, reference: tokenizers.Tokenizer, strings: Sequence[str]) -> list[tuple[str, Tokens, Tokens]]:
+    """Texts that a graph and `tokenizers` encode differently, with the tokens of both."""
+    expected = [encoding.ids for encoding in reference.encode_batch(list(strings))]
+    pairs = [(text, call(text.encode()), ids) for text, ids in zip(strings, expected, strict=True)]
+    return [
+        (t, [reference.id_to_token(i) for i in a], [reference.id_to_token(i) for i in b]) for t, a, b in pairs if a != b
+    ]
 
 
-def agreed(content: Content, given: Sequence[str]) -> list[list[int]]:
-    """The ids of texts, which a graph and `tokenizers` agree on."""
-    call, known = small_graph(content, len(given) > 15), tokenizer_json.load(content)
-    assert differing(call, known, given) == []
-    return [made.ids for made in known.encode_batch(list(given))]
+def agreed(content: Content, strings: Sequence[str]) -> list[list[int]]:
+    """The ids of texts; asserts that a graph and `tokenizers` agree on them."""
+    call, reference = small_graph(content, len(strings) > 15), tokenizer_json.load(content)
+    assert differing(call, reference, strings) == []
+    return [encoding.ids for encoding in reference.encode_batch(list(strings))]
 
 
-def in_apps(content: Content, given: Sequence[str]) -> list[list[int]]:
-    """The ids of texts in an app that knows nothing of special tokens."""
-    known = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(content)))
-    return [made.ids for made in known.encode_batch(list(given))]
+def in_apps(content: Content, strings: Sequence[str]) -> list[list[int]]:
+    """The ids of texts in an app that has no special tokens."""
+    client = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(content)))
+    return [encoding.ids for encoding in client.encode_batch(list(strings))]

@@ -1,4 +1,4 @@
-"""Programs and Python environments that a test needs beside the project's own."""
+"""Programs and Python environments that a test needs in addition to the project's own."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ def absent(message: str) -> NoReturn:
 
 @functools.cache
 def isolated(*packages: str) -> str:
-    """The Python 3.11 of a new environment with these packages alone; made once a process."""
+    """The Python 3.11 of a new environment with only these packages; each process makes it once."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         absent("uv is absent: it makes environments of their own (run the tests by `uv run pytest`)")

@@ -1,4 +1,4 @@
-"""A hub of models on loopback."""
+"""A model hub on loopback."""
 
 import contextlib
 import hashlib
@@ -19,9 +19,9 @@ class FakeHub:
     """A repository toy/gpt2 on loopback, with two commits of which the earlier one lacks a file."""
 
     folder: Path
-    busy: int = 0  # that many requests are answered with 503
+    busy: int = 0  # how many requests are answered with 503
     silent: bool = False
-    asked: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, authorization
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, authorization
     port: int = 0
     waiting: threading.Event = field(default_factory=threading.Event)
 
@@ -30,10 +30,12 @@ class FakeHub:
         return {"HF_ENDPOINT": f"http://127.0.0.1:{self.port}"}
 
     def files(self, commit: str) -> dict[str, bytes]:
-        found = {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()}
+        contents = {
+            p.relative_to(self.folder).as_posix(): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()
+        }
         if commit == EARLIER:
-            del found["README.md"]
-        return found | {"pytorch_model.bin": b"never to be downloaded"}
+            del contents["README.md"]
+        return contents | {"pytorch_model.bin": b"never to be downloaded"}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -42,10 +44,10 @@ class _Handler(BaseHTTPRequestHandler):
     hub: FakeHub
 
     def do_GET(self) -> None:
-        if "/toy/gpt2" not in self.path:  # what huggingface_hub would like to know besides
+        if "/toy/gpt2" not in self.path:  # another request of huggingface_hub's
             self.answer(404, b"{}")
             return
-        self.hub.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        self.hub.requests.append((self.command, self.path, self.headers.get("Authorization")))
         path = self.path.partition("?")[0]
         if self.hub.silent:
             self.hub.waiting.wait(60)
@@ -62,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def describe(self, question: list[str]) -> None:
-        """Of a revision: which commit it is, or its files."""
+        """Answers which commit a revision is, or which files it has."""
         commits = {"main": COMMIT, "v1": EARLIER, COMMIT: COMMIT, EARLIER: EARLIER}
         commit = commits.get(question[1] if len(question) > 1 else "main")
         if commit is None:
@@ -90,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def running(hub: FakeHub) -> Iterator[FakeHub]:
-    """Serves the hub, whose `port` is then known."""
+    """Serves the hub and sets its `port`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.port = server.server_address[1]

@@ -1,4 +1,4 @@
-"""Stands for a stage in tests of what runs when: writes what the stage would, in no time, and notes that it ran."""
+"""Replaces a stage in tests of the pipeline: writes small files of the same names at once, and logs that it ran."""
 
 import json
 import os
@@ -22,23 +22,23 @@ FILES = {
 
 
 def metrics(mode: str, length: int) -> dict[str, object]:
-    """Made-up figures: the shorter the name the faster, the longer the sequence the better."""
+    """Made-up metrics: a mode with a shorter name is faster, a longer sequence is better."""
     sys.path.insert(0, "")  # the repository's own
     from autocomplete.common.artifacts import Metrics
 
-    figures: dict[str, object] = {name: round(1.0 + len(mode) / 1000, 4) for name in Metrics.numbers()}
-    words = {"package": "words", "version": "1", "languages": ["english"], "tries": 3, "seed": 1}
-    words |= {"provoked_prompts": 100, "ordinary_prompts": 50}
+    values: dict[str, object] = {name: round(1.0 + len(mode) / 1000, 4) for name in Metrics.numbers()}
+    profanity_filter = {"package": "words", "version": "1", "languages": ["english"], "tries": 3, "seed": 1}
+    profanity_filter |= {"provoked_prompts": 100, "ordinary_prompts": 50}
     contracts = dict.fromkeys(("android_contract", "portable_contract"))
-    return {**figures, **contracts, "filter": words, "mode": mode, "perplexity": 1000 / length}
+    return {**values, **contracts, "filter": profanity_filter, "mode": mode, "perplexity": 1000 / length}
 
 
 def performance(mode: str) -> dict[str, object]:
     speeds = {"ttft_ms": 1.0, "decode_tokens_per_s": 1000.0 / len(mode), "latency_100_tokens_s": None}
     speeds |= {f"{flavour}_latency_100_tokens_s": 0.1 for flavour in ("tokens", "portable")}
     sizes = {"core.tflite": 100_000 * len(mode), "autocomplete.tflite": 200_000}
-    told = {"threads": 1, "runtime": {}, "machine": {}}
-    return {**speeds, "peak_rss_mib": 1.0, "size_bytes": sizes, **told}
+    environment = {"threads": 1, "runtime": {}, "machine": {}}
+    return {**speeds, "peak_rss_mib": 1.0, "size_bytes": sizes, **environment}
 
 
 def main(stage: str, mode: str) -> None:
@@ -53,13 +53,13 @@ def main(stage: str, mode: str) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{stage} {mode} {length} {name}\n")
     folder.mkdir(parents=True, exist_ok=True)
-    made: dict[str, dict[str, object]] = {}
+    documents: dict[str, dict[str, object]] = {}
     if stage == "validate":
-        made = {"metrics": metrics(mode, length), "performance": performance(mode), "targets": {"targets": {}}}
+        documents = {"metrics": metrics(mode, length), "performance": performance(mode), "targets": {"targets": {}}}
     if stage == "judge":
-        made = {"gates": {"mode": mode, "gates": []}}
-    for name, value in made.items():
-        (folder / f"{name}.json").write_text(json.dumps(value))
+        documents = {"gates": {"mode": mode, "gates": []}}
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(document))
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ _GEMMA3 = {
 
 @dataclass(frozen=True)
 class Family:
-    """KerasHub's name of a family, its tokens without text, and what its backbone is told.
+    """KerasHub's name of a family, its special tokens, and the arguments of its backbone.
 
-    Tokens that begin a text and end it, in this order, are those of a SentencePiece model.
+    A family with a start token and an end token, in this order, has a SentencePiece model.
     """
 
     name: str
@@ -77,7 +77,7 @@ FAMILIES = {
 
 
 def build(family: Family, folder: Path) -> Toy:
-    """Writes a toy of a family into a folder, as `make_toy` does one of GPT-2."""
+    """Writes a toy of a family into a folder, as `make_toy` does for GPT-2."""
     import keras_hub
 
     from autocomplete.model import families
@@ -85,9 +85,9 @@ def build(family: Family, folder: Path) -> Toy:
     from autocomplete.tokenizer import tokenizer
 
     models = vars(keras_hub.models)
-    text = _tokenizer(family, folder)
+    keras_tokenizer = _tokenizer(family, folder)
     backbone = models[f"{family.name}Backbone"](
-        vocabulary_size=text.vocabulary_size(),
+        vocabulary_size=keras_tokenizer.vocabulary_size(),
         num_layers=family.layers,
         hidden_dim=32,
         intermediate_dim=96,
@@ -95,18 +95,18 @@ def build(family: Family, folder: Path) -> Toy:
         **family.config,
     )
     randomize(backbone)
-    preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=text, sequence_length=CONTEXT)
+    preprocessor = models[f"{family.name}CausalLMPreprocessor"](tokenizer=keras_tokenizer, sequence_length=CONTEXT)
     model = models[f"{family.name}CausalLM"](backbone=backbone, preprocessor=preprocessor)
     presets.save(model, folder / "preset")
-    found = loading.from_keras_model(model)
-    presets.write_tokenizer(found.tokenizer, folder / "preset")
-    vocabulary = tokenizer.parse_vocabulary(found.tokenizer, found.start_token_id, found.end_token_ids)
+    loaded = loading.from_keras_model(model)
+    presets.write_tokenizer(loaded.tokenizer, folder / "preset")
+    vocabulary = tokenizer.parse_vocabulary(loaded.tokenizer, loaded.start_token_id, loaded.end_token_ids)
     weights = families.read_weights(folder / "preset", SLOTS)
-    return Toy(folder / "preset", model, weights, vocabulary, found.load_tokenizer(), found.end_token_ids[0])
+    return Toy(folder / "preset", model, weights, vocabulary, loaded.load_tokenizer(), loaded.end_token_ids[0])
 
 
 def randomize(backbone: Any) -> None:
-    """Random weights, norms and biases too: what is 0 or 1 would hide a mistake."""
+    """Random weights, norms and biases too: values of 0 or 1 would hide a mistake."""
     random = np.random.default_rng(7)
     for weight in backbone.weights:
         scales = weight.path.endswith(("gamma", "scale")) and "rms_norm" not in weight.path
@@ -119,13 +119,13 @@ def _tokenizer(family: Family, folder: Path) -> Any:
 
     from autocomplete.tokenizer import tokenizer
 
-    made = vars(keras_hub.models)[f"{family.name}Tokenizer"]
+    tokenizer_class = vars(keras_hub.models)[f"{family.name}Tokenizer"]
     if family.special in (LLAMA2_TOKENS, GEMMA_TOKENS):
-        more = {"has_vision_tokens": False} if family.name == "Gemma3" else {}
-        return made(proto=sentencepiece(*family.special), **more)
+        options = {"has_vision_tokens": False} if family.name == "Gemma3" else {}
+        return tokenizer_class(proto=sentencepiece(*family.special), **options)
     tokenizer.train(TEXT, 512, folder / "tokenizer", family.special)
     files = [str(folder / "tokenizer" / n) for n in ("vocabulary.json", "merges.txt")]
-    return made(*files, name="tokenizer")
+    return tokenizer_class(*files, name="tokenizer")
 
 
 def sentencepiece(start: str, end: str) -> bytes:
@@ -134,14 +134,14 @@ def sentencepiece(start: str, end: str) -> bytes:
 
     import sentencepiece
 
-    written = io.BytesIO()
+    proto = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         split_by_whitespace=True,
         add_dummy_prefix=start == "<s>",
         sentence_iterator=iter(line for text in TEXT for line in text.splitlines() if line.strip()),
-        model_writer=written,
+        model_writer=proto,
         vocab_size=512,
         model_type="BPE",
         byte_fallback=True,
@@ -155,10 +155,10 @@ def sentencepiece(start: str, end: str) -> bytes:
         unk_piece="<unk>",
         minloglevel=2,
     )
-    return written.getvalue()
+    return proto.getvalue()
 
 
 def quietly(family: Family, folder: Path) -> Toy:
-    """The toy, without what Keras and SentencePiece say while it is made."""
+    """The toy, made without the output of Keras and SentencePiece."""
     with quiet():
         return build(family, folder)

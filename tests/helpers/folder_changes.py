@@ -1,4 +1,4 @@
-"""What may be done to a Hugging Face folder, as functions that are given the folder."""
+"""Changes of a Hugging Face folder, as functions that receive the folder."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ def put(path: Path, content: Any) -> None:
 
 
 def keys(name: str, **changes: Any) -> Change:
-    """A JSON file with other keys."""
+    """Sets keys of a JSON file."""
     return lambda folder: put(folder / name, read(folder / name) | changes)
 
 
@@ -34,7 +34,7 @@ def config(**changes: Any) -> Change:
 
 
 def whole(base: Mapping[str, Any], **changes: Any) -> Change:
-    """Another config.json."""
+    """Replaces config.json."""
     return lambda folder: put(folder / CONFIG, dict(base) | changes)
 
 
@@ -42,9 +42,9 @@ def settings(**changes: Any) -> Change:
     return keys(SETTINGS, **changes)
 
 
-def lacking(name: str, *gone: str) -> Change:
-    """A JSON file without some keys."""
-    return lambda folder: put(folder / name, {k: v for k, v in read(folder / name).items() if k not in gone})
+def lacking(name: str, *removed: str) -> Change:
+    """Removes keys from a JSON file."""
+    return lambda folder: put(folder / name, {k: v for k, v in read(folder / name).items() if k not in removed})
 
 
 def parts(**changes: Any) -> Change:
@@ -52,17 +52,17 @@ def parts(**changes: Any) -> Change:
 
 
 def bpe(**changes: Any) -> Change:
-    """tokenizer.json, of which the model is changed."""
+    """Sets keys of the model in tokenizer.json."""
     return lambda folder: parts(model=read(folder / TOKENIZER)["model"] | changes)(folder)
 
 
 def tokens(**ids: Any) -> Change:
-    """tokenizer.json with more in its vocabulary."""
+    """Adds tokens to the vocabulary of tokenizer.json."""
     return lambda folder: bpe(vocab=read(folder / TOKENIZER)["model"]["vocab"] | ids)(folder)
 
 
 def added(*more: Any) -> Change:
-    """tokenizer.json with more added tokens."""
+    """Adds added tokens to tokenizer.json."""
     return lambda folder: parts(added_tokens=[*read(folder / TOKENIZER)["added_tokens"], *more])(folder)
 
 
@@ -77,7 +77,7 @@ def written(name: str, content: str | bytes) -> Change:
 
 
 def older_files(folder: Path) -> None:
-    """vocab.json and merges.txt in the place of tokenizer.json."""
+    """Replaces tokenizer.json by vocab.json and merges.txt."""
     model = read(folder / TOKENIZER)["model"]
     put(folder / "vocab.json", model["vocab"])
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{' '.join(pair)}\n" for pair in model["merges"]))
@@ -97,40 +97,40 @@ def encoded(name: str, encoding: str) -> Change:
 
 
 def cut(name: str, size: int) -> Change:
-    """A file of `size` bytes; less than 0, of so many fewer than it has."""
+    """Cuts a file to `size` bytes; a negative size is the number of bytes cut off its end."""
     return lambda folder: os.truncate(folder / name, size if size > 0 else (folder / name).stat().st_size + size)
 
 
 def arrays(change: Callable[[Arrays], Arrays], name: str = WEIGHTS) -> Change:
-    """Other weights in a file."""
+    """Changes the weights in a file."""
     return lambda folder: save_file(change(load_file(folder / name)), folder / name, {"format": "pt"})
 
 
 def weight(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Change:
-    return arrays(lambda found: found | {name: np.ascontiguousarray(change(found[name]))})
+    return arrays(lambda weights: weights | {name: np.ascontiguousarray(change(weights[name]))})
 
 
 def more(name: str, array: np.ndarray, file: str = WEIGHTS) -> Change:
-    return arrays(lambda found: found | {name: array}, file)
+    return arrays(lambda weights: weights | {name: array}, file)
 
 
 def fewer(name: str) -> Change:
-    return arrays(lambda found: {n: array for n, array in found.items() if n != name})
+    return arrays(lambda weights: {n: array for n, array in weights.items() if n != name})
 
 
 def cast(kind: Any) -> Change:
-    """All weights in another type."""
-    return arrays(lambda found: {name: array.astype(kind) for name, array in found.items()})
+    """Casts all weights to another type."""
+    return arrays(lambda weights: {name: array.astype(kind) for name, array in weights.items()})
 
 
 def sharded(**placed: Any) -> Change:
-    """Two files and an index, which places some weights elsewhere."""
+    """Splits the weights into two files with an index; `placed` gives some weights another file."""
 
     def change(folder: Path) -> None:
-        found = load_file(folder / WEIGHTS)
-        names = dict(zip(found, itertools.cycle(["model-1.safetensors", "model-2.safetensors"]), strict=False))
+        weights = load_file(folder / WEIGHTS)
+        names = dict(zip(weights, itertools.cycle(["model-1.safetensors", "model-2.safetensors"]), strict=False))
         for file in sorted(set(names.values())):
-            save_file({n: found[n] for n in found if names[n] == file}, folder / file, {"format": "pt"})
+            save_file({n: weights[n] for n in weights if names[n] == file}, folder / file, {"format": "pt"})
         (folder / WEIGHTS).unlink()
         put(folder / INDEX, {"metadata": {}, "weight_map": names | placed})
 
@@ -138,7 +138,7 @@ def sharded(**placed: Any) -> Change:
 
 
 def header(content: Any, data: bytes = b"") -> Change:
-    """A safetensors file by hand."""
+    """Writes a safetensors file from its header."""
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
     return written(WEIGHTS, struct.pack("<Q", len(text)) + text + data)
 

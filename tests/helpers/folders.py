@@ -1,4 +1,4 @@
-"""The project's root, and folders that live as long as the tests."""
+"""The project's root, and folders that exist until the tests end."""
 
 import atexit
 import shutil

@@ -1,4 +1,4 @@
-"""Toy GGUF files as llama.cpp's converter would write them: a model of random weights in transformers' words."""
+"""Toy GGUF files as llama.cpp's converter would write them: models with random weights, by transformers' names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from autocomplete.tokenizer.tokenizer import bytes_to_unicode
 Arrays = dict[str, np.ndarray]
 HIDDEN, HEADS, GROUPS, CONTEXT, LAYERS = 32, 4, 2, 96, 2
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "gpt2", "gemma", "gemma2", "gemma3")
-HEAD = {"qwen3": 12, "gemma": 12, "gemma2": 12, "gemma3": 12}  # of other heads' size than HIDDEN // HEADS
-INNER = {"gpt2": 4 * HIDDEN}  # of others' than 96
+HEAD = {"qwen3": 12, "gemma": 12, "gemma2": 12, "gemma3": 12}  # head sizes other than HIDDEN // HEADS
+INNER = {"gpt2": 4 * HIDDEN}  # intermediate sizes other than 96
 TEXTS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("Ġ t", "h e", "Ġt he", "i n", "in g", "e r", "Ġ a", "2 0", "Ã ©", "Ġ Ġ")
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
@@ -56,7 +56,7 @@ _WHOLE = {
 
 @dataclass
 class File:
-    """What a GGUF file holds: keys and values, tensors as llama.cpp has them, and the types of those quantized."""
+    """The content of a GGUF file: keys and values, tensors in llama.cpp's layout, and types of quantized tensors."""
 
     metadata: dict[str, Any]
     tensors: Arrays
@@ -85,56 +85,56 @@ def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
     if isinstance(value, list):
         writer.add_array(key, value)
         return
-    names = {bool: kinds.BOOL, int: kinds.UINT32, float: kinds.FLOAT32, str: kinds.STRING}
-    writer.add_key_value(key, value, names[type(value)])
+    types = {bool: kinds.BOOL, int: kinds.UINT32, float: kinds.FLOAT32, str: kinds.STRING}
+    writer.add_key_value(key, value, types[type(value)])
 
 
 def weights(arch: str, vocabulary: int, tied: bool) -> Arrays:
     """Random weights by transformers' names, in its layout."""
     inner, head = INNER.get(arch, 96), HEAD.get(arch, HIDDEN // HEADS)
     random = np.random.default_rng(7)
-    found = _shapes_of_gpt2(vocabulary) if arch == "gpt2" else _shapes(arch, vocabulary, inner, head)
+    shapes = _shapes_of_gpt2(vocabulary) if arch == "gpt2" else _shapes(arch, vocabulary, inner, head)
     if not tied and arch != "gpt2":
-        found["lm_head.weight"] = (vocabulary, HIDDEN)
-    return {name: random.normal(size=shape).astype(np.float32) for name, shape in found.items()}
+        shapes["lm_head.weight"] = (vocabulary, HIDDEN)
+    return {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _shapes(arch: str, vocabulary: int, inner: int, head: int) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {
+    shapes: dict[str, tuple[int, ...]] = {
         "model.embed_tokens.weight": (vocabulary, HIDDEN),
         "model.norm.weight": (HIDDEN,),
     }
     for i in range(LAYERS):
-        own = f"model.layers.{i}"
+        prefix = f"model.layers.{i}"
         for name in ("input_layernorm", *(_MORE_NORMS if arch in ("gemma2", "gemma3") else _NORMS)):
-            found[f"{own}.{name}.weight"] = (HIDDEN,)
+            shapes[f"{prefix}.{name}.weight"] = (HIDDEN,)
         for name in ("q", "k", "v"):
-            found[f"{own}.self_attn.{name}_proj.weight"] = (head * (HEADS if name == "q" else GROUPS), HIDDEN)
+            shapes[f"{prefix}.self_attn.{name}_proj.weight"] = (head * (HEADS if name == "q" else GROUPS), HIDDEN)
             if arch == "qwen2":
-                found[f"{own}.self_attn.{name}_proj.bias"] = found[f"{own}.self_attn.{name}_proj.weight"][:1]
+                shapes[f"{prefix}.self_attn.{name}_proj.bias"] = shapes[f"{prefix}.self_attn.{name}_proj.weight"][:1]
         if arch in ("qwen3", "gemma3"):
-            found |= {f"{own}.self_attn.{name}_norm.weight": (head,) for name in "qk"}
-        found[f"{own}.self_attn.o_proj.weight"] = (HIDDEN, head * HEADS)
-        found |= {f"{own}.mlp.{name}_proj.weight": (inner, HIDDEN) for name in ("gate", "up")}
-        found[f"{own}.mlp.down_proj.weight"] = (HIDDEN, inner)
-    return found
+            shapes |= {f"{prefix}.self_attn.{name}_norm.weight": (head,) for name in "qk"}
+        shapes[f"{prefix}.self_attn.o_proj.weight"] = (HIDDEN, head * HEADS)
+        shapes |= {f"{prefix}.mlp.{name}_proj.weight": (inner, HIDDEN) for name in ("gate", "up")}
+        shapes[f"{prefix}.mlp.down_proj.weight"] = (HIDDEN, inner)
+    return shapes
 
 
 def _shapes_of_gpt2(vocabulary: int) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {
+    shapes: dict[str, tuple[int, ...]] = {
         "wte.weight": (vocabulary, HIDDEN),
         "wpe.weight": (CONTEXT, HIDDEN),
         "ln_f.weight": (HIDDEN,),
         "ln_f.bias": (HIDDEN,),
     }
-    wide = INNER["gpt2"]
+    inner = INNER["gpt2"]
     for i in range(LAYERS):
         for name in ("ln_1", "ln_2"):
-            found |= {f"h.{i}.{name}.weight": (HIDDEN,), f"h.{i}.{name}.bias": (HIDDEN,)}
-        parts = {"attn.c_attn": (HIDDEN, 3 * HIDDEN), "attn.c_proj": (HIDDEN, HIDDEN), "mlp.c_fc": (HIDDEN, wide)}
-        for name, shape in (parts | {"mlp.c_proj": (wide, HIDDEN)}).items():
-            found |= {f"h.{i}.{name}.weight": shape, f"h.{i}.{name}.bias": shape[1:]}
-    return {f"transformer.{name}": shape for name, shape in found.items()}
+            shapes |= {f"h.{i}.{name}.weight": (HIDDEN,), f"h.{i}.{name}.bias": (HIDDEN,)}
+        matrices = {"attn.c_attn": (HIDDEN, 3 * HIDDEN), "attn.c_proj": (HIDDEN, HIDDEN), "mlp.c_fc": (HIDDEN, inner)}
+        for name, shape in (matrices | {"mlp.c_proj": (inner, HIDDEN)}).items():
+            shapes |= {f"h.{i}.{name}.weight": shape, f"h.{i}.{name}.bias": shape[1:]}
+    return {f"transformer.{name}": shape for name, shape in shapes.items()}
 
 
 def place(arch: str, name: str) -> str:
@@ -148,7 +148,7 @@ def place(arch: str, name: str) -> str:
 
 
 def converted(arch: str, name: str, array: np.ndarray, heads: int = HEADS, groups: int = GROUPS) -> np.ndarray:
-    """What llama.cpp's convert_hf_to_gguf.py makes of a weight."""
+    """A weight as llama.cpp's convert_hf_to_gguf.py converts it."""
     if arch == "llama" and name.endswith(("q_proj.weight", "k_proj.weight")):
         count = heads if name.endswith("q_proj.weight") else groups
         split = array.reshape(count, 2, array.shape[0] // count // 2, *array.shape[1:])
@@ -162,7 +162,7 @@ def converted(arch: str, name: str, array: np.ndarray, heads: int = HEADS, group
 
 def metadata(arch: str) -> dict[str, Any]:
     """The keys of a toy's architecture."""
-    own: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "context_length": CONTEXT,
         "embedding_length": HIDDEN,
         "block_count": LAYERS,
@@ -170,41 +170,41 @@ def metadata(arch: str) -> dict[str, Any]:
         "attention.head_count": HEADS,
     }
     if arch == "gpt2":
-        own["attention.layer_norm_epsilon"] = 1e-5
+        keys["attention.layer_norm_epsilon"] = 1e-5
     else:
-        own |= {"attention.head_count_kv": GROUPS, "attention.layer_norm_rms_epsilon": 1e-6, "rope.freq_base": 10000.0}
+        keys |= {"attention.head_count_kv": GROUPS, "attention.layer_norm_rms_epsilon": 1e-6, "rope.freq_base": 10000.0}
     if arch in HEAD:
-        own |= {"attention.key_length": HEAD[arch], "attention.value_length": HEAD[arch]}
+        keys |= {"attention.key_length": HEAD[arch], "attention.value_length": HEAD[arch]}
     if arch in ("gemma2", "gemma3"):
-        own["attention.sliding_window"] = 11
+        keys["attention.sliding_window"] = 11
     if arch == "gemma3":
-        own["rope.freq_base"] = 1e6
+        keys["rope.freq_base"] = 1e6
     general = {"general.architecture": arch, "general.type": "model", "general.name": "Toy", "general.license": "mit"}
-    return general | {f"{arch}.{key}": value for key, value in own.items()}
+    return general | {f"{arch}.{key}": value for key, value in keys.items()}
 
 
 def byte_level(pre: str = "smollm") -> dict[str, Any]:
-    """A tokenizer of bytes, a few merges, control tokens, a token of the user's and two that fill up."""
+    """A byte-level tokenizer with a few merges, control tokens, a user-defined token and two padding tokens."""
     tokens = [*TEXTS, *bytes_to_unicode().values(), *(m.replace(" ", "") for m in MERGES), "<tool>"]
     kinds = [CONTROL] * len(TEXTS) + [NORMAL] * (256 + len(MERGES)) + [USER_DEFINED]
-    filled = [f"[PAD{i}]" for i in range(len(tokens), len(tokens) + 2)]
-    own = {
+    padding = [f"[PAD{i}]" for i in range(len(tokens), len(tokens) + 2)]
+    keys = {
         "model": "gpt2",
         "pre": pre,
-        "tokens": tokens + filled,
+        "tokens": tokens + padding,
         "token_type": [*kinds, UNUSED, USER_DEFINED],
         "merges": list(MERGES),
         "bos_token_id": 1,
         "eos_token_id": 2,
         "padding_token_id": 0,
     }
-    return {f"tokenizer.ggml.{key}": value for key, value in own.items()}
+    return {f"tokenizer.ggml.{key}": value for key, value in keys.items()}
 
 
 def sentencepiece(proto: bytes) -> dict[str, Any]:
     """The tokenizer of a SentencePiece file."""
     model = sentencepiece_model_pb2.ModelProto.FromString(proto)
-    own = {
+    keys = {
         "model": "llama",
         "pre": "default",
         "tokens": [p.piece for p in model.pieces],
@@ -215,13 +215,14 @@ def sentencepiece(proto: bytes) -> dict[str, Any]:
         "eos_token_id": 2,
         "unknown_token_id": 3,
     }
-    return {f"tokenizer.ggml.{key}": value for key, value in own.items()}
+    return {f"tokenizer.ggml.{key}": value for key, value in keys.items()}
 
 
-def file(arch: str = "llama", tied: bool = True, told: Mapping[str, Any] | None = None) -> File:
-    """A toy of an architecture with the tokenizer that `told` are the keys of."""
-    told = byte_level() if told is None else told
-    known = weights(arch, len(told["tokenizer.ggml.tokens"]), tied)
+def file(arch: str = "llama", tied: bool = True, tokenizer: Mapping[str, Any] | None = None) -> File:
+    """A toy of an architecture with the tokenizer's keys in `tokenizer`."""
+    tokenizer = byte_level() if tokenizer is None else tokenizer
+    arrays = weights(arch, len(tokenizer["tokenizer.ggml.tokens"]), tied)
     return File(
-        metadata(arch) | dict(told), {place(arch, name): converted(arch, name, array) for name, array in known.items()}
+        metadata(arch) | dict(tokenizer),
+        {place(arch, name): converted(arch, name, array) for name, array in arrays.items()},
     )

@@ -1,4 +1,4 @@
-"""Greedy decoding by KerasHub, the reference for our own."""
+"""Greedy decoding by KerasHub, the reference for this project's own."""
 
 import functools
 from collections.abc import Sequence
@@ -17,11 +17,13 @@ def keras_greedy(toy: Toy, ids: list[int], length: int, suppressed: Sequence[int
     mask = (np.arange(length) < len(ids))[None]
     end = toy.end
     with quiet():
-        out = _generating(toy.model, tuple(suppressed))(
+        outputs = _generating(toy.model, tuple(suppressed))(
             {"token_ids": tokens, "padding_mask": mask}, stop_token_ids=[end]
         )
-    said = np.asarray(out["token_ids"])[0][np.asarray(out["padding_mask"])[0].astype(bool)][len(ids) :].tolist()
-    return said[: said.index(end) + 1] if end in said else said
+    answer = np.asarray(outputs["token_ids"])[0][np.asarray(outputs["padding_mask"])[0].astype(bool)][
+        len(ids) :
+    ].tolist()
+    return answer[: answer.index(end) + 1] if end in answer else answer
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Which files of the project a script imports, however deep: what DVC must run a stage again for."""
+"""The files of the project that a script imports, directly or not: DVC runs a stage again when one changes."""
 
 import ast
 import functools
@@ -12,18 +12,18 @@ BY_NAME = {"autocomplete/model/families/__init__.py": "autocomplete/model/famili
 
 
 def closure(script: str) -> set[str]:
-    """A script, every module that it imports or that those import, and the data files that they read; paths in ROOT."""
-    found, waiting = set(), [script]
+    """A script, all modules that it imports, directly or not, and the data files that they read; paths in ROOT."""
+    modules, waiting = set(), [script]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in modules:
+            modules.add(path)
             waiting += _imports(path)
-    return {path for path in found if path.endswith(".py")} | {data for path in found for data in _data(path)}
+    return {path for path in modules if path.endswith(".py")} | {data for path in modules for data in _data(path)}
 
 
 def dependencies(script: str) -> list[str]:
-    """What dvc.yaml names for a script: a room where it imports every file of it, else the files."""
+    """The deps of a script in dvc.yaml: a room if the script imports all of its files, else the files."""
     needed = closure(script)
     rooms = {room for room in map(_room, files()) if room and {f for f in files() if _room(f) == room} <= needed}
     return sorted({room if (room := _room(file)) in rooms else file for file in needed})
@@ -31,8 +31,8 @@ def dependencies(script: str) -> list[str]:
 
 def _room(file: str) -> str:
     """The room of a file of the library."""
-    package, *rest = file.split("/")
-    return f"{package}/{rest[0]}" if package == "autocomplete" and len(rest) > 1 else ""
+    package, *parts = file.split("/")
+    return f"{package}/{parts[0]}" if package == "autocomplete" and len(parts) > 1 else ""
 
 
 @functools.cache
@@ -49,13 +49,13 @@ def files() -> set[str]:
 @functools.cache
 def _imports(path: str) -> tuple[str, ...]:
     tree = ast.parse((ROOT / path).read_text())
-    found = {file for node in ast.walk(tree) for name in _names(node) if (file := _file(name))}
-    texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    found |= {file for t in texts if (file := f"{t.replace('.', '/')}.py") in files()}  # run as `python -m`
+    paths = {file for node in ast.walk(tree) for name in _names(node) if (file := _file(name))}
+    strings = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    paths |= {file for t in strings if (file := f"{t.replace('.', '/')}.py") in files()}  # run as `python -m`
     named = {p.relative_to(ROOT).as_posix() for p in ROOT.glob(BY_NAME[path])} if path in BY_NAME else set()
     # Python runs the packages above a module first
-    above = {(p / "__init__.py").as_posix() for p in Path(path).parents if (ROOT / p / "__init__.py").is_file()}
-    return tuple(sorted(found | named | above))
+    packages = {(p / "__init__.py").as_posix() for p in Path(path).parents if (ROOT / p / "__init__.py").is_file()}
+    return tuple(sorted(paths | named | packages))
 
 
 def _names(node: ast.AST) -> Iterator[str]:
@@ -77,13 +77,15 @@ def _file(name: str) -> str | None:
 
 @functools.cache
 def _data(module: str) -> frozenset[str]:
-    """The data files beside a module that its text names: itself, or the folder that they are in."""
-    text, folder = (ROOT / module).read_text(), (ROOT / module).parent
-    below = [p for p in folder.rglob("*") if p.suffix != ".py" and not {"__pycache__", "node_modules"} & set(p.parts)]
-    named = [p for p in below if f'"{p.relative_to(folder).as_posix()}"' in text]
-    own = [p for p in named if not (p / "__init__.py").exists()]
-    within = [f for p in own for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
-    return frozenset(f.relative_to(ROOT).as_posix() for f in within if "node_modules" not in f.parts)
+    """The data files near a module that its source names, by their own name or by their folder's."""
+    source, folder = (ROOT / module).read_text(), (ROOT / module).parent
+    data_files = [
+        p for p in folder.rglob("*") if p.suffix != ".py" and not {"__pycache__", "node_modules"} & set(p.parts)
+    ]
+    named = [p for p in data_files if f'"{p.relative_to(folder).as_posix()}"' in source]
+    roots = [p for p in named if not (p / "__init__.py").exists()]
+    paths = [f for p in roots for f in ([p] if p.is_file() else p.rglob("*")) if f.is_file()]
+    return frozenset(f.relative_to(ROOT).as_posix() for f in paths if "node_modules" not in f.parts)
 
 
 if __name__ == "__main__":

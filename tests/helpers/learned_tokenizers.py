@@ -1,4 +1,4 @@
-"""Tokenizers of every kind that a tokenizer.json may ask for, learned from the toy's text."""
+"""Tokenizers of every kind that a tokenizer.json can describe, trained on the toy's text."""
 
 import functools
 import io
@@ -36,15 +36,15 @@ def training() -> list[str]:
 
 
 def learned(trainer: trainers.BpeTrainer, cut: tokenizers.pre_tokenizers.PreTokenizer) -> str:
-    made = tokenizers.Tokenizer(models.BPE())
-    made.pre_tokenizer = cut
-    made.train_from_iterator(training(), trainer)
-    return json.dumps(json.loads(made.to_str())["model"])
+    bpe = tokenizers.Tokenizer(models.BPE())
+    bpe.pre_tokenizer = cut
+    bpe.train_from_iterator(training(), trainer)
+    return json.dumps(json.loads(bpe.to_str())["model"])
 
 
 @functools.cache
 def bytes_model() -> str:
-    """A byte-level BPE that merges across words too: a word cut elsewhere becomes other tokens."""
+    """A byte-level BPE that merges across words too: a different word boundary gives different tokens."""
     trainer = trainers.BpeTrainer(
         vocab_size=1600, initial_alphabet=list(CHARACTERS.values()), limit_alphabet=256, show_progress=False
     )
@@ -53,7 +53,7 @@ def bytes_model() -> str:
 
 @functools.cache
 def characters_model(fallback: bool, split: bool) -> str:
-    """A BPE of characters, most of which it does not know; unless `split` it merges across "▁" too."""
+    """A BPE of characters that lacks most of them; unless `split`, it merges across "▁" too."""
     names = [UNKNOWN, *(BYTES if fallback else [])]
     size = len(names) + 800
     trainer = trainers.BpeTrainer(vocab_size=size, limit_alphabet=200, special_tokens=names, show_progress=False)
@@ -65,7 +65,7 @@ def metaspace(prefix: str, split: bool) -> tokenizers.pre_tokenizers.Metaspace:
 
 
 def completed(model: Content, added: Sequence[Content] = (), **parts: Any) -> Content:
-    """A tokenizer.json with added tokens, those that it does not have yet behind the vocabulary."""
+    """A tokenizer.json with added tokens; new ones get the ids after the vocabulary."""
     ids = dict(model["vocab"])
     for one in added:
         ids.setdefault(one["content"], max(ids.values()) + 1)
@@ -79,16 +79,16 @@ def own(*names: str, **flags: Any) -> list[Content]:
 
 
 def of_bytes(words: str, added: Sequence[Content] = (), normalizer: Content | None = None, **model: Any) -> Content:
-    told = json.loads(bytes_model()) | model
+    content = json.loads(bytes_model()) | model
     tokens = [*own(END, special=True), *added]
-    return completed(told, tokens, normalizer=normalizer, pre_tokenizer=pre_tokenizers.pre_tokenizer(words))
+    return completed(content, tokens, normalizer=normalizer, pre_tokenizer=pre_tokenizers.pre_tokenizer(words))
 
 
 def whole_words() -> Content:
-    """With words that are tokens though their merges make others of them, or no merges make them."""
+    """With words that are tokens although their merges give other tokens, or no merges produce them."""
     model = json.loads(bytes_model())
-    kept = [pair for i, pair in enumerate(model["merges"]) if i % 5]
-    return of_bytes(pre_tokenizers.LLAMA3, own("<x>", " the", "in"), ignore_merges=True, merges=kept)
+    merges = [pair for i, pair in enumerate(model["merges"]) if i % 5]
+    return of_bytes(pre_tokenizers.LLAMA3, own("<x>", " the", "in"), ignore_merges=True, merges=merges)
 
 
 def lacking(unknown: str | None, fuse: bool) -> Content:
@@ -112,14 +112,14 @@ def of_characters(
     model: Content | None = None,
     **parts: Any,
 ) -> Content:
-    told = {"byte_fallback": fallback, "unk_token": unknown, "fuse_unk": fuse}
+    flags = {"byte_fallback": fallback, "unk_token": unknown, "fuse_unk": fuse}
     parts |= {} if cut is None else {"pre_tokenizer": json.loads(cut.__getstate__())}
     tokens = [*own("<|begin|>", "<|end|>", special=True), *added]
-    return completed((model or json.loads(characters_model(fallback, split))) | told, tokens, **parts)
+    return completed((model or json.loads(characters_model(fallback, split))) | flags, tokens, **parts)
 
 
 def blanks_model() -> Content:
-    """With merges of blanks."""
+    """A BPE of characters with merges of blanks."""
     model: Content = json.loads(characters_model(True, True))
     size = len(model["vocab"])
     model["vocab"] |= {"▁▁": size, "▁▁▁▁": size + 1}
@@ -135,13 +135,13 @@ def gemma() -> Content:
 
 
 def of_sentencepiece() -> Content:
-    """SentencePiece's own merges: every pair that makes a piece, so that merged tokens have merges of lower rank."""
-    written = io.BytesIO()
+    """SentencePiece's own merges: each pair that builds a piece. A merged token can have merges of lower rank."""
+    proto = io.BytesIO()
     texts = [*training()[-150:], *TEXT]
     lines = [line for text in texts for line in text.splitlines() if line.strip() and "\0" not in line]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
-        model_writer=written,
+        model_writer=proto,
         vocab_size=1700,
         minloglevel=2,
         byte_fallback=True,
@@ -154,7 +154,7 @@ def of_sentencepiece() -> Content:
         num_threads=1,
     )
     path = kept("sentencepiece") / sentencepiece_model.FILE
-    path.write_bytes(written.getvalue())
+    path.write_bytes(proto.getvalue())
     return tokenizer_json.complete(sentencepiece_model.to_tokenizer_json(path), "", str(path))
 
 

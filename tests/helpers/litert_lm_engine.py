@@ -17,7 +17,7 @@ GREEDY = litert_lm.SamplerConfig(top_k=1)
 
 
 def spelled(toy: Toy) -> str:
-    """A tokenizer.json without a decoder: an answer is its tokens with blanks between."""
+    """A tokenizer.json without a decoder: an answer is its tokens, joined by blanks."""
     return json.dumps(json.loads(client_tokenizer(toy)) | {"decoder": None})
 
 
@@ -25,19 +25,19 @@ def bundle(toy: Toy, core: Path, folder: Path, tokenizer: str, **changes: Any) -
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(tokenizer)
     start, end = toy.vocabulary.start_token_id, toy.vocabulary.end_token_id
-    told: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "max_num_tokens": SLOTS,
         "stop_token_ids": [end],
         "start_token_id": start,
         "suppress_token_ids": [],
     }
-    litertlm.write(core, folder / "tokenizer.json", LitertLm(**told | changes), folder / "toy.litertlm")
+    litertlm.write(core, folder / "tokenizer.json", LitertLm(**settings | changes), folder / "toy.litertlm")
     return folder / "toy.litertlm"
 
 
 @contextlib.contextmanager
 def engine(path: Path) -> Iterator[litert_lm.Engine]:
-    """The engine on one thread; its weight cache lands beside the bundle, as it does by default."""
+    """The engine on one thread; it writes its weight cache next to the bundle, as by default."""
     with litert_lm.Engine(str(path), litert_lm.Backend.CPU(thread_count=1), cache_dir=str(path.parent)) as running:
         yield running
 

@@ -19,17 +19,17 @@ EMPTY = TfliteModel(
 
 
 def manifest_of(
-    folder: Path, mode: str = "float32", models: Mapping[str, TfliteModel] | None = None, **known: Any
+    folder: Path, mode: str = "float32", models: Mapping[str, TfliteModel] | None = None, **records_by_name: Any
 ) -> Manifest:
     """The manifest of the files in a folder.
 
     Args:
       folder: a bundle's.
       mode: of quantization.
-      models: describes each .tflite file; without it there are two that take and give nothing.
-      known: records of earlier stages, by the names in `manifest.Records`; the others are made up.
+      models: describes each .tflite file; the default is two files without inputs and outputs.
+      records_by_name: records of earlier stages, by the names in `manifest.Records`; the others are made up.
     """
-    made_up = manifest.Records(
+    defaults = manifest.Records(
         records.model(),
         records.conversion(),
         records.recipe(mode),
@@ -38,5 +38,7 @@ def manifest_of(
         {},
         records.gates(mode),
     )
-    names, facts = manifest.Names("toy", "Toy", "en"), dataclasses.replace(made_up, **known)
-    return manifest.build(names, facts, models or dict.fromkeys(("core.tflite", "tokens.tflite"), EMPTY), folder)
+    names, stage_records = manifest.Names("toy", "Toy", "en"), dataclasses.replace(defaults, **records_by_name)
+    return manifest.build(
+        names, stage_records, models or dict.fromkeys(("core.tflite", "tokens.tflite"), EMPTY), folder
+    )

@@ -1,4 +1,4 @@
-"""Texts that try Normalization Form C."""
+"""Texts that test Normalization Form C."""
 
 import random
 import sys
@@ -103,19 +103,19 @@ BROKEN = [
 
 
 def packed(pieces: Iterable[str]) -> list[bytes]:
-    """Short texts, a line each, put together to texts of up to LONG bytes."""
+    """Joins short texts, one per line, to texts of up to LONG bytes."""
     lines = [f"{piece}\n".encode() for piece in pieces]
     ends = np.cumsum([0, *map(len, lines)])
-    whole, texts, begin = b"".join(lines), [], 0
-    while begin < len(whole):
+    joined, texts, begin = b"".join(lines), [], 0
+    while begin < len(joined):
         end = int(ends[np.searchsorted(ends, begin + LONG, side="right") - 1])
-        texts.append(whole[begin:end])
+        texts.append(joined[begin:end])
         begin = end
     return texts
 
 
 def fuzz(count: int, seed: int) -> list[bytes]:
-    """Texts of code points that do something, most of them: in a random order, cut at any byte."""
+    """Random texts of code points that normalization mostly changes, cut at any byte."""
     rng = random.Random(seed)
     latin = [c for c in COMPOSED if c < 0x250 or 0x1E00 <= c < 0x2000]
     common = [*range(0x300, 0x346), 0x0338, 0x0653, 0x093C, 0x3099, 0x309A]

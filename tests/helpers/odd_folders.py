@@ -108,7 +108,7 @@ def _llama_weights() -> Arrays:
 
 
 def _gpt2_weights() -> Arrays:
-    """Without a prefix, and with masks, as GPT-2's own files are."""
+    """Weights without a prefix and with attention masks, as in GPT-2's own files."""
     shapes: Shapes = {"wte.weight": (len(TOKENS), WIDTH), "wpe.weight": (POSITIONS, WIDTH)}
     shapes |= {f"ln_f.{part}": (WIDTH,) for part in ("weight", "bias")}
     matrices = {"attn.c_attn": 48, "attn.c_proj": WIDTH, "mlp.c_fc": 64, "mlp.c_proj": WIDTH}
@@ -129,7 +129,7 @@ def _random(shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
 def _tokenizer(words: str) -> dict[str, Any]:
     flags = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False) | {"special": True}
     single = [{"SpecialToken": {"id": START, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
-    told = {START: {"id": START, "ids": [0], "tokens": [START]}}
+    special_tokens = {START: {"id": START, "ids": [0], "tokens": [START]}}
     return {
         "version": "1.0",
         "truncation": None,
@@ -137,7 +137,12 @@ def _tokenizer(words: str) -> dict[str, Any]:
         "normalizer": None,
         "added_tokens": [{"id": i, "content": token} | flags for i, token in enumerate(SPECIAL)],
         "pre_tokenizer": pre_tokenizers.pre_tokenizer(words),
-        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": told},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": single,
+            "special_tokens": special_tokens,
+        },
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": {
             "type": "BPE",

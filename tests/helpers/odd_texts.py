@@ -1,4 +1,4 @@
-"""Ten thousand strings of at most 200 bytes that try the tokenizers of real models, the same ones each time."""
+"""Ten thousand strings of at most 200 bytes that test the tokenizers of real models, the same in each run."""
 
 import itertools
 import sys
@@ -10,7 +10,7 @@ from helpers import signs, texts
 
 COUNT, LONGEST, SEED = 10_000, 200, 2
 YOUNG = frozenset(signs.YOUNG)  # of scripts that some tables of Unicode lack
-# Characters that a normalizer changes: apart from letters with accents, signs with another one's form.
+# Characters that a normalizer changes: letters with accents, and signs that have the form of another.
 CHANGED = [
     chr(c)
     for c in range(sys.maxunicode + 1)
@@ -40,7 +40,7 @@ SCRIPTS = [
 
 
 def strings(prose: Sequence[str]) -> list[str]:
-    """Those of texts.py that are short enough, with Korean, normal forms, blanks and mixed scripts beside them."""
+    """The short strings of texts.py, and strings of Korean, normal forms, blanks and mixed scripts."""
     rng = Random(SEED)
     words = [word for text in prose for word in text.split()]
     families: list[texts.Family] = [
@@ -63,14 +63,14 @@ def strings(prose: Sequence[str]) -> list[str]:
         shouted,
         scripts,
         lambda r: texts.part(r, prose),
-        lambda r: texts.some(r, words, 12),
+        lambda r: texts.sample(r, words, 12),
     ]
     families.append(lambda r: "".join(r.choice(families[:-1])(r)[:12] for _ in range(r.randint(2, 5))))
-    made = {text: None for text in texts.listed() if len(text.encode()) <= LONGEST}
+    selected = {text: None for text in texts.listed() if len(text.encode()) <= LONGEST}
     for family in itertools.cycle(families):
-        if len(made) == COUNT:
-            return list(made)
-        made[_cut(family(rng))] = None
+        if len(selected) == COUNT:
+            return list(selected)
+        selected[_cut(family(rng))] = None
     raise AssertionError
 
 
@@ -80,29 +80,31 @@ def _cut(text: str) -> str:
 
 
 def korean(rng: Random) -> str:
-    """Syllables in one character, in their letters, and letters that make none."""
+    """Syllables as one character, syllables as letters, and letters that form no syllable."""
     syllables = "".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(rng.randint(1, 8)))
-    apart = unicodedata.normalize("NFD", syllables)
-    return rng.choice([syllables, apart, f"{syllables} {apart}", texts.some(rng, [*JAMO, *syllables, " "], 16)])
+    decomposed = unicodedata.normalize("NFD", syllables)
+    return rng.choice(
+        [syllables, decomposed, f"{syllables} {decomposed}", texts.sample(rng, [*JAMO, *syllables, " "], 16)]
+    )
 
 
 def changed(rng: Random) -> str:
-    """Characters with another normal form, alone and under marks that are then sorted."""
-    return texts.some(rng, [rng.choice(CHANGED), rng.choice(CHANGED), rng.choice(signs.MARKS), "a", "e", " "], 12)
+    """Characters with another normal form, without marks and with marks that normalization sorts."""
+    return texts.sample(rng, [rng.choice(CHANGED), rng.choice(CHANGED), rng.choice(signs.MARKS), "a", "e", " "], 12)
 
 
 def blanks(rng: Random) -> str:
-    """Long runs of blanks, tabs and line ends, between words, before and behind them."""
+    """Long runs of blanks, tabs and line ends, between, before and after words."""
     run = rng.choice([" ", " ", "\t", "\n", "\r\n", "\u00a0", "\u3000", " \n", "  \n\n"])
     parts = [run * rng.randint(1, 40), rng.choice(["", "word", "if x:", "7", "!"])]
     return "".join(parts) if rng.random() < 0.5 else "".join(reversed(parts)) + run
 
 
 def indented(rng: Random) -> str:
-    """Lines of code under blanks or tabs, by each system's line ends."""
+    """Lines of code indented by blanks or tabs, with each system's line ends."""
     indent, end = rng.choice(["  ", "    ", "\t"]), rng.choice(["\n", "\r\n", "\r", "\n\n"])
     return end.join(
-        indent * rng.randint(0, 5) + texts.some(rng, signs.CODE, 4).strip() for _ in range(rng.randint(1, 6))
+        indent * rng.randint(0, 5) + texts.sample(rng, signs.CODE, 4).strip() for _ in range(rng.randint(1, 6))
     )
 
 

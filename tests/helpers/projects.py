@@ -21,7 +21,7 @@ IDENTITY = {f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTE
 
 @dataclass(frozen=True)
 class Project:
-    """A producer's repository, its git remote, the store of its data, and the place of its plain releases."""
+    """A producer's repository, its git remote, its DVC remote, and the prefix of its plain releases."""
 
     folder: Path
 
@@ -58,7 +58,7 @@ class Project:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def command(self, *arguments: str) -> list[str]:
-        """What releases, with the plain place beside the repository."""
+        """The command that makes a release, with a prefix next to the repository."""
         return [sys.executable, "-m", "autocomplete", "release", f"--prefix={self.prefix}", *arguments]
 
     def release(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -67,12 +67,12 @@ class Project:
         )
 
     def package(self, mode: str, **changed: object) -> None:
-        """Changes what the stage made: other contents of a manifest."""
+        """Changes the stage's output: the keys of a manifest."""
         reseal(self.folder / "made" / mode, mode=mode, **changed)
 
 
 def visible(project: Project) -> tuple[set[str], dict[str, Any]]:
-    """What others see: the tags at the git remote, and the index."""
+    """The public state: the tags at the git remote, and the index."""
     tags = project.run("git", "ls-remote", "--tags", "--refs", str(project.origin)).split()[1::2]
     index = project.prefix / "releases/autocomplete/index.json"
     return {t.removeprefix("refs/tags/") for t in tags}, read_json(index) if index.is_file() else {}
@@ -80,45 +80,45 @@ def visible(project: Project) -> tuple[set[str], dict[str, Any]]:
 
 def project(toy_bundle: Path, folder: Path) -> Project:
     """A new project in an empty folder, packaged and committed, with nothing released."""
-    made = Project(folder / "project")
+    created = Project(folder / "project")
     for name in ("autocomplete", "conf", "stages"):
-        shutil.copytree(ROOT / name, made.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(ROOT / ".gitignore", made.folder / ".gitignore")
+        shutil.copytree(ROOT / name, created.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / ".gitignore", created.folder / ".gitignore")
     for mode in MODES:
-        shutil.copytree(toy_bundle, made.folder / "made" / mode)
-        made.package(mode, name="autocomplete")
+        shutil.copytree(toy_bundle, created.folder / "made" / mode)
+        created.package(mode, name="autocomplete")
     stage = {
         "cmd": "mkdir -p artifacts/package && cp -r made/${item.mode} artifacts/package/",
         "matrix": {"mode": list(MODES)},
         "deps": ["made/${item.mode}"],
         "outs": ["artifacts/package/${item.mode}"],
     }
-    listed = {name: {"path": f"releases/bundles/{mode}", "type": "model"} for mode, name in MODES.items()}
-    (made.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"package": stage}, "artifacts": listed}))
+    artifacts = {name: {"path": f"releases/bundles/{mode}", "type": "model"} for mode, name in MODES.items()}
+    (created.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"package": stage}, "artifacts": artifacts}))
     _, public = keys(folder, "release")
-    (made.folder / "keys").mkdir()
-    shutil.copyfile(public, made.folder / "keys/release.pem")
-    subprocess.run(["git", "init", "-q", "--bare", "--initial-branch", "main", str(made.origin)], check=True)
-    made.run("git", "init", "-q", "--initial-branch", "main")
-    made.run("git", "remote", "add", "origin", str(made.origin))
-    made.run("dvc", "init", "-q")
-    made.run("dvc", "remote", "add", "--quiet", "--default", "store", str(made.store))
-    made.run("dvc", "repro", "--quiet")
-    made.commit("the project")
-    return made
+    (created.folder / "keys").mkdir()
+    shutil.copyfile(public, created.folder / "keys/release.pem")
+    subprocess.run(["git", "init", "-q", "--bare", "--initial-branch", "main", str(created.origin)], check=True)
+    created.run("git", "init", "-q", "--initial-branch", "main")
+    created.run("git", "remote", "add", "origin", str(created.origin))
+    created.run("dvc", "init", "-q")
+    created.run("dvc", "remote", "add", "--quiet", "--default", "store", str(created.store))
+    created.run("dvc", "repro", "--quiet")
+    created.commit("the project")
+    return created
 
 
 @pytest.fixture(scope="session")
 def packaged(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a project that nothing was released from, to copy."""
+    """The folder of a project without releases, which tests copy."""
     return project(toy_bundle, tmp_path_factory.mktemp("releases")).folder.parent
 
 
 @pytest.fixture
 def fresh(packaged: Path, tmp_path: Path) -> Project:
-    """A project of its own to release from."""
-    made = Project(Path(shutil.copytree(packaged, tmp_path / "releases", symlinks=True)) / "project")
-    made.run("git", "remote", "set-url", "origin", str(made.origin))
-    made.run("dvc", "remote", "modify", "--quiet", "store", "url", str(made.store))
-    made.commit("moved")
-    return made
+    """A copy of the project, from which a test may release."""
+    copied = Project(Path(shutil.copytree(packaged, tmp_path / "releases", symlinks=True)) / "project")
+    copied.run("git", "remote", "set-url", "origin", str(copied.origin))
+    copied.run("dvc", "remote", "modify", "--quiet", "store", "url", str(copied.store))
+    copied.commit("moved")
+    return copied

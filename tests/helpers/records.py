@@ -1,4 +1,4 @@
-"""Made-up records of what stages hand on."""
+"""Made-up records that stages write for later stages."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ FILTER = {
 
 def model(**changes: Any) -> ModelDescription:
     """A GPT-2 of the toy's vocabulary, whose start and end are token 1."""
-    described: dict[str, Any] = {
+    values: dict[str, Any] = {
         "family": "gpt2",
         "parameters": 1,
         "vocabulary": 512,
@@ -40,12 +40,12 @@ def model(**changes: Any) -> ModelDescription:
         "source": "toy",
         "license": "none",
     }
-    return ModelDescription(**described | changes)
+    return ModelDescription(**values | changes)
 
 
 def conversion(**changes: Any) -> Conversion:
     """Greedy, 48 tokens at most, 24 of them read."""
-    resolved: dict[str, Any] = {
+    values: dict[str, Any] = {
         "sequence_length": 48,
         "context_window": 24,
         "sampler": "greedy",
@@ -62,27 +62,27 @@ def conversion(**changes: Any) -> Conversion:
         "portable_prompt_bytes": 200,
         "layers": 2,
     }
-    return Conversion(**resolved | changes)
+    return Conversion(**values | changes)
 
 
 def recipe(mode: str = "float32") -> ModeRecipe:
-    """A mode that changes nothing."""
-    told: dict[str, Any] = dict.fromkeys(("text_recipe", "calibration", "extra_recipe"))
-    return ModeRecipe(mode=mode, calibration_text="", recipe=[], text=True, **told)
+    """The recipe of a mode that quantizes nothing."""
+    values: dict[str, Any] = dict.fromkeys(("text_recipe", "calibration", "extra_recipe"))
+    return ModeRecipe(mode=mode, calibration_text="", recipe=[], text=True, **values)
 
 
 def measured(**changes: Any) -> Metrics:
-    """Every metric 1, every contract kept."""
+    """Every metric is 1, every contract holds."""
     values: dict[str, Any] = dict.fromkeys(Metrics.numbers(), 1.0)
-    kept = {"android_contract": {"one": True}, "portable_contract": {"one": True}}
-    return Metrics.parse(values | kept | {"mode": "float32", "filter": FILTER} | changes, "metrics")
+    contracts = {"android_contract": {"one": True}, "portable_contract": {"one": True}}
+    return Metrics.parse(values | contracts | {"mode": "float32", "filter": FILTER} | changes, "metrics")
 
 
 def performance(**changes: Any) -> Performance:
-    """Every speed 1, on one thread of a machine called p."""
+    """Every speed is 1, on one thread of a processor named p."""
     values: dict[str, Any] = dict.fromkeys(metrics.PERFORMANCE, 1.0)
-    told = {"threads": 1, "size_bytes": {}, "runtime": {"ai-edge-litert": "1"}, "machine": {"processor": "p"}}
-    return Performance.parse(values | told | changes, "performance")
+    environment = {"threads": 1, "size_bytes": {}, "runtime": {"ai-edge-litert": "1"}, "machine": {"processor": "p"}}
+    return Performance.parse(values | environment | changes, "performance")
 
 
 def gates(mode: str = "float32", **passed: bool) -> Gates:

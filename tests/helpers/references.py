@@ -1,7 +1,7 @@
-"""Other implementations that this project is measured against: transformers and llama.cpp, made once for a machine.
+"""Reference implementations that tests compare with: transformers and llama.cpp, installed once per machine.
 
-They are kept in the user's cache from one run of the tests to the next (1 GB and 30 MB), each in a folder named after
-what it is made of: a new version gets a new folder. Several processes of tests wait for the first of them.
+They stay in the user's cache between runs of the tests (1 GB and 30 MB), each in a folder whose name has the hash of
+its packages: a new version gets a new folder. Where several processes need one, the first installs it.
 """
 
 import functools
@@ -31,8 +31,8 @@ _MINUTES = 10  # for one command of an installation
 def transformers_python() -> Path:
     """The Python of an environment with transformers and PyTorch.
 
-    By pip, which takes PyTorch's build for CPUs where pip.conf or PIP_FIND_LINKS know one: uv takes PyPI's, which with
-    CUDA is 3 GB.
+    pip installs PyTorch's build for CPUs where pip.conf or PIP_FIND_LINKS offer one; uv would install PyPI's build with
+    CUDA, of 3 GB.
     """
     return _made("transformers", TRANSFORMERS, _install_transformers) / "bin/python"
 
@@ -49,44 +49,44 @@ def llama_cpp_libraries() -> Path:
 
 
 def run(worker: str, python: Path | str, *arguments: Path | str | int, seconds: int = 600) -> None:
-    """Runs a file of tests/helpers/workers, whose last words are the failure's message."""
+    """Runs a file of tests/helpers/workers; the end of its output is the message if it fails."""
     command = [str(python), str(WORKERS / worker), *map(str, arguments)]
-    left_out = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # what is imported is compiled once
-    environment = {k: v for k, v in os.environ.items() if k not in left_out}
+    removed = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")  # so that imported modules are compiled once
+    environment = {k: v for k, v in os.environ.items() if k not in removed}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds, check=False, env=environment | {"HF_HUB_OFFLINE": "1"}
     )
     assert done.returncode == 0, f"{worker} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
-def _made(name: str, of: Sequence[str], make: Callable[[Path], None]) -> Path:
-    """A folder that `make` has filled, now or in an earlier run; skips the test where that is not to be had."""
+def _made(name: str, packages: Sequence[str], make: Callable[[Path], None]) -> Path:
+    """A folder that `make` has filled, now or in an earlier run; skips the test where the installation fails."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autocomplete-pipeline-tests"
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"{name}-{hashlib.sha256(' '.join(of).encode()).hexdigest()[:12]}"
+    folder = cache / f"{name}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
     complete = folder / "complete"
     with FileLock(f"{folder}.lock"):
         if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)  # what a killed run left
+            shutil.rmtree(folder, ignore_errors=True)  # left by a killed run
             folder.mkdir()
             try:
                 make(folder)
             except (OSError, subprocess.SubprocessError) as error:
                 shutil.rmtree(folder, ignore_errors=True)
-                absent(f"{', '.join(of)} cannot be installed: {_why(error)}")
+                absent(f"{', '.join(packages)} cannot be installed: {_why(error)}")
             complete.touch()
     return folder
 
 
 def _why(error: Exception) -> str:
-    said = str(getattr(error, "stderr", None) or error).strip()
-    return said.splitlines()[-1] if said else type(error).__name__
+    message = str(getattr(error, "stderr", None) or error).strip()
+    return message.splitlines()[-1] if message else type(error).__name__
 
 
 def _install_transformers(folder: Path) -> None:
     uv = os.environ.get("UV") or shutil.which("uv") or "uv"
     _command(uv, "venv", "--quiet", "--seed", "--allow-existing", "--python", "3.11", folder)
-    # Thousands of modules are never imported: compiling them takes three times as long as all the rest.
+    # Most of its modules are never imported: compiling all takes three times as long as the installation.
     _command(folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", *TRANSFORMERS)
 
 

@@ -1,4 +1,4 @@
-"""Folders that are refused in one line."""
+"""Assertions that a folder is refused with one line."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ NUMBERS = {
     "list": [7],
 }
 NESTED, LINES, HUGE = "[" * 100_000, "words\n" * 1000, 10**12
-Refused = dict[str, tuple[Change, str]]  # what is done, and what is said of the file
+Refused = dict[str, tuple[Change, str]]  # the change, and the message about the file
 
 
 def mixed(*values: Any) -> tuple[Any, ...]:
@@ -28,18 +28,18 @@ def mixed(*values: Any) -> tuple[Any, ...]:
     return values
 
 
-def refusal(place: Path) -> str:
-    """The line with which a folder is refused, which every terminal can show."""
-    with pytest.raises(UserError) as found:
-        loading.load(place)
-    text = str(found.value)
+def refusal(folder: Path) -> str:
+    """The message with which a folder is refused: one printable line."""
+    with pytest.raises(UserError) as error:
+        loading.load(folder)
+    text = str(error.value)
     assert text.isprintable()
-    assert len(text.replace(str(place), "")) < 800
+    assert len(text.replace(str(folder), "")) < 800
     return text
 
 
-def assert_refused(folder: Path, change: Change, told: str) -> None:
-    """Changes a folder; the refusal then begins with the folder's name and `told`, a regular expression."""
+def assert_refused(folder: Path, change: Change, message: str) -> None:
+    """Changes a folder, and asserts that the refusal is its path followed by `message`, a regular expression."""
     change(folder)
     text = refusal(folder)
-    assert re.match(re.escape(str(folder)) + told, text), text
+    assert re.match(re.escape(str(folder)) + message, text), text

@@ -15,7 +15,7 @@ from autocomplete.common.files import tree_sha256
 from helpers.folders import ROOT
 from helpers.toys import TEXT, Toy
 
-SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]  # tokens that the models of `first` never say
+SUPPRESSED = [100, 101, 102, 103, 104, "e", " the"]  # tokens that the models of `first` never generate
 TINY = {
     "windows": 2,
     "parity_windows": 1,
@@ -96,7 +96,7 @@ def ran(output: str) -> set[str]:
 
 
 def make(toy: Toy, folder: Path) -> Repository:
-    """The project around the toy preset, measured briefly, with one mode; nothing has run yet."""
+    """The project around the toy preset, with short measurements and one mode; no stage has run yet."""
     _project(folder)
     preset = folder / "artifacts/presets/pydoc_gpt2"
     shutil.copytree(toy.preset, preset)
@@ -109,12 +109,12 @@ def make(toy: Toy, folder: Path) -> Repository:
 
 
 def copy(repository: Repository, folder: Path) -> Repository:
-    """The repository as it is, with its cache, in a folder that is not there yet."""
+    """A copy of the repository, with its cache, in a new folder."""
     return Repository(Path(shutil.copytree(repository.folder, folder, symlinks=True)))
 
 
 def make_fake(folder: Path) -> Repository:
-    """The project with stages that only note that they ran, in `ran.log` beside it, committed."""
+    """The committed project with stages that only log that they ran, in `ran.log` next to it."""
     _project(folder)
     preset = folder / "artifacts/presets/pydoc_gpt2"
     preset.mkdir(parents=True)
@@ -122,17 +122,17 @@ def make_fake(folder: Path) -> Repository:
         (preset / f"{name}.jsonl").write_text("{}\n")
     pipeline = yaml.safe_load((folder / "dvc.yaml").read_text())
     for stage in pipeline["stages"].values():
-        name, *rest = stage["cmd"].removeprefix("python -m stages.").split()
-        stage["cmd"] = f"python {ROOT}/tests/helpers/fake_stage.py {name}" + (" ${item.mode}" if rest else "")
+        name, *arguments = stage["cmd"].removeprefix("python -m stages.").split()
+        stage["cmd"] = f"python {ROOT}/tests/helpers/fake_stage.py {name}" + (" ${item.mode}" if arguments else "")
     (folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-    made = _with_dvc(folder)
-    made.git("add", "--all")
-    made.git("commit", "--quiet", "--message", "start")
-    return made
+    repository = _with_dvc(folder)
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "start")
+    return repository
 
 
 def _project(folder: Path) -> None:
-    """Code and configuration as they are, one mode, a short sequence."""
+    """Copies code and configuration, and sets one mode and a short sequence."""
     for name in ("autocomplete", "conf", "stages"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "uv.lock"):
@@ -147,8 +147,8 @@ def _project(folder: Path) -> None:
 
 
 def _with_dvc(folder: Path) -> Repository:
-    made = Repository(folder)
-    made.git("init", "--quiet")
-    assert made.dvc("init", "-q").returncode == 0
+    repository = Repository(folder)
+    repository.git("init", "--quiet")
+    assert repository.dvc("init", "-q").returncode == 0
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
-    return made
+    return repository

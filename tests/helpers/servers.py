@@ -1,4 +1,4 @@
-"""Real servers on loopback, each with its settings in a folder of its own, started by the test that needs it."""
+"""Real servers on loopback, each with its settings in its own folder, started by the test that needs it."""
 
 import contextlib
 import getpass
@@ -23,7 +23,7 @@ _READY_S = 30
 
 @dataclass(frozen=True)
 class Ssh:
-    """An SSH server, whose user may log in with one key."""
+    """An SSH server whose user logs in with one key."""
 
     port: int
     user: str
@@ -41,12 +41,12 @@ class S3:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client needs to get in."""
+        """The credentials of a client."""
         return {"AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret, "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that no process listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -54,7 +54,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def nginx(folder: Path, root: Path) -> Iterator[str]:
-    """Debian's nginx over a folder, read-only; below /private/ with a password, below /forbidden/ for nobody."""
+    """Debian's nginx serves a folder, read-only; /private/ needs a password, /forbidden/ is denied."""
     program, port = _program("nginx"), free_port()
     folder.mkdir(parents=True)
     hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True, check=True).stdout
@@ -79,7 +79,7 @@ def nginx(folder: Path, root: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def sshd(folder: Path) -> Iterator[Ssh]:
-    """Debian's openssh-server, for the user of this process with the one key that it knows."""
+    """Debian's openssh-server, for the user of this process, with one authorized key."""
     program, port = _program("sshd"), free_port()
     folder.mkdir(parents=True)
     for name in ("host_key", "user_key"):
@@ -107,7 +107,7 @@ def sshd(folder: Path) -> Iterator[Ssh]:
 
 @contextlib.contextmanager
 def s3(folder: Path) -> Iterator[S3]:
-    """Moto's server, which from here on checks keys and signatures."""
+    """Moto's server, which checks keys and signatures of all later calls."""
     port, bucket = free_port(), "models"
     folder.mkdir(parents=True)
     setup = 4  # calls that pass unchecked: those below
@@ -118,23 +118,23 @@ def s3(folder: Path) -> Iterator[S3]:
         unchecked = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": "us-east-1"}
         iam = boto3.client("iam", endpoint_url=endpoint, **unchecked)
         iam.create_user(UserName=USER)
-        allowed = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
-        iam.put_user_policy(UserName=USER, PolicyName="all", PolicyDocument=allowed)
-        made = iam.create_access_key(UserName=USER)["AccessKey"]
+        policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+        iam.put_user_policy(UserName=USER, PolicyName="all", PolicyDocument=policy)
+        access_key = iam.create_access_key(UserName=USER)["AccessKey"]
         boto3.client("s3", endpoint_url=endpoint, **unchecked).create_bucket(Bucket=bucket)
-        yield S3(endpoint, bucket, made["AccessKeyId"], made["SecretAccessKey"])
+        yield S3(endpoint, bucket, access_key["AccessKeyId"], access_key["SecretAccessKey"])
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    return found or absent(f"{name} is absent (Debian: openssh-server, nginx-light)")
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    return path or absent(f"{name} is absent (Debian: openssh-server, nginx-light)")
 
 
 @contextlib.contextmanager
 def _running(command: list[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """A server as long as the block lasts, from the moment that it answers."""
-    with log.open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
+    """Runs a server while the block runs; the block starts once the server answers."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     try:
         deadline = time.monotonic() + _READY_S
         while True:

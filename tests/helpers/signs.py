@@ -1,4 +1,4 @@
-"""Characters and words that are odd to a tokenizer."""
+"""Characters and words that are unusual for a tokenizer."""
 
 import sys
 import unicodedata
@@ -8,10 +8,10 @@ END = "<|endoftext|>"
 WHITE = [chr(c) for c in range(sys.maxunicode + 1) if chr(c).isspace()]
 CONTROLS = [*map(chr, [*range(0x20), *range(0x7F, 0xA0)]), *"\u200b\u200c\u200d\u2028\u2060\ufeff\ufffe\uffff\ufffd"]
 
-# of each script's digits, and of numbers that are no decimal digits
+# each script's digits, and numbers that are not decimal digits
 DIGITS = [chr(c) for c in range(sys.maxunicode + 1) if unicodedata.category(chr(c)) in ("Nd", "Nl", "No")]
 
-# letters and digits younger than Unicode 14, which Python 3.11 knows (Kawi, CJK's extensions H and I, Garay, Cyrillic)
+# letters and digits newer than Unicode 14, Python 3.11's version (Kawi, CJK's extensions H and I, Garay, Cyrillic)
 YOUNG = [*map(chr, [0x11F02, 0x11F12, 0x11F50, 0x31350, 0x323AF, 0x2EBF0, 0x10D40, 0x10D4A, 0x1C89, 0xA7CB, 0x1E030])]
 _MARKED = [(0x300, 0x370), (0x591, 0x5BD), (0x64B, 0x653), (0x93A, 0x94F), (0x20D0, 0x20F0)]
 MARKS = [chr(c) for first, last in _MARKED for c in range(first, last)]

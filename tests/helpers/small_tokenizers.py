@@ -1,4 +1,4 @@
-"""Tokenizers of a few tokens, written down."""
+"""Tokenizers of a few tokens, written by hand."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,34 +8,34 @@ from helpers.learned_tokenizers import BLANK, BYTES, CHARACTERS, REPLACE, UNKNOW
 
 
 def merges(*words: str) -> list[list[str]]:
-    """Merges that make the characters of words, then the words from the left, in a byte-level BPE's alphabet."""
-    made: dict[tuple[str, str], None] = {}
+    """Merges that build the characters of words, then the words from the left, in a byte-level BPE's alphabet."""
+    pairs: dict[tuple[str, str], None] = {}
     for word in words:
         characters = ["".join(CHARACTERS[b] for b in c.encode()) for c in word]
         for parts in [*characters, characters]:
-            made |= dict.fromkeys(("".join(parts[:i]), parts[i]) for i in range(1, len(parts)))
-    return [list(pair) for pair in made]
+            pairs |= dict.fromkeys(("".join(parts[:i]), parts[i]) for i in range(1, len(parts)))
+    return [list(pair) for pair in pairs]
 
 
 def small(*words: str, cut: str = pre_tokenizers.GPT2, added: Sequence[Content] = (), **parts: Any) -> Content:
-    """A byte-level BPE of all bytes and a few words; `model` changes what is said of it."""
+    """A byte-level BPE of all bytes and a few words; `model` sets keys of its model."""
     pairs = merges("qq", *words)
     tokens = dict.fromkeys([*CHARACTERS.values(), *("".join(pair) for pair in pairs)])
     model = {"type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)}, "merges": pairs}
-    told = {"pre_tokenizer": pre_tokenizers.pre_tokenizer(cut)} | parts | {"model": model | parts.get("model", {})}
-    return completed(told.pop("model"), added, **told)
+    content = {"pre_tokenizer": pre_tokenizers.pre_tokenizer(cut)} | parts | {"model": model | parts.get("model", {})}
+    return completed(content.pop("model"), added, **content)
 
 
 def small_characters(characters: str = "abc", added: Sequence[Content] = (), **parts: Any) -> Content:
     """A BPE of "▁", a few characters and all bytes."""
     tokens = [UNKNOWN, *BYTES, BLANK, *characters, "q", "qq"]
     model = {"vocab": {token: i for i, token in enumerate(tokens)}, "merges": [["q", "q"]]}
-    told = {"unk_token": UNKNOWN, "byte_fallback": True, "fuse_unk": True}
-    return completed(model | told, added, **({"normalizer": REPLACE} | parts))
+    flags = {"unk_token": UNKNOWN, "byte_fallback": True, "fuse_unk": True}
+    return completed(model | flags, added, **({"normalizer": REPLACE} | parts))
 
 
 def extended(content: Content, *pairs: tuple[str, str]) -> Content:
-    """A tokenizer.json with more merges, and their tokens."""
+    """A tokenizer.json with additional merges and their tokens."""
     model = content["model"]
     ids = dict(model["vocab"])
     for pair in pairs:
@@ -49,7 +49,7 @@ def token(text: str) -> str:
 
 
 def whole_words_of(*names: str, added: Sequence[Content] = (), **model: Any) -> Content:
-    """A byte-level BPE in which a word that is a token is not merged; these are tokens that no merges make."""
+    """A byte-level BPE in which a word that is a token is not merged; `names` are tokens that no merges build."""
     ids = small("ab")["model"]["vocab"] | {name: 1000 + i for i, name in enumerate(names)}
     return small("ab", cut=pre_tokenizers.LLAMA3, added=added, model={"ignore_merges": True, "vocab": ids} | model)
 

@@ -1,4 +1,4 @@
-"""Sweeps in a repository, and what is known of their jobs."""
+"""Sweeps in a repository, and the results of their jobs."""
 
 import csv
 import json
@@ -31,23 +31,23 @@ def table(repository: Repository) -> list[dict[str, str]]:
 
 def shown(repository: Repository) -> dict[str, dict[str, float]]:
     """`dvc exp show`: perplexity by experiment and mode."""
-    found: dict[str, dict[str, float]] = {}
+    perplexities: dict[str, dict[str, float]] = {}
     for branch in json.loads(repository.dvc("exp", "show", "--json").stdout):
         for experiment in branch["experiments"] or []:
             metrics = experiment["revs"][0]["data"]["metrics"]
             values = {p.split("/")[2]: m["data"]["perplexity"] for p, m in metrics.items() if "metrics.json" in p}
-            found[experiment["name"]] = values
-    return found
+            perplexities[experiment["name"]] = values
+    return perplexities
 
 
 def damaged(repository: Repository) -> str:
-    """What verify-cache finds damaged in the cache."""
+    """The output of verify-cache if it finds damaged files, else an empty string."""
     done = repository.python("autocomplete", "verify-cache")
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def started(repository: Repository, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """A sweep that Ctrl-C reaches, also where the tests themselves run in a shell's background, which ignores it."""
+    """A sweep that Ctrl-C reaches, even if the tests run in a shell's background, where it is ignored."""
     return subprocess.Popen(
         [sys.executable, "-m", "autocomplete", "sweep", *arguments],
         cwd=repository.folder,
@@ -60,7 +60,7 @@ def started(repository: Repository, *arguments: str, **environment: str) -> subp
 
 
 def find(process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> psutil.Process:
-    """Waits for a descendant whose command line is wanted."""
+    """Waits for a descendant whose command line satisfies `wanted`."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for child in psutil.Process(process.pid).children(recursive=True):

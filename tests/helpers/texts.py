@@ -1,4 +1,4 @@
-"""Ten thousand different strings that try a tokenizer, the same ones each time."""
+"""Ten thousand different strings that test a tokenizer, the same in each run."""
 
 import itertools
 import random
@@ -35,8 +35,8 @@ def texts(prose: Sequence[str], pieces: Sequence[str]) -> list[str]:
     """The strings: those listed, then each family's in turn.
 
     Args:
-      prose: documents of which parts are taken.
-      pieces: texts of tokens: side by side they try the merges.
+      prose: documents from which parts are drawn.
+      pieces: texts of tokens: joined, they test the merges.
     """
     rng = Random(SEED)
     families: list[Family] = [
@@ -53,7 +53,7 @@ def texts(prose: Sequence[str], pieces: Sequence[str]) -> list[str]:
         special,
         young,
     ]
-    families += [lambda r: part(r, prose), lambda r: some(r, pieces, 12)]
+    families += [lambda r: part(r, prose), lambda r: sample(r, pieces, 12)]
     families += [lambda r: "".join(r.choice(families[:14])(r)[:12] for _ in range(r.randint(2, 5)))]
     strings = dict.fromkeys(itertools.chain(listed(), tokens(pieces)))
     for family in itertools.cycle(families):
@@ -64,7 +64,7 @@ def texts(prose: Sequence[str], pieces: Sequence[str]) -> list[str]:
 
 
 def listed() -> Iterator[str]:
-    """The empty string, every white space and control character in its places, and very long words."""
+    """The empty string, every white space and control character in several positions, and very long words."""
     yield ""
     for c in [*WHITE, *CONTROLS]:
         yield from (c, c * 2, c * 3, f"word{c}word", f"word{c}{c}word", f"word {c}word", f"word{c} word")
@@ -81,23 +81,23 @@ def listed() -> Iterator[str]:
 
 
 def tokens(pieces: Sequence[str]) -> Iterator[str]:
-    """Every token's text once, with a sign between that is part of few."""
+    """Every token's text once, joined by a character that few tokens have."""
     for first in range(0, len(pieces), 16):
         yield "|".join(pieces[first : first + 16])
 
 
-def some(rng: Random, characters: Sequence[str], most: int) -> str:
+def sample(rng: Random, characters: Sequence[str], most: int) -> str:
     return "".join(rng.choices(characters, k=rng.randint(1, most)))
 
 
 def planes(rng: Random) -> str:
-    """Any code points but surrogates, every plane as often: assigned, private, noncharacters."""
+    """Any code points but surrogates, from all planes alike: assigned, private, noncharacters."""
     points = [rng.randrange(17) * 0x10000 + rng.randrange(0x10000) for _ in range(rng.randint(1, 16))]
     return "".join(chr(c) for c in points if not 0xD800 <= c < 0xE000)
 
 
 def code(rng: Random) -> str:
-    return some(rng, CODE, 20)
+    return sample(rng, CODE, 20)
 
 
 def emoji(rng: Random) -> str:
@@ -114,9 +114,9 @@ def emoji(rng: Random) -> str:
 
 
 def marks(rng: Random) -> str:
-    """Letters under any number of combining marks, and composed text taken apart."""
+    """Letters with up to three combining marks, and decomposed text."""
     piled = "".join(rng.choice("aeiouxאبक 1-") + "".join(rng.choices(MARKS, k=rng.randint(0, 3))) for _ in range(6))
-    return rng.choice([piled, unicodedata.normalize("NFD", some(rng, ["é", "ü", "Å", "ệ", "각", "n", " "], 12))])
+    return rng.choice([piled, unicodedata.normalize("NFD", sample(rng, ["é", "ü", "Å", "ệ", "각", "n", " "], 12))])
 
 
 def cjk(rng: Random) -> str:
@@ -134,11 +134,11 @@ def rtl(rng: Random) -> str:
 
 
 def white(rng: Random) -> str:
-    return some(rng, [rng.choice(WHITE), " ", "\n", rng.choice(WHITE), "a", "word", "1", "!"], 12)
+    return sample(rng, [rng.choice(WHITE), " ", "\n", rng.choice(WHITE), "a", "word", "1", "!"], 12)
 
 
 def controls(rng: Random) -> str:
-    return some(rng, [rng.choice(CONTROLS), rng.choice(CONTROLS), "a", "Word", " ", "7", "."], 12)
+    return sample(rng, [rng.choice(CONTROLS), rng.choice(CONTROLS), "a", "Word", " ", "7", "."], 12)
 
 
 def contractions(rng: Random) -> str:
@@ -146,15 +146,15 @@ def contractions(rng: Random) -> str:
 
 
 def digits(rng: Random) -> str:
-    return "".join(some(rng, DIGITS, 6) + rng.choice(["", " ", ".", ",", "a", "\n"]) for _ in range(4))
+    return "".join(sample(rng, DIGITS, 6) + rng.choice(["", " ", ".", ",", "a", "\n"]) for _ in range(4))
 
 
 def special(rng: Random) -> str:
-    return some(rng, [*SPECIAL, " ", "a", "\n"], 5)
+    return sample(rng, [*SPECIAL, " ", "a", "\n"], 5)
 
 
 def young(rng: Random) -> str:
-    return some(rng, [*YOUNG, "a", "1", "文", " ", "!"], 12)
+    return sample(rng, [*YOUNG, "a", "1", "文", " ", "!"], 12)
 
 
 def part(rng: Random, documents: Sequence[str]) -> str:

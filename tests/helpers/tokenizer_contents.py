@@ -23,8 +23,8 @@ AT_BLANKS = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWit
 
 def model(**changes: Any) -> Content:
     """A BPE of three bytes, a blank among them."""
-    made = {"type": "BPE", "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4}, "merges": [["a", "b"], ["Ġ", "ab"]]}
-    return made | changes
+    bpe = {"type": "BPE", "vocab": {"a": 0, "b": 1, "Ġ": 2, "ab": 3, "Ġab": 4}, "merges": [["a", "b"], ["Ġ", "ab"]]}
+    return bpe | changes
 
 
 def characters(**changes: Any) -> Content:
@@ -36,8 +36,8 @@ def content(**changes: Any) -> Content:
     return {"pre_tokenizer": BYTES, "model": model()} | changes
 
 
-def completed(told: Any, model_type: str = "") -> Content:
-    return tokenizer_json.complete(told, model_type, PLACE)
+def completed(parts: Any, model_type: str = "") -> Content:
+    return tokenizer_json.complete(parts, model_type, PLACE)
 
 
 def normalizers(*steps: Any) -> Content:
@@ -53,7 +53,7 @@ def added(name: str, number: int = 9, **flags: Any) -> Content:
 
 
 def refused(call: Callable[[], Any], key: str) -> None:
-    """The message names the file and the key, and what is allowed there."""
+    """Asserts that the message names the file, the key, and the allowed values."""
     with pytest.raises(UserError) as raised:
         call()
     message = str(raised.value)
@@ -67,8 +67,8 @@ VOCAB = model()["vocab"]
 
 
 def template(*parts: Any, **more: Any) -> Content:
-    known = {"a": {"id": "a", "ids": [0], "tokens": ["a"]}}
-    return {"type": "TemplateProcessing", "single": list(parts), "pair": [], "special_tokens": known} | more
+    special_tokens = {"a": {"id": "a", "ids": [0], "tokens": ["a"]}}
+    return {"type": "TemplateProcessing", "single": list(parts), "pair": [], "special_tokens": special_tokens} | more
 
 
 def processors_of(*steps: Content) -> Content:

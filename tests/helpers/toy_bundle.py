@@ -1,4 +1,4 @@
-"""A bundle of the toy with its usage/, what its clients must say, and how they are run."""
+"""A bundle of the toy with its usage/, the expected answers of its clients, and ways to run them."""
 
 import dataclasses
 import importlib.metadata
@@ -56,7 +56,7 @@ class Form:
 
 
 FEWER = (*PROMPTS, *ODD[:4], LONG)  # how a client encodes odd texts does not depend on the form
-WORDS = 10  # of a text, that a client without a tokenizer hands over
+WORDS = 10  # how many words of a text a client without a tokenizer passes on
 
 # in the second form the third pass over 24 tokens goes past the 64 slots of the cache
 FORMS = {
@@ -72,17 +72,17 @@ QUANTIZED = {
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle of the toy and what its clients must say."""
+    """A bundle of the toy and the expected answers of its clients."""
 
     folder: Path
     prompts: Sequence[str]
     expected: dict[str, str]
     portable: dict[str, str]
-    spoken: dict[str, tuple[list[int], list[int]]]  # prompt → ids that the model reads, ids it answers
+    spoken: dict[str, tuple[list[int], list[int]]]  # prompt → ids that the model reads, ids that it generates
 
 
 def described(toy: Toy, form: Form, folder: Path) -> Manifest:
-    """The manifest that the clients are written from."""
+    """The manifest from which the clients are written."""
     end = toy.vocabulary.end_token_id
     special = {"start_token_id": end, "end_token_id": end, "end_token_ids": [end], "special_token_ids": [0, end]}
     conversion = records.conversion(
@@ -104,7 +104,7 @@ def described(toy: Toy, form: Form, folder: Path) -> Manifest:
 
 
 def write(toy: Toy, form: Form, folder: Path) -> None:
-    """A bundle as package makes it, less what the clients do not read."""
+    """A bundle as package writes it, without the files that the clients do not read."""
     with quiet():
         lengths = loop_plan.LoopLengths(form.sequence, CHUNK, 4, draft_tokens=4)
         steps = growing_loop.step_shapes(lengths) | fixed_loop.step_shapes(lengths)
@@ -134,7 +134,7 @@ def write(toy: Toy, form: Form, folder: Path) -> None:
 
 
 def made(toy: Toy, form: Form, folder: Path) -> Bundle:
-    """A bundle in a new folder, and what is right for many prompts, by our own call of the tokens model."""
+    """A bundle in a new folder, and the expected answers, from this project's own call of the tokens model."""
     folder.mkdir()
     write(toy, form, folder)
     generate = generator(folder / "tokens.tflite", form)
@@ -144,39 +144,39 @@ def made(toy: Toy, form: Form, folder: Path) -> Bundle:
         ids = toy.bpe.encode(prompt).ids[-form.window :]
         ids = [toy.vocabulary.end_token_id, *ids] if form.start or not ids else ids
         answer = generate(ids)
-        read, said = (b"".join(strings[i] for i in some) for some in (ids, answer))
-        assert said.startswith(read)
-        expected[prompt] = prompt + said[len(read) :].decode(errors="ignore")
+        prompt_bytes, answer_bytes = (b"".join(strings[i] for i in sequence) for sequence in (ids, answer))
+        assert answer_bytes.startswith(prompt_bytes)
+        expected[prompt] = prompt + answer_bytes[len(prompt_bytes) :].decode(errors="ignore")
         spoken[prompt] = ids, answer
-    assert not {i for ids, said in spoken.values() for i in said[len(ids) :]} & set(form.suppressed)
-    assert form.complete_word == any(said[: len(ids)] != ids for ids, said in spoken.values())
+    assert not {i for ids, answer in spoken.values() for i in answer[len(ids) :]} & set(form.suppressed)
+    assert form.complete_word == any(answer[: len(ids)] != ids for ids, answer in spoken.values())
     assert len(toy.bpe.encode(LONG).ids) > form.window
     assert sum(len(text) > len(prompt) for prompt, text in expected.items()) >= len(form.prompts) - 2
     assert len({text.removeprefix(prompt) for prompt, text in expected.items()}) > len(form.prompts) / 2
     proceed = bytes_model.interpreted(interpreters.litert(folder / "portable.tflite", 1))
-    whole = {p: p + proceed(p.encode(), form.sequence, tokens_model.Sampling(), True).decode() for p in form.prompts}
-    return Bundle(folder, form.prompts, expected, whole, spoken)
+    portable = {p: p + proceed(p.encode(), form.sequence, tokens_model.Sampling(), True).decode() for p in form.prompts}
+    return Bundle(folder, form.prompts, expected, portable, spoken)
 
 
 def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
-    """Greedy calls of a tokens model, which completes words if the form says so."""
-    call, more = interpreters.litert(path, 1).get_signature_runner("generate"), {}
+    """Greedy calls of a tokens model, which completes words where the form requires it."""
+    call, options = interpreters.litert(path, 1).get_signature_runner("generate"), {}
     if form.complete_word:
-        more = {"complete_word": np.int32(1)}
+        options = {"complete_word": np.int32(1)}
 
     def generate(ids: list[int]) -> list[int]:
-        given = np.zeros((1, form.sequence), np.int32)
-        given[0, : len(ids)] = ids
+        tokens = np.zeros((1, form.sequence), np.int32)
+        tokens[0, : len(ids)] = ids
         zero = np.int32(0)
         answer = call(
-            tokens=given,
+            tokens=tokens,
             length=np.int32(len(ids)),
             max_length=np.int32(form.sequence),
             temperature=np.float32(0),
             top_k=zero,
             top_p=np.float32(1),
             seed=zero,
-            **more,
+            **options,
         )
         return list(answer["tokens"][0, : int(answer["length"])].tolist())
 
@@ -185,13 +185,13 @@ def generator(path: Path, form: Form) -> Callable[[list[int]], list[int]]:
 
 def tool(name: str, why: str) -> str:
     """The path of a program that no package index has."""
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         absent(f"{name} is absent: {why}")
-    return found
+    return path
 
 
-def run(command: Sequence[str | bytes | Path], **more: Any) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str | bytes | Path], **options: Any) -> subprocess.CompletedProcess[str]:
     """A command in an environment without this project's packages."""
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     return subprocess.run(
@@ -200,18 +200,18 @@ def run(command: Sequence[str | bytes | Path], **more: Any) -> subprocess.Comple
         text=True,
         check=False,
         timeout=600,
-        env=environment | more.pop("env", {}),
-        **more,
+        env=environment | options.pop("env", {}),
+        **options,
     )
 
 
-def done(command: Sequence[str | Path], **more: Any) -> str:
-    """What a command that must succeed writes to standard output."""
-    finished = run(command, **more)
+def done(command: Sequence[str | Path], **options: Any) -> str:
+    """The standard output of a command that must succeed."""
+    finished = run(command, **options)
     assert finished.returncode == 0, finished.stderr[-2000:]
     return finished.stdout
 
 
-def python(*more: str) -> str:
-    """A Python with what the bundle's client needs."""
-    return isolated(f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy", *more)
+def python(*packages: str) -> str:
+    """A Python with the packages that the bundle's client needs."""
+    return isolated(f"ai-edge-litert=={importlib.metadata.version('ai-edge-litert')}", "tokenizers", "numpy", *packages)

@@ -1,4 +1,4 @@
-"""What the pipeline makes of the toy: drivers, quantized cores, the files that validate measures."""
+"""The pipeline's models of the toy: drivers, quantized cores, the files that validate measures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from helpers.toys import CHUNK, PROMPT_BYTES, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 
 def steps(sequence: int = SEQUENCE) -> Any:
-    """The forms of `step` that the drivers of the toy call."""
+    """The variants of `step` that the drivers of the toy call."""
     from autocomplete.graph import fixed_loop, growing_loop, loop_plan
 
     lengths = loop_plan.LoopLengths(sequence, CHUNK, 4, draft_tokens=8)
@@ -31,9 +31,9 @@ def driver(
     from autocomplete.graph.sampler import Sampler
 
     limits = text_driver.TextLimits(loop_plan.LoopLengths(sequence, CHUNK, 4), window, 788)
-    rule = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
+    sampler = Sampler(name, 5, 0.9, 1.0, seed, suppressed)
     with quiet():
-        return text_driver.convert(toy.vocabulary, toy.weights.config, limits, rule)
+        return text_driver.convert(toy.vocabulary, toy.weights.config, limits, sampler)
 
 
 def bytes_driver_of(toy: Toy, suppressed: Sequence[int] = ()) -> Any:
@@ -46,18 +46,18 @@ def bytes_driver_of(toy: Toy, suppressed: Sequence[int] = ()) -> Any:
 
 
 def quantized(toy: Toy, core: Path, mode: str, text: bool = False) -> Any:
-    """The toy's core in a mode, or the core inside its text model, calibrated where the mode asks for it."""
+    """The toy's core in a mode, or the core inside its text model, calibrated where the mode needs it."""
     from autocomplete.data import evaluation_text as documents
     from autocomplete.quantize import recipes
 
-    chosen = settings(mode)
-    recipe = (text and chosen.get("text_recipe")) or chosen["recipe"]
+    mode_settings = settings(mode)
+    recipe = (text and mode_settings.get("text_recipe")) or mode_settings["recipe"]
     windows = documents.windows(TEXT, toy.bpe, documents.BoundaryTokens(None, toy.vocabulary.end_token_id), SLOTS, 4)
     return recipes.quantize(core, recipe, recipes.calibrate(core, recipe, windows.tolist()))
 
 
 def mode_files_of(toy: Toy, core_path: Path) -> Any:
-    """The toy as validate measures it, its float32 core alone."""
+    """The toy as validate measures it, with only its float32 core."""
     from autocomplete.evaluate.mode_files import ModeFiles
 
     model, conversion = records.model(), records.conversion(sequence_length=SEQUENCE)

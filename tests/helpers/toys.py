@@ -1,4 +1,4 @@
-"""A toy GPT-2 with two layers and a vocabulary of its own, made in seconds."""
+"""A toy GPT-2 with two layers and its own vocabulary, built in seconds."""
 
 import argparse
 import datetime
@@ -73,7 +73,7 @@ def _model(vocabulary: Path, size: int) -> Any:
         name="backbone",
     )
     random = np.random.default_rng(7)
-    for weight in backbone.weights:  # random norms and biases too: what is 0 or 1 would hide a mistake
+    for weight in backbone.weights:  # random norms and biases too: values of 0 or 1 would hide a mistake
         weight.assign(random.normal(0.0, 0.25, weight.shape) + (1.0 if "gamma" in weight.path else 0.0))
     preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(text, sequence_length=96)
     return keras_hub.models.GPT2CausalLM(backbone=backbone, preprocessor=preprocessor)
@@ -81,7 +81,7 @@ def _model(vocabulary: Path, size: int) -> Any:
 
 @functools.cache
 def authored(preset: Path) -> Path:
-    """A KerasHub preset with its tokenizer.json beside it, as author writes it."""
+    """A KerasHub preset with its tokenizer.json, as author writes it."""
     from autocomplete.presets import presets
     from autocomplete.tokenizer import tokenizer
 

@@ -1,4 +1,4 @@
-"""Producers with their servers, and consumers who share nothing with them but addresses and what they log in with."""
+"""Producers with their servers, and consumers who share only addresses and credentials with them."""
 
 import contextlib
 import os
@@ -19,15 +19,15 @@ from helpers.servers import HOST, PASSWORD, USER, Ssh, free_port, nginx, s3, ssh
 
 @dataclass(frozen=True)
 class World:
-    """All there is.
+    """The servers, the producers, and their releases.
 
     Attributes:
-      folder: where all of it lies; `srv` is what nginx shows at `web`.
+      folder: the parent of all files; nginx serves its `srv` at `web`.
       web, ssh: the servers' addresses.
-      producers: by the kind of their remote.
-      logins: the environment that gets a consumer in, where a kind wants one.
-      trees: the SHA-256 of each version's files, by the kinds that released it; the others have the folder's.
-      plain: by kind, the prefixes that the same releases were written to.
+      producers: by the kind of remote.
+      logins: a consumer's environment with credentials, for the kinds that need them.
+      trees: the SHA-256 of each version's files, by the kind that released it; other kinds have those of "folder".
+      plain: the prefixes to which the same releases were written, by kind.
       keys: the private and the public key of the releases.
     """
 
@@ -47,7 +47,7 @@ class World:
         return str(self.producers[kind].hub)
 
     def run(self, *command: str, login: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """A command of a consumer in a new, empty folder; without a login they are a stranger to every server."""
+        """A command of a consumer in a new, empty folder; without a login it has no credentials for any server."""
         place = tempfile.mkdtemp(dir=self.folder)
         environment = {
             "PATH": os.environ["PATH"],
@@ -68,8 +68,8 @@ class World:
             stdin=subprocess.DEVNULL,
             timeout=300,
         )
-        left = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
-        assert not left or "pull" not in command, f"pull leaves {left} behind"
+        remaining = sorted(p.name for p in Path(environment["TMPDIR"]).iterdir())
+        assert not remaining or "pull" not in command, f"pull leaves {remaining} behind"
         return done
 
     def pull(
@@ -89,37 +89,41 @@ def world(folder: Path, bundle: Path, keys: tuple[Path, Path]) -> Iterator[World
     served = folder / "srv"
     served.mkdir()
     with nginx(folder / "nginx", served) as web, sshd(folder / "ssh") as ssh, s3(folder / "s3") as bucket:
-        at, key = f"ssh://{ssh.user}@{HOST}:{ssh.port}", str(ssh.key)
+        ssh_address, key = f"ssh://{ssh.user}@{HOST}:{ssh.port}", str(ssh.key)
         endpoint = {"endpointurl": bucket.endpoint}
         ssh_login = _ssh_login(folder, ssh)
         remotes = {
             "folder": Remote(str(served / "store")),
-            "ssh": Remote(f"{at}{folder}/ssh-store", local={"keyfile": key}, environment=ssh_login),
+            "ssh": Remote(f"{ssh_address}{folder}/ssh-store", local={"keyfile": key}, environment=ssh_login),
             "s3": Remote(
                 f"s3://{bucket.bucket}/dvc",
                 options=endpoint,
                 environment={**bucket.environment, "AWS_ENDPOINT_URL": bucket.endpoint},
             ),
         }
-        plain = {"folder": str(served / "plain"), "ssh": f"{at}{folder}/plain", "s3": f"s3://{bucket.bucket}/plain"}
-        with ThreadPoolExecutor() as several:
-            real = {
-                kind: several.submit(_released, served / kind, remote, (bundle, plain[kind]), keys)
+        plain = {
+            "folder": str(served / "plain"),
+            "ssh": f"{ssh_address}{folder}/plain",
+            "s3": f"s3://{bucket.bucket}/plain",
+        }
+        with ThreadPoolExecutor() as pool:
+            running = {
+                kind: pool.submit(_released, served / kind, remote, (bundle, plain[kind]), keys)
                 for kind, remote in remotes.items()
             }
-            made, trees = {}, {}
-            for kind, releases in real.items():
-                made[kind], trees[kind] = releases.result()
+            producers, trees = {}, {}
+            for kind, releases in running.items():
+                producers[kind], trees[kind] = releases.result()
         for kind, remote in _elsewhere(folder, web).items():
-            made[kind] = readdressed(made["folder"], served / kind.replace(" ", "_"), remote, RELEASES)
-        _spoil(served / "store", folder / "spoilt", made["folder"].folder / BUNDLES / MODE / "core.tflite")
+            producers[kind] = readdressed(producers["folder"], served / kind.replace(" ", "_"), remote, RELEASES)
+        _spoil(served / "store", folder / "spoilt", producers["folder"].folder / BUNDLES / MODE / "core.tflite")
         _garble(served / "store", folder / "garbled")
         logins = {"s3": bucket.environment, "ssh": ssh_login, "private": _http_login(folder)}
-        yield World(folder, web, at, made, logins, trees, plain, keys)
+        yield World(folder, web, ssh_address, producers, logins, trees, plain, keys)
 
 
 def _elsewhere(folder: Path, web: str) -> dict[str, Remote]:
-    """Remotes that say of the same releases that their data is somewhere else, or nowhere."""
+    """Remotes of the same releases with another address of their data, or one that does not exist."""
     nobody = free_port()
     return {
         "http": Remote(f"{web}/store"),
@@ -138,28 +142,28 @@ def _elsewhere(folder: Path, web: str) -> dict[str, Remote]:
 
 
 def _released(
-    folder: Path, remote: Remote, goods: tuple[Path, str], keys: tuple[Path, Path]
+    folder: Path, remote: Remote, bundle_and_prefix: tuple[Path, str], keys: tuple[Path, Path]
 ) -> tuple[Producer, dict[str, str]]:
     """Releases of a bundle, in DVC's remote and below a plain prefix."""
-    bundle, prefix = goods
-    made, trees = producer(folder, remote, bundle, keys[1]), {}
+    bundle, prefix = bundle_and_prefix
+    created, trees = producer(folder, remote, bundle, keys[1]), {}
     for version, stages in RELEASES.items():
-        release(made, version, stages, keys[0], f"--prefix={prefix}")
+        release(created, version, stages, keys[0], f"--prefix={prefix}")
         trees[version] = tree_sha256(folder / BUNDLES / MODE)
-    return made, trees
+    return created, trees
 
 
 def _spoil(store: Path, copy: Path, file: Path) -> None:
-    """A copy of a remote in which one bit of a file's data is another."""
+    """Copies a remote and flips one bit of a file's data."""
     shutil.copytree(store, copy)
     content = file.read_bytes()
-    (kept,) = (p for p in copy.rglob("*") if p.is_file() and p.read_bytes() == content)
-    kept.chmod(0o644)
-    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (stored,) = (p for p in copy.rglob("*") if p.is_file() and p.read_bytes() == content)
+    stored.chmod(0o644)
+    stored.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def _garble(store: Path, copy: Path) -> None:
-    """A copy of a remote whose lists of files are none."""
+    """Copies a remote and replaces its lists of files by text."""
     shutil.copytree(store, copy)
     for path in copy.rglob("*.dir"):
         path.chmod(0o644)
@@ -173,12 +177,14 @@ def _ssh_login(folder: Path, ssh: Ssh) -> dict[str, str]:
     config.write_text(f"Host {HOST}\n  IdentityFile {ssh.key}\n  IdentitiesOnly yes\n")
     host_key = ssh.key.with_name("host_key.pub").read_text()
     config.with_name("known_hosts").write_text(f"[{HOST}]:{ssh.port} {host_key}")
-    told = f"ssh -F {config} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known_hosts"
-    return {"HOME": str(folder / "home"), "GIT_SSH_COMMAND": told}
+    ssh_command = (
+        f"ssh -F {config} -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known_hosts"
+    )
+    return {"HOME": str(folder / "home"), "GIT_SSH_COMMAND": ssh_command}
 
 
 def _http_login(folder: Path) -> dict[str, str]:
-    """A home whose DVC configuration holds the login; the address in the repository wins over that beside it."""
+    """A home whose DVC configuration holds the login; the address in the repository takes precedence over its own."""
     config = folder / "web-home/.config/dvc/config"
     config.parent.mkdir(parents=True)
     login = f"auth = basic\nuser = {USER}\npassword = {PASSWORD}\n"

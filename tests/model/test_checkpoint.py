@@ -1,4 +1,4 @@
-"""Weights are read one by one from a preset's files, and models are made up."""
+"""Weights are read one by one from a preset's files; random models are built from settings."""
 
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,17 @@ def test_variables_are_those_of_keras(toy: Toy) -> None:
 
 
 def test_shards_are_read_as_one(toy: Toy, tmp_path: Path) -> None:
-    with h5py.File(toy.preset / "model.weights.h5") as whole:
-        names = sorted(whole["layers"])
-        for index, part in enumerate((names[::2], names[1::2])):
+    with h5py.File(toy.preset / "model.weights.h5") as original:
+        names = sorted(original["layers"])
+        for index, shard_names in enumerate((names[::2], names[1::2])):
             with h5py.File(tmp_path / f"model_{index:05}.weights.h5", "w") as shard:
-                for name in part:
-                    whole.copy(f"layers/{name}", shard.require_group("layers"))
+                for name in shard_names:
+                    original.copy(f"layers/{name}", shard.require_group("layers"))
     assert set(checkpoint.open_layers(tmp_path)) == set(checkpoint.open_layers(toy.preset))
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all"])
-def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.weights.h5").write_bytes(content)
     with pytest.raises(UserError, match=r"model\.weights\.h5 is not whole .*dvc repro"):
         checkpoint.open_layers(tmp_path)
@@ -61,7 +61,7 @@ def test_a_random_model_repeats_and_has_a_whole_vocabulary(toy: Toy, tmp_path: P
     assert hashes[0] == hashes[1] != hashes[2]
     vocabulary = tokenizer.read_vocabulary(tmp_path / "a" / tokenizer.FOLDER, 1, 1)
     assert sorted(vocabulary.ids.values()) == list(range(700))
-    # the first tokens are those of the vocabulary that it begins with, and text still means the same
+    # the first tokens are those of the given vocabulary, and text has the same ids as before
     assert list(vocabulary.ids)[: len(toy.vocabulary.ids)] == list(toy.vocabulary.ids)
     bpe = tokenizer.from_keras_folder(tmp_path / "a" / tokenizer.FOLDER)
     assert bpe.decode(bpe.encode("Returns the value").ids) == "Returns the value"
@@ -76,15 +76,15 @@ def test_a_random_llama_is_whole_and_can_be_converted(toy: Toy, tmp_path: Path) 
 
     with quiet():
         presets.save(random_model.build(dimensions(toy, **LLAMA), tmp_path / "scratch"), tmp_path / "a")
-        found = loading.load(tmp_path / "a")
-    described = presets.describe(found, presets.Provenance("random weights"), "none")
+        loaded = loading.load(tmp_path / "a")
+    description = presets.describe(loaded, presets.Provenance("random weights"), "none")
     config = families.read_config(tmp_path / "a")
-    assert (described.family, described.pre_tokenizer, described.context_length) == ("llama", "llama3", 32)
+    assert (description.family, description.pre_tokenizer, description.context_length) == ("llama", "llama3", 32)
     assert (config.num_heads, config.num_kv_heads, config.intermediate_size, config.vocab_size) == (2, 1, 48, 700)
     ids = tokenizer.read_vocabulary(tmp_path / "a" / tokenizer.FOLDER, None, 0).ids
     assert sorted(ids.values()) == list(range(700))
-    assert described.start_token_id == ids["<|begin_of_text|>"]
-    assert described.end_token_id == ids["<|end_of_text|>"]
+    assert description.start_token_id == ids["<|begin_of_text|>"]
+    assert description.end_token_id == ids["<|end_of_text|>"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The re-authored decoder is Keras: same logits, same tokens, with and without the cache."""
+"""The re-authored decoder equals Keras: same logits, same tokens, with and without the cache."""
 
 from pathlib import Path
 from typing import Any
@@ -34,20 +34,20 @@ def test_logits_equal_keras(toy: Toy, session: Any, read_by_prefill: int) -> Non
     expected = keras_reference.logits(toy.model, tokens[None])[0]
     session.reset()
     session.prefill(tokens[:read_by_prefill], CHUNK)
-    got = np.stack([session.decode(int(t)) for t in tokens[read_by_prefill:]])
-    apart = np.abs(got - expected[read_by_prefill:])
-    assert apart.max() < 1e-4
-    assert apart.mean() < 1e-5
+    logits = np.stack([session.decode(int(t)) for t in tokens[read_by_prefill:]])
+    differences = np.abs(logits - expected[read_by_prefill:])
+    assert differences.max() < 1e-4
+    assert differences.mean() < 1e-5
 
 
 def test_both_prefill_lengths_fill_the_same_cache(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, 29)
-    after = []
+    logits = []
     for chunk in session.chunks:
         session.reset()
         session.prefill(tokens[:-1], chunk)
-        after.append(session.decode(int(tokens[-1])))
-    assert np.abs(after[0] - after[1]).max() < 1e-5
+        logits.append(session.decode(int(tokens[-1])))
+    assert np.abs(logits[0] - logits[1]).max() < 1e-5
 
 
 def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(toy: Toy, session: Any) -> None:
@@ -56,33 +56,33 @@ def test_the_last_slot_is_used_and_a_padded_chunk_at_the_end_spares_older_slots(
     session.reset()
     session.prefill(tokens[: SLOTS - 3], CHUNK)  # 61 tokens: the last chunk covers slots 56 to 63
     session.position = SLOTS - 3
-    session.prefill(tokens[SLOTS - 3 : SLOTS - 1], CHUNK)  # 61 to 68, of which four do not exist
+    session.prefill(tokens[SLOTS - 3 : SLOTS - 1], CHUNK)  # slots 61 to 68, of which the last five do not exist
     assert np.abs(session.decode(int(tokens[-1])) - expected[-1]).max() < 1e-4
 
 
 def test_a_new_sequence_sees_nothing_of_the_old_one(toy: Toy, session: Any) -> None:
     tokens = random_ids(toy, 12)
     session.reset()
-    first = [session.decode(int(t)) for t in tokens]
+    logits = [session.decode(int(t)) for t in tokens]
     session.prefill(random_ids(toy, 30), CHUNK)
     session.reset()
-    assert np.array_equal(first, [session.decode(int(t)) for t in tokens])
+    assert np.array_equal(logits, [session.decode(int(t)) for t in tokens])
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_greedy_tokens_equal_kerashub_generate(toy: Toy, core_path: Path, prompt: str) -> None:
     mode = mode_files_of(toy, core_path)
-    said = greedy.continue_prompt(mode.session(core_path), ids_of(toy, prompt), mode)
-    assert said == keras_greedy(toy, ids_of(toy, prompt), SEQUENCE)
+    continuation = greedy.continue_prompt(mode.session(core_path), ids_of(toy, prompt), mode)
+    assert continuation == keras_greedy(toy, ids_of(toy, prompt), SEQUENCE)
 
 
-def test_teacher_forcing_finds_what_generate_finds(toy: Toy) -> None:
-    ids = [ids_of(toy, p) for p in PROMPTS]
-    said = [keras_greedy(toy, i, SEQUENCE) for i in ids]
-    assert keras_reference.greedy_matches(toy.model, ids, said) == [True] * len(ids)
-    wrong = [[*s[:-1], (s[-1] + 1) % 300] for s in said]
-    assert keras_reference.greedy_matches(toy.model, ids, wrong) == [False] * len(ids)
-    suppressed = [s[0] for s in said]
-    others = [keras_greedy(toy, i, SEQUENCE, suppressed) for i in ids]
-    assert keras_reference.greedy_matches(toy.model, ids, others, suppressed) == [True] * len(ids)
-    assert keras_reference.greedy_matches(toy.model, ids, others) == [False] * len(ids)
+def test_greedy_matches_accepts_the_tokens_of_generate(toy: Toy) -> None:
+    prompts = [ids_of(toy, p) for p in PROMPTS]
+    continuations = [keras_greedy(toy, i, SEQUENCE) for i in prompts]
+    assert keras_reference.greedy_matches(toy.model, prompts, continuations) == [True] * len(prompts)
+    wrong = [[*s[:-1], (s[-1] + 1) % 300] for s in continuations]
+    assert keras_reference.greedy_matches(toy.model, prompts, wrong) == [False] * len(prompts)
+    suppressed = [s[0] for s in continuations]
+    without_suppressed = [keras_greedy(toy, i, SEQUENCE, suppressed) for i in prompts]
+    assert keras_reference.greedy_matches(toy.model, prompts, without_suppressed, suppressed) == [True] * len(prompts)
+    assert keras_reference.greedy_matches(toy.model, prompts, without_suppressed) == [False] * len(prompts)

@@ -1,4 +1,4 @@
-"""Each family's decoder is Keras: same logits, same tokens, with and without the cache, in every signature."""
+"""Each family's decoder equals Keras: same logits, same tokens, with and without the cache, in every signature."""
 
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from helpers.toys import CHUNK, PROMPTS, SEQUENCE, SLOTS, TEXT, WINDOW, Toy
 
 pytestmark = pytest.mark.slow
 
-# KerasHub 0.32's generate() cannot be asked: GPT-NeoX turns the one query of a step as if it stood first, and says
-# other tokens than its own uncached model; Qwen with a window fails as TensorFlow traces it.
+# KerasHub 0.32's generate() fails: GPT-NeoX rotates the single query of a step as if its position were 0, and generates
+# other tokens than its own uncached model; Qwen with a window raises an error while TensorFlow traces it.
 _GENERATE_FAILS = {"gpt_neo_x", "qwen_windowed"}
 
 
@@ -36,7 +36,7 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(family: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, Path]:
+def toy_and_core(family: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, Path]:
     """A family's toy, and its float32 core."""
     folder = tmp_path_factory.mktemp(family)
     toy = quietly(FAMILIES[family], folder)
@@ -46,9 +46,9 @@ def made(family: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, Pa
 
 
 @pytest.fixture(scope="module")
-def generating(made: tuple[Toy, Path]) -> Any:
+def driver_model(toy_and_core: tuple[Toy, Path]) -> Any:
     """The family's tokens driver."""
-    toy, _ = made
+    toy, _ = toy_and_core
     with quiet():
         return tokens_driver.convert(toy.weights.config, (toy.end,), loop_plan.LoopLengths(SEQUENCE, CHUNK, 4))
 
@@ -58,118 +58,122 @@ def random_ids(toy: Toy, count: int, seed: int = 3) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def exact(made: tuple[Toy, Path]) -> np.ndarray:
-    """Keras' logits of 40 ids in float64: what float32, Keras' too, is some way from."""
-    toy, _ = made
+def exact(toy_and_core: tuple[Toy, Path]) -> np.ndarray:
+    """Keras' logits of 40 ids in float64, the reference for rounding errors of float32."""
+    toy, _ = toy_and_core
     with quiet():
         model = keras_hub.models.CausalLM.from_preset(str(toy.preset), preprocessor=None, dtype="float64")
     return np.asarray(keras_reference.logits(model, random_ids(toy, 40)[None])[0])
 
 
 @pytest.mark.parametrize("read_by_prefill", [0, 5, CHUNK + 3, 32])
-def test_logits_equal_keras(made: tuple[Toy, Path], exact: np.ndarray, read_by_prefill: int) -> None:
-    toy, path = made
-    given = random_ids(toy, 40)
-    expected = keras_reference.logits(toy.model, given[None])[0]
+def test_logits_equal_keras(toy_and_core: tuple[Toy, Path], exact: np.ndarray, read_by_prefill: int) -> None:
+    toy, path = toy_and_core
+    ids = random_ids(toy, 40)
+    expected = keras_reference.logits(toy.model, ids[None])[0]
     session = sessions.InterpreterSession(interpreters.litert(path, 1))
-    session.prefill(given[:read_by_prefill], CHUNK if read_by_prefill < 32 else 32)
-    got = np.stack([session.decode(int(t)) for t in given[read_by_prefill:]])
-    assert np.abs(got - expected[read_by_prefill:]).max() < 1e-4
-    # rounding costs hardly more than it costs Keras: 3e-7 to 1e-5, by the family's depth and weights
-    assert _apart(got, exact[read_by_prefill:]) < 2 * _apart(expected[read_by_prefill:], exact[read_by_prefill:])
+    session.prefill(ids[:read_by_prefill], CHUNK if read_by_prefill < 32 else 32)
+    logits = np.stack([session.decode(int(t)) for t in ids[read_by_prefill:]])
+    assert np.abs(logits - expected[read_by_prefill:]).max() < 1e-4
+    # the rounding error is close to that of Keras: 3e-7 to 1e-5, depending on the family's depth and weights
+    assert _mean_difference(logits, exact[read_by_prefill:]) < 2 * _mean_difference(
+        expected[read_by_prefill:], exact[read_by_prefill:]
+    )
     assert exact.dtype == np.float64
-    assert expected.std() > 0.1  # else any would do
+    assert expected.std() > 0.1  # logits that are all alike would prove nothing
 
 
-def test_scores_equal_keras(made: tuple[Toy, Path]) -> None:
-    toy, path = made
-    given = random_ids(toy, 40)
-    expected = keras_reference.logits(toy.model, given[None])[0]
+def test_scores_equal_keras(toy_and_core: tuple[Toy, Path]) -> None:
+    toy, path = toy_and_core
+    ids = random_ids(toy, 40)
+    expected = keras_reference.logits(toy.model, ids[None])[0]
     session = compiled.CompiledSession(compiled.load(path, 1))
     for _ in range(2):  # a second sequence does not see the first
         assert session.can_score
-        assert np.abs(session.score(given) - expected).max() < 1e-4
+        assert np.abs(session.score(ids) - expected).max() < 1e-4
 
 
-def _apart(some: np.ndarray, others: np.ndarray) -> float:
-    return float(np.abs(some - others).mean())
+def _mean_difference(logits: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(logits - expected).mean())
 
 
-def test_the_preset_loads_again_and_describes_itself(family: str, made: tuple[Toy, Path]) -> None:
-    toy, _ = made
+def test_the_preset_loads_again_and_describes_itself(family: str, toy_and_core: tuple[Toy, Path]) -> None:
+    toy, _ = toy_and_core
     with quiet():
-        again = loading.load(toy.preset)
-    given = random_ids(toy, 20)[None]
-    assert np.array_equal(keras_reference.logits(again.model, given), keras_reference.logits(toy.model, given))
-    described = presets.describe(again, presets.Provenance("here"), "none")
-    assert described.family == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
-    assert (described.context_length, described.end_token_id) == (96, toy.end)
+        loaded = loading.load(toy.preset)
+    ids = random_ids(toy, 20)[None]
+    assert np.array_equal(keras_reference.logits(loaded.model, ids), keras_reference.logits(toy.model, ids))
+    description = presets.describe(loaded, presets.Provenance("here"), "none")
+    assert description.family == families.FAMILIES[f"{FAMILIES[family].name}Backbone"]
+    assert (description.context_length, description.end_token_id) == (96, toy.end)
 
 
-def test_steps_of_text_and_portable_equal_keras(made: tuple[Toy, Path]) -> None:
-    toy, path = made
-    given = random_ids(toy, 40)
-    expected = keras_reference.logits(toy.model, given[None])[0]
+def test_steps_of_text_and_portable_equal_keras(toy_and_core: tuple[Toy, Path]) -> None:
+    toy, path = toy_and_core
+    ids = random_ids(toy, 40)
+    expected = keras_reference.logits(toy.model, ids[None])[0]
     session = sessions.StepSession(interpreters.tensorflow(path, 1))
-    session.prefill(given[: CHUNK + 3], CHUNK)
-    got = np.stack([session.decode(int(t)) for t in given[CHUNK + 3 :]])
-    assert np.abs(got - expected[CHUNK + 3 :]).max() < 1e-4
+    session.prefill(ids[: CHUNK + 3], CHUNK)
+    logits = np.stack([session.decode(int(t)) for t in ids[CHUNK + 3 :]])
+    assert np.abs(logits - expected[CHUNK + 3 :]).max() < 1e-4
 
 
-def test_greedy_tokens_equal_kerashub(family: str, made: tuple[Toy, Path], generating: Any, tmp_path: Path) -> None:
-    toy, path = made
-    flatbuffer.write(linker.link(generating, flatbuffer.read(path)), tmp_path / "tokens.tflite")
+def test_greedy_tokens_equal_kerashub(
+    family: str, toy_and_core: tuple[Toy, Path], driver_model: Any, tmp_path: Path
+) -> None:
+    toy, path = toy_and_core
+    flatbuffer.write(linker.link(driver_model, flatbuffer.read(path)), tmp_path / "tokens.tflite")
     generate = tokens_model.interpreted(interpreters.litert(tmp_path / "tokens.tflite", 1))
     prompts = [random_ids(toy, n, n).tolist() for n in (1, 3, CHUNK, 21)]
-    said = [generate(p, SEQUENCE, tokens_model.Sampling())[len(p) :] for p in prompts]
-    assert all(said)
-    assert keras_reference.greedy_matches(toy.model, prompts, said) == [True] * len(prompts)
+    continuations = [generate(p, SEQUENCE, tokens_model.Sampling())[len(p) :] for p in prompts]
+    assert all(continuations)
+    assert keras_reference.greedy_matches(toy.model, prompts, continuations) == [True] * len(prompts)
     if family not in _GENERATE_FAILS:
-        assert said == [keras_greedy(toy, p, SEQUENCE) for p in prompts]
+        assert continuations == [keras_greedy(toy, p, SEQUENCE) for p in prompts]
 
 
 def test_dynamic_range_hardly_changes_the_logits_and_generates(
-    made: tuple[Toy, Path], generating: Any, tmp_path: Path
+    toy_and_core: tuple[Toy, Path], driver_model: Any, tmp_path: Path
 ) -> None:
-    toy, path = made
+    toy, path = toy_and_core
     with quiet():
         quantized = recipes.quantize(path, settings("dynamic_range")["recipe"])
     flatbuffer.write(quantized, tmp_path / "core.tflite")
-    flatbuffer.write(linker.link(generating, quantized), tmp_path / "tokens.tflite")
-    given = random_ids(toy, 30)
-    expected = keras_reference.logits(toy.model, given[None])[0]
+    flatbuffer.write(linker.link(driver_model, quantized), tmp_path / "tokens.tflite")
+    ids = random_ids(toy, 30)
+    expected = keras_reference.logits(toy.model, ids[None])[0]
     session = sessions.InterpreterSession(interpreters.litert(tmp_path / "core.tflite", 1))
-    session.prefill(given[:CHUNK], CHUNK)
-    got = np.stack([session.decode(int(t)) for t in given[CHUNK:]])
-    assert 0.98 < np.corrcoef(got.ravel(), expected[CHUNK:].ravel())[0, 1] < 1 - 1e-7
-    said = tokens_model.interpreted(interpreters.litert(tmp_path / "tokens.tflite", 1))(
-        given[:5].tolist(), 20, tokens_model.Sampling()
+    session.prefill(ids[:CHUNK], CHUNK)
+    logits = np.stack([session.decode(int(t)) for t in ids[CHUNK:]])
+    assert 0.98 < np.corrcoef(logits.ravel(), expected[CHUNK:].ravel())[0, 1] < 1 - 1e-7
+    answer = tokens_model.interpreted(interpreters.litert(tmp_path / "tokens.tflite", 1))(
+        ids[:5].tolist(), 20, tokens_model.Sampling()
     )
-    assert said[:5] == given[:5].tolist()
-    assert len(said) > 5
+    assert answer[:5] == ids[:5].tolist()
+    assert len(answer) > 5
 
 
-def test_the_text_model_says_what_its_core_says(made: tuple[Toy, Path], tmp_path: Path) -> None:
-    toy, path = made
+def test_the_text_model_generates_what_its_core_generates(toy_and_core: tuple[Toy, Path], tmp_path: Path) -> None:
+    toy, path = toy_and_core
     flatbuffer.write(linker.link(driver(toy), flatbuffer.read(path)), tmp_path / "text.tflite")
-    answer, alone = (
+    complete, session = (
         text_model.interpreted(interpreters.tensorflow(tmp_path / "text.tflite", 1)),
         sessions.StepSession(interpreters.tensorflow(path, 1)),
     )
     pieces, start = toy.vocabulary.token_bytes, toy.vocabulary.start_token_id
     for prompt in [*PROMPTS, "1234567 I'LL\n\n  x !y\n"]:
         ids = [*([] if start is None else [start]), *toy.bpe.encode(prompt).ids[-WINDOW:]]
-        alone.reset()
-        alone.prefill(np.array(ids[:-1], np.int32), CHUNK)
-        said = [ids[-1]]
-        while len(ids) + len(said) - 1 < SEQUENCE and (said[-1] != toy.end or len(said) == 1):
-            said.append(int(alone.decode(said[-1]).argmax()))
-        text = b"".join(pieces[i] for i in said[1:]).decode(errors="ignore")
-        assert answer(prompt.encode()).decode() == prompt + text
+        session.reset()
+        session.prefill(np.array(ids[:-1], np.int32), CHUNK)
+        generated = [ids[-1]]
+        while len(ids) + len(generated) - 1 < SEQUENCE and (generated[-1] != toy.end or len(generated) == 1):
+            generated.append(int(session.decode(generated[-1]).argmax()))
+        text = b"".join(pieces[i] for i in generated[1:]).decode(errors="ignore")
+        assert complete(prompt.encode()).decode() == prompt + text
 
 
-def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
-    toy, path = made
+def test_signatures_and_a_cache_of_kv_heads(toy_and_core: tuple[Toy, Path]) -> None:
+    toy, path = toy_and_core
     interpreter = interpreters.litert(path, 1)
     assert set(interpreter.get_signature_list()) == {
         "prefill_8",
@@ -187,9 +191,9 @@ def test_signatures_and_a_cache_of_kv_heads(made: tuple[Toy, Path]) -> None:
     assert set(inputs) - set(caches) == {"tokens", "input_pos", "mask"}
 
 
-def test_byte_pairs_keep_every_text_and_sentencepiece_says_the_same(made: tuple[Toy, Path]) -> None:
-    """The tokenizer that calibration, validation and tokenizer.json are by, against SentencePiece itself."""
-    toy, _ = made
+def test_byte_pairs_keep_every_text_and_give_the_ids_of_sentencepiece(toy_and_core: tuple[Toy, Path]) -> None:
+    """Compares the tokenizer of calibration, validation and tokenizer.json with SentencePiece itself."""
+    toy, _ = toy_and_core
     texts = [*PROMPTS, " ", "", "x  y\n\n z", "日本語 👍", "<s> </s> <bos>", "1234567", *TEXT[:3]]
     assert [toy.bpe.decode(toy.bpe.encode(t).ids, skip_special_tokens=False) for t in texts] == texts
     model = toy.preset / tokenizer.FOLDER / sentencepiece_model.FILE

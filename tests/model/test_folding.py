@@ -1,4 +1,4 @@
-"""Norms, means and scales that are folded into matrices: the same numbers as without."""
+"""Norms, means and scales are folded into matrices without a change of the results."""
 
 import dataclasses
 
@@ -28,10 +28,10 @@ class Family:
         self.hidden = hidden
 
     def read(self, name: str) -> Array:
-        own = name.rpartition("/")[2]
-        matrix = self.sizes.get(own.removesuffix("_bias"), (self.hidden,))
-        shape = matrix[:1] if own.endswith("_bias") else matrix
-        return np.random.default_rng(sum(own.encode())).normal(size=shape)
+        kind = name.rpartition("/")[2]
+        matrix = self.sizes.get(kind.removesuffix("_bias"), (self.hidden,))
+        shape = matrix[:1] if kind.endswith("_bias") else matrix
+        return np.random.default_rng(sum(kind.encode())).normal(size=shape)
 
 
 def normed(x: Array) -> Array:
@@ -39,23 +39,23 @@ def normed(x: Array) -> Array:
 
 
 @pytest.mark.parametrize("part", ["qkv", "feedforward_up"])
-def test_a_layer_norm_in_front_of_a_matrix_is_inside_it(part: str) -> None:
+def test_a_layer_norm_before_a_matrix_is_folded_into_it(part: str) -> None:
     family = Family(GPT2)
     folded = folding.decoder_weights(GPT2, OptionalWeights(), family.read)
     names, norm = {
         "qkv": (("query", "key", "value"), "attention_norm"),
         "feedforward_up": (("feedforward_up",), "feedforward_norm"),
     }[part]
-    n = normed(X) * family.read(norm) + family.read(f"{norm}_bias")
-    expected = np.concatenate([family.read(name) @ n + family.read(f"{name}_bias") for name in names])
+    activations = normed(X) * family.read(norm) + family.read(f"{norm}_bias")
+    expected = np.concatenate([family.read(name) @ activations + family.read(f"{name}_bias") for name in names])
     if part == "qkv":
         expected[:8] /= np.sqrt(GPT2.head_dim)  # attention's scale is in the query
-    got = folded.read(f"layer_0/{part}") @ normed(X) + folded.read(f"layer_0/{part}_bias")
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    result = folded.read(f"layer_0/{part}") @ normed(X) + folded.read(f"layer_0/{part}_bias")
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", ["attention_output", "feedforward_down"])
-def test_what_is_added_to_the_stream_has_no_mean(part: str) -> None:
+def test_additions_to_the_residual_stream_have_a_mean_of_zero(part: str) -> None:
     folded = folding.decoder_weights(GPT2, OptionalWeights(), Family(GPT2).read)
     matrix, bias = folded.read(f"layer_0/{part}"), folded.read(f"layer_0/{part}_bias")
     added = matrix @ np.ones(matrix.shape[1]) + bias
@@ -65,7 +65,7 @@ def test_what_is_added_to_the_stream_has_no_mean(part: str) -> None:
     np.testing.assert_allclose(added, unfolded - unfolded.mean(), atol=1e-6)
 
 
-def test_the_last_norm_s_offset_is_seen_through_the_head() -> None:
+def test_the_last_norm_s_offset_becomes_a_bias_of_the_head() -> None:
     for optional, head in ((OptionalWeights(), "embedding"), (OptionalWeights(untied_head=True), "logits")):
         family = Family(GPT2)
         folded = folding.decoder_weights(GPT2, optional, family.read)
@@ -80,7 +80,7 @@ def test_gate_and_up_are_one_matrix_without_biases() -> None:
     assert not [name for name in folded.shapes if name.endswith("_bias")]
 
 
-def test_caps_are_the_unit_of_what_they_bound() -> None:
+def test_values_are_divided_by_their_soft_caps() -> None:
     config = dataclasses.replace(LLAMA, attention_soft_cap=5.0, logit_soft_cap=8.0)
     plain, capped = (folding.decoder_weights(c, OptionalWeights(), Family(c).read) for c in (LLAMA, config))
     np.testing.assert_allclose(capped.read("norm_gamma") * 8, plain.read("norm_gamma"), rtol=1e-6)
@@ -94,7 +94,7 @@ def test_caps_are_the_unit_of_what_they_bound() -> None:
     [OptionalWeights(), OptionalWeights(num_positions=3, qkv_bias=True, untied_head=True)],
     ids=["plain", "more"],
 )
-def test_weights_have_the_shapes_that_are_told(config: DecoderConfig, optional: OptionalWeights) -> None:
+def test_weights_have_the_declared_shapes(config: DecoderConfig, optional: OptionalWeights) -> None:
     family = Family(config)
     family.sizes["positions"] = (7, config.hidden_size)
     folded = folding.decoder_weights(config, optional, family.read)

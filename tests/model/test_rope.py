@@ -16,11 +16,11 @@ def test_the_formula(theta: float, size: int) -> None:
     np.testing.assert_allclose(inv_freq(theta, size), expected, rtol=1e-6)
 
 
-def test_linear_scaling_divides_all_alike() -> None:
+def test_linear_scaling_divides_all_frequencies_alike() -> None:
     np.testing.assert_allclose(np.array(inv_freq(10_000.0, 16)) / 4, inv_freq(10_000.0, 16, 4.0), rtol=1e-6)
 
 
-def test_llama_3_scales_what_turns_slowly_alone() -> None:
+def test_llama_3_scales_only_low_frequencies() -> None:
     plain, scaled = (np.array(inv_freq(500_000.0, 128, llama3=s)) for s in (None, LLAMA3))
     rotations = LLAMA3.original_context_length * plain / (2 * math.pi)
     fast, slow = rotations >= LLAMA3.high_freq_factor, rotations <= LLAMA3.low_freq_factor
@@ -32,5 +32,5 @@ def test_llama_3_scales_what_turns_slowly_alone() -> None:
     assert (np.diff(scaled) < 0).all()
 
 
-def test_no_rotated_dimension_has_no_frequency() -> None:
+def test_without_rotated_dimensions_there_are_no_frequencies() -> None:
     assert inv_freq(10_000.0, 0) == ()

@@ -1,4 +1,4 @@
-"""Hugging Face folders to be changed."""
+"""Hugging Face folders for tests to change."""
 
 import shutil
 from pathlib import Path
@@ -17,15 +17,15 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(originals: Path, tmp_path: Path) -> Path:
-    """A Llama's folder, which may be changed."""
+    """A copy of a Llama's folder, which a test may change."""
     return Path(shutil.copytree(originals / "llama", tmp_path / "folder"))
 
 
 @pytest.fixture
-def unmade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No model is made, and no weight read."""
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails a test that builds a model."""
 
     def fail(*arguments: Any) -> None:
-        raise AssertionError("a model was made")
+        raise AssertionError("a model was built")
 
     monkeypatch.setattr(keras_import, "_new_backbone", fail)

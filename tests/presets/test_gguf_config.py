@@ -1,4 +1,4 @@
-"""GGUF files that would become another model, or another tokenizer, are refused."""
+"""GGUF files that would give another model or another tokenizer are refused."""
 
 import math
 from collections.abc import Callable
@@ -8,46 +8,46 @@ import numpy as np
 import pytest
 
 from helpers import families, ggufs
-from helpers.gguf_changes import again, fewer, refused, tensor, token, told
+from helpers.gguf_changes import again, fewer, keys, refused, tensor, token
 from helpers.ggufs import ARCHITECTURES, File
 
-# of the architecture (a Llama where none is named): the change, and what is said
+# The name begins with the architecture (default: llama). Values: the change, and the message.
 REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
-    "architecture": (told(general__architecture="mamba"), r"general\.architecture is 'mamba'; allowed: llama, qwen2"),
-    "adapter": (told(general__type="adapter"), r"general\.type is 'adapter'; allowed: model"),
-    "adapter's keys": (told(adapter__type="lora"), r"adapter\.type is 'lora'; allowed: none: not an adapter, but a mo"),
-    "shards": (told(split__count=3), r"split\.count is 3; allowed: 0, 1"),
-    "old types": (told(general__quantization_version=1), r"quantization_version is 1; allowed: 2"),
-    "name": (told(general__name=7), r"general\.name is 7; allowed: a text"),
-    "experts": (told(expert_count=8), r"llama\.expert_count is 8; allowed: 0"),
-    "yarn": (told(rope__scaling__type="yarn"), r"llama\.rope\.scaling\.type is 'yarn'; allowed: none, linear"),
-    "stretched": (told(rope__scaling__factor=4.0), r"llama\.rope\.scaling\.factor is 4\.0; allowed: 1"),
-    "partial": (told(rope__dimension_count=4), r"llama\.rope\.dimension_count is 4; allowed: 8"),
-    "values' heads": (told(attention__value_length=4), r"llama\.attention\.value_length is 4; allowed: 8"),
-    "scaled": (told(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: this key is not supported"),
+    "architecture": (keys(general__architecture="mamba"), r"general\.architecture is 'mamba'; allowed: llama, qwen2"),
+    "adapter": (keys(general__type="adapter"), r"general\.type is 'adapter'; allowed: model"),
+    "adapter's keys": (keys(adapter__type="lora"), r"adapter\.type is 'lora'; allowed: none: not an adapter, but a mo"),
+    "shards": (keys(split__count=3), r"split\.count is 3; allowed: 0, 1"),
+    "old types": (keys(general__quantization_version=1), r"quantization_version is 1; allowed: 2"),
+    "name": (keys(general__name=7), r"general\.name is 7; allowed: a text"),
+    "experts": (keys(expert_count=8), r"llama\.expert_count is 8; allowed: 0"),
+    "yarn": (keys(rope__scaling__type="yarn"), r"llama\.rope\.scaling\.type is 'yarn'; allowed: none, linear"),
+    "stretched": (keys(rope__scaling__factor=4.0), r"llama\.rope\.scaling\.factor is 4\.0; allowed: 1"),
+    "partial": (keys(rope__dimension_count=4), r"llama\.rope\.dimension_count is 4; allowed: 8"),
+    "values' heads": (keys(attention__value_length=4), r"llama\.attention\.value_length is 4; allowed: 8"),
+    "scaled": (keys(residual_scale=0.5), r"llama\.residual_scale is 0\.5; allowed: none: this key is not supported"),
     "a key of two lines": (
-        lambda made: made.metadata.update({"llama.x\nFAKE\x1b[31m": 1}),
+        lambda file: file.metadata.update({"llama.x\nFAKE\x1b[31m": 1}),
         r"'llama\.x\\nFAKE\\x1b\[31m' is 1; allowed: none: this key is not supported",
     ),
-    "window": (told(attention__sliding_window=9), r"llama\.attention\.sliding_window is 9; allowed: none"),
-    "not causal": (told(attention__causal=False), r"llama\.attention\.causal is False; allowed: True"),
-    "text": (told(block_count="two"), r"llama\.block_count is 'two'; allowed: a whole number"),
-    "truth": (told(context_length=True), r"llama\.context_length is True; allowed: a whole number"),
-    "fraction": (told(embedding_length=32.0), r"llama\.embedding_length is 32\.0; allowed: a whole number"),
-    "array": (told(attention__head_count=[4, 4]), r"head_count is an array of 2 values; allowed: a whole number"),
-    "missing": (told(feed_forward_length=None), r"has no llama\.feed_forward_length; allowed: a whole number"),
-    "no epsilon": (told(attention__layer_norm_rms_epsilon=None), r"has no llama\.attention\.layer_norm_rms_epsilon"),
-    "no number": (told(rope__freq_base=math.nan), r"llama\.rope\.freq_base is nan; allowed: a finite number above 0"),
-    "no heads": (told(attention__head_count=0), r"llama\.attention\.head_count is 0; allowed: a finite number above 0"),
-    "groups": (told(attention__head_count_kv=3), r"head_count is 4, with head_count_kv 3 and embedding_length 32"),
-    "heads": (told(attention__head_count=5, attention__head_count_kv=5), r"head_count is 5, with head_count_kv 5 and"),
-    "more heads": (told(attention__head_count=64, attention__head_count_kv=64), r"head_count is 64, with"),
-    "odd heads": (told(attention__key_length=7), r"head_count is 4, .* allowed: a multiple of head_count_kv"),
-    "other heads": (told(attention__key_length=16), r"blk\.0\.attn_q\.weight has .*\(32, 32\); allowed .*\(64, 32\)"),
-    "layers": (told(block_count=4_000_000_000), r"llama\.block_count is 4000000000; allowed: at most 20, its tensors"),
-    "gemma3 layers": (told(block_count=4_000_000_000), r"gemma3\.block_count is 4000000000; allowed: at most 28"),
-    "a layer more": (told(block_count=3), r"has no tensor blk\.2\.self|has no tensor blk\.2\.attn_q\.weight, which a"),
-    "a layer less": (told(block_count=1), r"tensor 'blk\.1\.\w+\.weight' is none of a llama of 1 layers"),
+    "window": (keys(attention__sliding_window=9), r"llama\.attention\.sliding_window is 9; allowed: none"),
+    "not causal": (keys(attention__causal=False), r"llama\.attention\.causal is False; allowed: True"),
+    "text": (keys(block_count="two"), r"llama\.block_count is 'two'; allowed: a whole number"),
+    "truth": (keys(context_length=True), r"llama\.context_length is True; allowed: a whole number"),
+    "fraction": (keys(embedding_length=32.0), r"llama\.embedding_length is 32\.0; allowed: a whole number"),
+    "array": (keys(attention__head_count=[4, 4]), r"head_count is an array of 2 values; allowed: a whole number"),
+    "missing": (keys(feed_forward_length=None), r"has no llama\.feed_forward_length; allowed: a whole number"),
+    "no epsilon": (keys(attention__layer_norm_rms_epsilon=None), r"has no llama\.attention\.layer_norm_rms_epsilon"),
+    "no number": (keys(rope__freq_base=math.nan), r"llama\.rope\.freq_base is nan; allowed: a finite number above 0"),
+    "no heads": (keys(attention__head_count=0), r"llama\.attention\.head_count is 0; allowed: a finite number above 0"),
+    "groups": (keys(attention__head_count_kv=3), r"head_count is 4, with head_count_kv 3 and embedding_length 32"),
+    "heads": (keys(attention__head_count=5, attention__head_count_kv=5), r"head_count is 5, with head_count_kv 5 and"),
+    "more heads": (keys(attention__head_count=64, attention__head_count_kv=64), r"head_count is 64, with"),
+    "odd heads": (keys(attention__key_length=7), r"head_count is 4, .* allowed: a multiple of head_count_kv"),
+    "other heads": (keys(attention__key_length=16), r"blk\.0\.attn_q\.weight has .*\(32, 32\); allowed .*\(64, 32\)"),
+    "layers": (keys(block_count=4_000_000_000), r"llama\.block_count is 4000000000; allowed: at most 20, its tensors"),
+    "gemma3 layers": (keys(block_count=4_000_000_000), r"gemma3\.block_count is 4000000000; allowed: at most 28"),
+    "a layer more": (keys(block_count=3), r"has no tensor blk\.2\.self|has no tensor blk\.2\.attn_q\.weight, which a"),
+    "a layer less": (keys(block_count=1), r"tensor 'blk\.1\.\w+\.weight' is none of a llama of 1 layers"),
     "no table": (tensor("token_embd.weight", None), r"has no tensor token_embd\.weight|vocab_size is 0"),
     "a tensor less": (tensor("blk.1.ffn_up.weight", None), r"has no tensor blk\.1\.ffn_up\.weight, which a llama of 2"),
     "a tensor more": (tensor("blk.0.ffn_gate_inp.weight", (4, 32)), r"'blk\.0\.ffn_gate_inp\.weight' is none of a ll"),
@@ -59,16 +59,16 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "other positions": (tensor("rope_freqs.weight", (5,)), r"rope_freqs\.weight has .*\(5,\); allowed .*\(4,\)"),
     "qwen2 positions": (tensor("rope_freqs.weight", (4,)), r"'rope_freqs\.weight' is none of a qwen2 of 2 layers"),
     "qwen2 no biases": (tensor("blk.1.attn_v.bias", None), r"has no tensor blk\.1\.attn_v\.bias, which a qwen2 of"),
-    "gpt2 length": (told(context_length=64), r"position_embd\.weight has the shape \(96, 32\); allowed .*\(64, 32\)"),
-    "gpt2 groups": (told(attention__head_count_kv=2), r"gpt2\.attention\.head_count is 4, with head_count_kv 2 and"),
+    "gpt2 length": (keys(context_length=64), r"position_embd\.weight has the shape \(96, 32\); allowed .*\(64, 32\)"),
+    "gpt2 groups": (keys(attention__head_count_kv=2), r"gpt2\.attention\.head_count is 4, with head_count_kv 2 and"),
     "gpt2 head": (tensor("output.weight", (272, 32)), r"tensor output\.weight is not equal to token_embd\.weight; al"),
-    "gpt2 epsilon": (told(attention__layer_norm_epsilon=1e-6), r"layer_norm_epsilon is 1e-06; KerasHub's converter"),
+    "gpt2 epsilon": (keys(attention__layer_norm_epsilon=1e-6), r"layer_norm_epsilon is 1e-06; KerasHub's converter"),
     "gemma head": (tensor("output.weight", (272, 32)), r"tensor 'output\.weight' is none of a gemma of 2 layers; al"),
-    "gemma epsilon": (told(attention__layer_norm_rms_epsilon=1e-5), r"rms_norm_eps is 1e-05; KerasHub's converter"),
-    "gemma3 window": (told(attention__sliding_window=None), r"has no gemma3\.attention\.sliding_window; allowed: a"),
-    "gemma3 pattern": (told(attention__sliding_window_pattern=4), r"\.sliding_window_pattern is 4; allowed: 6"),
-    "gemma3 near": (told(rope__freq_base_swa=2e4), r"gemma3\.rope\.freq_base_swa is 20000\.0; allowed: 10000"),
-    "gemma3 softcap": (told(final_logit_softcapping=0.0), r"final_logit_softcapping is 0\.0; allowed: a finite number"),
+    "gemma epsilon": (keys(attention__layer_norm_rms_epsilon=1e-5), r"rms_norm_eps is 1e-05; KerasHub's converter"),
+    "gemma3 window": (keys(attention__sliding_window=None), r"has no gemma3\.attention\.sliding_window; allowed: a"),
+    "gemma3 pattern": (keys(attention__sliding_window_pattern=4), r"\.sliding_window_pattern is 4; allowed: 6"),
+    "gemma3 near": (keys(rope__freq_base_swa=2e4), r"gemma3\.rope\.freq_base_swa is 20000\.0; allowed: 10000"),
+    "gemma3 softcap": (keys(final_logit_softcapping=0.0), r"final_logit_softcapping is 0\.0; allowed: a finite number"),
     "kind of tokens": (token("model", "bert"), r"tokenizer\.ggml\.model is 'bert'; allowed: gpt2, llama"),
     "no tokens": (token("tokens", None), r"has no tokenizer\.ggml\.tokens; allowed: an array of texts"),
     "numbers": (token("tokens", [1, 2]), r"tokenizer\.ggml\.tokens is an array of 2 values; allowed: an array of"),
@@ -85,19 +85,19 @@ REFUSED: dict[str, tuple[Callable[[File], None], str]] = {
     "end": (token("eos_token_id", 5000), r"tokenizer\.ggml\.eos_token_id is 5000; allowed: the id of a token"),
     "filling end": (token("eos_token_id", 271), r"tokenizer\.ggml\.eos_token_id is 271; allowed: the id of a token"),
     "text as end": (token("eot_token_id", "<|im_end|>"), r"eot_token_id is '<\|im_end\|>'; allowed: a whole number"),
-    "no start": (told(tokenizer__ggml__pre="llama-bpe", tokenizer__ggml__bos_token_id=None), r"has no .*bos_token_id"),
+    "no start": (keys(tokenizer__ggml__pre="llama-bpe", tokenizer__ggml__bos_token_id=None), r"has no .*bos_token_id"),
     "rows": (fewer, r"tokenizer\.ggml\.tokens has 271 tokens; allowed: 272, the rows of token_embd\.weight"),
-    "alignment": (told(general__alignment=0), r"general\.alignment is 0; allowed: a finite number above 0"),
+    "alignment": (keys(general__alignment=0), r"general\.alignment is 0; allowed: a finite number above 0"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_be_another_model_is_refused(name: str, tmp_path: Path) -> None:
+def test_a_file_that_would_give_another_model_is_refused(name: str, tmp_path: Path) -> None:
     change, message = REFUSED[name]
     arch = name.split(" ")[0]
-    made = ggufs.file(arch if arch in ARCHITECTURES else "llama")
-    change(made)
-    refused(made.write(tmp_path / "toy.gguf"), message)
+    file = ggufs.file(arch if arch in ARCHITECTURES else "llama")
+    change(file)
+    refused(file.write(tmp_path / "toy.gguf"), message)
 
 
 SENTENCEPIECE: dict[str, tuple[Callable[[File], None], str]] = {
@@ -113,8 +113,8 @@ SENTENCEPIECE: dict[str, tuple[Callable[[File], None], str]] = {
 
 
 @pytest.mark.parametrize("name", SENTENCEPIECE)
-def test_other_sentencepieces_are_refused(name: str, tmp_path: Path) -> None:
+def test_unsupported_sentencepiece_models_are_refused(name: str, tmp_path: Path) -> None:
     change, message = SENTENCEPIECE[name]
-    made = ggufs.file(told=ggufs.sentencepiece(families.sentencepiece("<s>", "</s>")))
-    change(made)
-    refused(made.write(tmp_path / "toy.gguf"), message)
+    file = ggufs.file(tokenizer=ggufs.sentencepiece(families.sentencepiece("<s>", "</s>")))
+    change(file)
+    refused(file.write(tmp_path / "toy.gguf"), message)

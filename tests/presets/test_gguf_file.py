@@ -1,4 +1,4 @@
-"""Damaged GGUF files are refused before anything is made by the lengths that they name."""
+"""Damaged GGUF files are refused before memory is allocated for the lengths that they declare."""
 
 import struct
 import tracemalloc
@@ -29,7 +29,7 @@ def array(kind: int, count: int, content: bytes = b"") -> bytes:
     return text(b"k") + struct.pack("<IIQ", 9, kind, count) + content
 
 
-def place(axes: tuple[int, ...] = (32,), kind: int = 0, offset: int = 0, dimensions: int | None = None) -> bytes:
+def tensor_info(axes: tuple[int, ...] = (32,), kind: int = 0, offset: int = 0, dimensions: int | None = None) -> bytes:
     count = len(axes) if dimensions is None else dimensions
     return text(b"t") + struct.pack(f"<I{len(axes)}QIQ", count, *axes, kind, offset) + bytes(200)
 
@@ -57,22 +57,22 @@ DAMAGED: dict[str, tuple[bytes, str]] = {
     "elements": (start(keys=1) + array(77, 1, bytes(20)), r"the value before byte 49 is of the type 77"),
     "key twice": (start(keys=2) + number(b"k", 1) * 2, r"'k' is there twice; download it again"),
     "line ends": (start(keys=2) + number(b"a\n" * 99, 1) * 2, r"'a\\na\\n.* … is there twice"),
-    "tensor twice": (start(tensors=2) + place()[:-200] * 2 + bytes(200), r"'t' is there twice"),
-    "dimensions": (start(tensors=1) + place(dimensions=5), r"tensor 't' has 5 dimensions; GGUF's have 1 to 4"),
-    "many dimensions": (start(tensors=1) + place(dimensions=0xFFFFFFFF), r"tensor 't' has 4294967295 dimensions"),
-    "no dimension": (start(tensors=1) + place(()), r"tensor 't' has 0 dimensions; GGUF's have 1 to 4"),
-    "no rows": (start(tensors=1) + place((32, 0)), r"tensor 't' of the type F32 has the shape \(0, 32\)"),
-    "rows": (start(tensors=1) + place((HUGE, HUGE)), r"tensor 't' ends at byte 8507\d+ of "),
-    "width": (start(tensors=1) + place((31,), kind=8), r"tensor 't' of the type Q8_0 has the shape \(31,\)"),
-    "kind": (start(tensors=1) + place(kind=999), r"tensor 't' is of the type 999; allowed: those that gguf"),
-    "old kind": (start(tensors=1) + place(kind=4), r"tensor 't' is of the type 4; allowed: those that gguf"),
-    "offset": (start(tensors=1) + place(offset=HUGE), r"tensor 't' ends at byte 4611686018427388\d+ of 2"),
-    "alignment": (start(tensors=1) + place(offset=8), r"tensor 't' is not aligned to 32 bytes"),
+    "tensor twice": (start(tensors=2) + tensor_info()[:-200] * 2 + bytes(200), r"'t' is there twice"),
+    "dimensions": (start(tensors=1) + tensor_info(dimensions=5), r"tensor 't' has 5 dimensions; GGUF's have 1 to 4"),
+    "many dimensions": (start(tensors=1) + tensor_info(dimensions=0xFFFFFFFF), r"tensor 't' has 4294967295 dimensions"),
+    "no dimension": (start(tensors=1) + tensor_info(()), r"tensor 't' has 0 dimensions; GGUF's have 1 to 4"),
+    "no rows": (start(tensors=1) + tensor_info((32, 0)), r"tensor 't' of the type F32 has the shape \(0, 32\)"),
+    "rows": (start(tensors=1) + tensor_info((HUGE, HUGE)), r"tensor 't' ends at byte 8507\d+ of "),
+    "width": (start(tensors=1) + tensor_info((31,), kind=8), r"tensor 't' of the type Q8_0 has the shape \(31,\)"),
+    "kind": (start(tensors=1) + tensor_info(kind=999), r"tensor 't' is of the type 999; allowed: those that gguf"),
+    "old kind": (start(tensors=1) + tensor_info(kind=4), r"tensor 't' is of the type 4; allowed: those that gguf"),
+    "offset": (start(tensors=1) + tensor_info(offset=HUGE), r"tensor 't' ends at byte 4611686018427388\d+ of 2"),
+    "alignment": (start(tensors=1) + tensor_info(offset=8), r"tensor 't' is not aligned to 32 bytes"),
 }
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damaged_files_are_refused_before_anything_is_made_by_their_lengths(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_refused_before_memory_is_allocated(name: str, tmp_path: Path) -> None:
     content, message = DAMAGED[name]
     path = tmp_path / "damaged.gguf"
     path.write_bytes(content)
@@ -84,40 +84,40 @@ def test_damaged_files_are_refused_before_anything_is_made_by_their_lengths(name
         tracemalloc.stop()
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, r"cannot be read \(Is a directory\); allowed: a GGUF file")
     refused(tmp_path / "none.gguf", r"cannot be read \(No such file or directory\)")
 
 
-def test_whatever_is_cut_off_is_refused(tmp_path: Path) -> None:
-    whole = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
+def test_a_truncated_file_is_refused_at_any_length(tmp_path: Path) -> None:
+    data = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
     path = tmp_path / "cut.gguf"
-    for size in (*range(0, len(whole), 1009), len(whole) - 1):
-        path.write_bytes(whole[:size])
+    for size in (*range(0, len(data), 1009), len(data) - 1):
+        path.write_bytes(data[:size])
         refused(path, r"is cut off or damaged: .*; download it again|does not begin with GGUF")
 
 
-def test_changed_bytes_make_no_other_error(tmp_path: Path) -> None:
-    whole = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
-    random, path, kept = np.random.default_rng(5), tmp_path / "changed.gguf", 0
-    header = whole.index(b"output_norm.weight")
+def test_changed_bytes_raise_no_other_error(tmp_path: Path) -> None:
+    data = ggufs.file().write(tmp_path / "toy.gguf").read_bytes()
+    random, path, accepted = np.random.default_rng(5), tmp_path / "changed.gguf", 0
+    header = data.index(b"output_norm.weight")
     for _ in range(300):
-        content = bytearray(whole)
-        for at in random.integers(4, header + 2000, 3):
-            content[at] = random.integers(256)
+        content = bytearray(data)
+        for position in random.integers(4, header + 2000, 3):
+            content[position] = random.integers(256)
         path.write_bytes(content)
         try:
             checkpoint = gguf_model.read(path)
-            kept += 1
+            accepted += 1
         except UserError as error:
             assert "\n" not in str(error)
             continue
         with checkpoint.open() as tensors:
             assert all(np.asarray(tensors.get_tensor(name)).dtype == np.float32 for name in tensors.names)
-    assert 0 < kept < 300
+    assert 0 < accepted < 300
 
 
-def test_a_file_that_shrinks_after_it_was_looked_at(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_after_it_was_read_is_refused(tmp_path: Path) -> None:
     path = ggufs.file().write(tmp_path / "toy.gguf")
     checkpoint = gguf_model.read(path)
     with path.open("r+b") as file:

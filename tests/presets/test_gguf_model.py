@@ -1,4 +1,4 @@
-"""GGUF files: weights and config.json as they were before llama.cpp's conversion."""
+"""GGUF files give the weights and the config.json from before llama.cpp's conversion."""
 
 import math
 from pathlib import Path
@@ -14,8 +14,8 @@ from helpers import ggufs
 from helpers.ggufs import ARCHITECTURES
 
 KINDS = gguf.GGMLQuantizationType
-UNTIED = ("llama", "qwen2", "qwen3")  # may have a head of their own
-GPT2_SAID = {
+UNTIED = ("llama", "qwen2", "qwen3")  # may have an untied head
+GPT2_CONFIG = {
     "n_layer": 2,
     "n_head": 4,
     "n_embd": 32,
@@ -25,7 +25,7 @@ GPT2_SAID = {
     "resid_pdrop": 0.0,
     "activation_function": "gelu_new",
 }
-SAID: dict[str, dict[str, Any]] = {
+CONFIGS: dict[str, dict[str, Any]] = {
     "llama": {
         "hidden_size": 32,
         "num_hidden_layers": 2,
@@ -43,7 +43,7 @@ SAID: dict[str, dict[str, Any]] = {
         "use_sliding_window": False,
         "sliding_window": None,
     },
-    "gpt2": GPT2_SAID,
+    "gpt2": GPT2_CONFIG,
     "qwen3": {"head_dim": 12, "hidden_act": "silu"},
     "gemma": {"head_dim": 12, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": None},
     "gemma2": {
@@ -67,39 +67,39 @@ SAID: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("arch", "tied"), [*((a, True) for a in ARCHITECTURES), *((a, False) for a in UNTIED)])
 def test_weights_are_as_before_the_conversion(arch: str, tied: bool, tmp_path: Path) -> None:
-    made = ggufs.file(arch, tied)
-    given = ggufs.weights(arch, len(made.metadata["tokenizer.ggml.tokens"]), tied)
-    checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
+    file = ggufs.file(arch, tied)
+    weights = ggufs.weights(arch, len(file.metadata["tokenizer.ggml.tokens"]), tied)
+    checkpoint = gguf_model.read(file.write(tmp_path / "toy.gguf"))
     config = checkpoint.config
     assert config["model_type"] == ("gemma3_text" if arch == "gemma3" else arch)
-    assert config["vocab_size"] == len(made.metadata["tokenizer.ggml.tokens"])
+    assert config["vocab_size"] == len(file.metadata["tokenizer.ggml.tokens"])
     assert config["tie_word_embeddings"] is tied
     assert len(config["architectures"]) == 1
-    assert {key: config[key] for key in SAID.get(arch, {})} == SAID.get(arch, {})
+    assert {key: config[key] for key in CONFIGS.get(arch, {})} == CONFIGS.get(arch, {})
     assert checkpoint.metadata == {"name": "Toy", "license": "mit"}
     prefix = "transformer." if arch == "gpt2" else "model."
     with checkpoint.open() as tensors:
-        assert tensors.names == set(given)
-        for name, array in given.items():
-            for asked in (name, name.removeprefix(prefix)):
-                found = tensors.get_tensor(asked)
-                assert found.dtype == np.float32
-                assert found.shape == array.shape
-                np.testing.assert_allclose(found, array, rtol=0, atol=1e-6)
-                assert tensors.full_name(asked) == name
+        assert tensors.names == set(weights)
+        for name, array in weights.items():
+            for requested in (name, name.removeprefix(prefix)):
+                tensor = tensors.get_tensor(requested)
+                assert tensor.dtype == np.float32
+                assert tensor.shape == array.shape
+                np.testing.assert_allclose(tensor, array, rtol=0, atol=1e-6)
+                assert tensors.full_name(requested) == name
         for name in ("lm_head.weight",) * tied + ("model.layers.9.mlp.up_proj.weight", "token_embd.weight", ""):
             with pytest.raises(KeyError):
                 tensors.get_tensor(name)
 
 
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
-def test_quantized_weights(kind: str, tmp_path: Path) -> None:
-    made = ggufs.file("llama", tied=False)
-    made.kinds = {name: KINDS[kind] for name, array in made.tensors.items() if array.ndim == 2}
-    given = ggufs.weights("llama", len(made.metadata["tokenizer.ggml.tokens"]), tied=False)
-    with gguf_model.read(made.write(tmp_path / "toy.gguf")).open() as tensors:
-        for name, array in given.items():
-            # a row's blocks are the same ones before and after rows change places
+def test_quantized_weights_are_dequantized(kind: str, tmp_path: Path) -> None:
+    file = ggufs.file("llama", tied=False)
+    file.kinds = {name: KINDS[kind] for name, array in file.tensors.items() if array.ndim == 2}
+    weights = ggufs.weights("llama", len(file.metadata["tokenizer.ggml.tokens"]), tied=False)
+    with gguf_model.read(file.write(tmp_path / "toy.gguf")).open() as tensors:
+        for name, array in weights.items():
+            # rows keep their blocks when they change places
             rounded = gguf.dequantize(gguf.quantize(array, KINDS[kind]), KINDS[kind]) if array.ndim == 2 else array
             np.testing.assert_array_equal(tensors.get_tensor(name), rounded)
         assert np.abs(rounded - array).max() < 0.5
@@ -107,14 +107,14 @@ def test_quantized_weights(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [k.name for k in KINDS if k.name[0] in "QIT" and "_" in k.name])
 def test_every_type_that_gguf_dequantizes(kind: str, tmp_path: Path) -> None:
-    made = ggufs.file("llama")
+    file = ggufs.file("llama")
     size, length = gguf.GGML_QUANT_SIZES[KINDS[kind]]
-    made.metadata |= {"llama.feed_forward_length": 256}
+    file.metadata |= {"llama.feed_forward_length": 256}
     for i in range(2):
-        made.tensors |= {f"blk.{i}.ffn_{part}.weight": np.zeros((256, 32), np.float32) for part in ("gate", "up")}
+        file.tensors |= {f"blk.{i}.ffn_{part}.weight": np.zeros((256, 32), np.float32) for part in ("gate", "up")}
         raw = np.random.default_rng(3).integers(0, 60, (32, 256 // size * length), np.uint8)  # finite
-        made.tensors[f"blk.{i}.ffn_down.weight"], made.kinds[f"blk.{i}.ffn_down.weight"] = raw, KINDS[kind]
-    path = made.write(tmp_path / "toy.gguf")
+        file.tensors[f"blk.{i}.ffn_down.weight"], file.kinds[f"blk.{i}.ffn_down.weight"] = raw, KINDS[kind]
+    path = file.write(tmp_path / "toy.gguf")
     try:
         expected = gguf.dequantize(raw, KINDS[kind])
     except NotImplementedError:
@@ -128,23 +128,23 @@ def test_every_type_that_gguf_dequantizes(kind: str, tmp_path: Path) -> None:
 
 
 def divisors(factor: float, size: int = 4, theta: float = 500000.0) -> np.ndarray:
-    """llama.cpp's generate_extra_tensors of LlamaModel, written out."""
-    found = []
+    """A copy of generate_extra_tensors of llama.cpp's LlamaModel."""
+    values = []
     for i in range(size):
         frequency = theta ** -(i / size)
         wave = 2 * math.pi / frequency
         smooth = (8192 / wave - 1.0) / (4.0 - 1.0)
-        found.append(1.0 if wave < 8192 / 4 else factor if wave > 8192 else 1 / ((1 - smooth) / factor + smooth))
-    return np.array(found, np.float32)
+        values.append(1.0 if wave < 8192 / 4 else factor if wave > 8192 else 1 / ((1 - smooth) / factor + smooth))
+    return np.array(values, np.float32)
 
 
 @pytest.mark.parametrize("factor", [8.0, 32.0, None])
-def test_scaled_positions(factor: float | None, tmp_path: Path) -> None:
-    made = ggufs.file("llama")
-    made.metadata["llama.rope.freq_base"] = 500000.0
-    made.tensors["rope_freqs.weight"] = np.ones(4, np.float32) if factor is None else divisors(factor)
-    assert len(set(divisors(8.0))) == 3  # near, between and far
-    checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
+def test_rope_scaling_is_recognized_by_its_factors(factor: float | None, tmp_path: Path) -> None:
+    file = ggufs.file("llama")
+    file.metadata["llama.rope.freq_base"] = 500000.0
+    file.tensors["rope_freqs.weight"] = np.ones(4, np.float32) if factor is None else divisors(factor)
+    assert len(set(divisors(8.0))) == 3  # high, medium and low frequencies
+    checkpoint = gguf_model.read(file.write(tmp_path / "toy.gguf"))
     llama3 = {
         "rope_type": "llama3",
         "factor": factor,
@@ -157,29 +157,29 @@ def test_scaled_positions(factor: float | None, tmp_path: Path) -> None:
         assert not [name for name in tensors.names if "rope" in name]
 
 
-def test_a_heads_size_is_told(tmp_path: Path) -> None:
-    made = ggufs.file("llama")
-    made.metadata |= {"llama.attention.key_length": 8, "llama.rope.dimension_count": 8, "llama.vocab_size": 1}
-    made.metadata |= {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 1.0, "llama.expert_count": 0}
-    del made.metadata["llama.rope.freq_base"]
-    config = gguf_model.read(made.write(tmp_path / "toy.gguf")).config
+def test_a_declared_head_size_is_read(tmp_path: Path) -> None:
+    file = ggufs.file("llama")
+    file.metadata |= {"llama.attention.key_length": 8, "llama.rope.dimension_count": 8, "llama.vocab_size": 1}
+    file.metadata |= {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 1.0, "llama.expert_count": 0}
+    del file.metadata["llama.rope.freq_base"]
+    config = gguf_model.read(file.write(tmp_path / "toy.gguf")).config
     assert (config["head_dim"], config["rope_theta"], config["rope_scaling"]) == (8, 10000.0, None)
 
 
 def test_gpt2s_copy_of_its_embeddings_is_no_weight(tmp_path: Path) -> None:
-    made = ggufs.file("gpt2")
-    made.tensors["output.weight"] = made.tensors["token_embd.weight"]
-    made.kinds = {"output.weight": KINDS.Q8_0, "token_embd.weight": KINDS.Q4_0}
-    checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
+    file = ggufs.file("gpt2")
+    file.tensors["output.weight"] = file.tensors["token_embd.weight"]
+    file.kinds = {"output.weight": KINDS.Q8_0, "token_embd.weight": KINDS.Q4_0}
+    checkpoint = gguf_model.read(file.write(tmp_path / "toy.gguf"))
     assert checkpoint.config["tie_word_embeddings"] is True
     with checkpoint.open() as tensors:
         assert "lm_head.weight" not in tensors.names
 
 
-def test_what_a_file_says_about_itself_is_one_line(tmp_path: Path) -> None:
-    made = ggufs.file("llama")
-    made.metadata |= {"general.name": "Toy\n\x1b[31mred\u202e", "general.license": " \n"}
-    checkpoint = gguf_model.read(made.write(tmp_path / "toy.gguf"))
+def test_name_and_license_of_a_file_are_one_printable_line(tmp_path: Path) -> None:
+    file = ggufs.file("llama")
+    file.metadata |= {"general.name": "Toy\n\x1b[31mred\u202e", "general.license": " \n"}
+    checkpoint = gguf_model.read(file.write(tmp_path / "toy.gguf"))
     assert checkpoint.metadata == {"name": r"Toy \x1b[31mred\u202e"}
-    made.metadata["general.name"] = "x" * 10**6
-    assert len(gguf_model.read(made.write(tmp_path / "long.gguf")).metadata["name"]) == 200
+    file.metadata["general.name"] = "x" * 10**6
+    assert len(gguf_model.read(file.write(tmp_path / "long.gguf")).metadata["name"]) == 200

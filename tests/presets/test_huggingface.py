@@ -1,4 +1,4 @@
-"""A Hugging Face folder becomes a preset with the logits and tokens of the model that it was written from."""
+"""A Hugging Face folder becomes a preset with the logits and tokens of the original model."""
 
 import json
 import os
@@ -44,26 +44,26 @@ def test_the_preset_has_the_originals_logits_and_tokens(
     name: str, toy: Toy, llama: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = name.removesuffix("_tied")
-    made = {"gpt2": toy, "llama": llama}.get(name) or quietly(FAMILIES[KINDS[name]], tmp_path / "toy")
-    folder = write(kind, made, tmp_path / "folder", shards=2 if kind == "llama" else 1)
+    original = {"gpt2": toy, "llama": llama}.get(name) or quietly(FAMILIES[KINDS[name]], tmp_path / "toy")
+    folder = write(kind, original, tmp_path / "folder", shards=2 if kind == "llama" else 1)
     monkeypatch.setattr(author, "OUT", tmp_path / "author")
     author.run(author.AuthorSettings(str(folder), "MIT", True))
 
-    described = read_json(tmp_path / "author" / DESCRIPTION)
-    assert described["converted_from"].startswith(f"Hugging Face's {kind}, by KerasHub ")
-    assert described["source"] == "folder"  # no absolute path
-    assert described["source_sha256"] == presets.preset_sha256(folder)
-    assert described["context_length"] == 96
-    again = loading.load(tmp_path / "author").model
+    description = read_json(tmp_path / "author" / DESCRIPTION)
+    assert description["converted_from"].startswith(f"Hugging Face's {kind}, by KerasHub ")
+    assert description["source"] == "folder"  # no absolute path
+    assert description["source_sha256"] == presets.preset_sha256(folder)
+    assert description["context_length"] == 96
+    loaded = loading.load(tmp_path / "author").model
     assert loading.is_hugging_face_folder(tmp_path / "author") is False
-    given = np.random.default_rng(3).integers(4, made.weights.config.vocab_size, 40).astype(np.int32)
-    expected = keras_reference.logits(made.model, given[None])[0]
-    assert np.abs(keras_reference.logits(again, given[None])[0] - expected).max() < 1e-5
+    ids = np.random.default_rng(3).integers(4, original.weights.config.vocab_size, 40).astype(np.int32)
+    expected = keras_reference.logits(original.model, ids[None])[0]
+    assert np.abs(keras_reference.logits(loaded, ids[None])[0] - expected).max() < 1e-5
     assert expected.std() > 0.1
-    assert described["parameters"] == presets.parameter_count(made.model)
+    assert description["parameters"] == presets.parameter_count(original.model)
     bpe = tokenizer.from_preset(tmp_path / "author")
-    assert [bpe.encode(p).ids for p in PROMPTS] == [made.bpe.encode(p).ids for p in PROMPTS]
-    assert made.end in described["end_token_ids"]
+    assert [bpe.encode(p).ids for p in PROMPTS] == [original.bpe.encode(p).ids for p in PROMPTS]
+    assert original.end in description["end_token_ids"]
     families.read_weights(tmp_path / "author", 64)  # and convert can read it
 
 
@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_not_be_the_same_model_is_refused(name: str, llama: Toy, tmp_path: Path) -> None:
+def test_a_folder_that_would_give_another_model_is_refused(name: str, llama: Toy, tmp_path: Path) -> None:
     change, message = REFUSED[name]
     folder = write("llama", llama, tmp_path / "folder", shards=2)
     change(folder)
@@ -120,27 +120,27 @@ def test_what_would_not_be_the_same_model_is_refused(name: str, llama: Toy, tmp_
     assert "\n" not in str(refused.value)
 
 
-def test_positions_as_transformers_5_writes_them(llama: Toy, tmp_path: Path) -> None:
+def test_rope_parameters_of_transformers_5_are_read(llama: Toy, tmp_path: Path) -> None:
     folder = write("llama", llama, tmp_path / "folder")
     config = json.loads((folder / "config.json").read_text())
     config["rope_parameters"] = config.pop("rope_scaling") | {"rope_theta": config.pop("rope_theta")}
     (folder / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
-    again = loading.load(folder).model.backbone.get_config()
+    loaded = loading.load(folder).model.backbone.get_config()
     original = llama.model.backbone.get_config()
-    differing = {key for key in original if again[key] != original[key]}
+    differing = {key for key in original if loaded[key] != original[key]}
     assert differing - {"name", "dtype"} == {"layer_norm_epsilon"}
-    assert again["layer_norm_epsilon"] == 1e-3
+    assert loaded["layer_norm_epsilon"] == 1e-3
 
 
 def test_a_folder_is_pinned_by_its_hash(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(author, "OUT", tmp_path / "author")
-    right = presets.preset_sha256(toy.preset)
-    with pytest.raises(UserError, match=rf"have the SHA-256 {right}, not {'0' * 64} \(author.sha256\)"):
+    sha256 = presets.preset_sha256(toy.preset)
+    with pytest.raises(UserError, match=rf"have the SHA-256 {sha256}, not {'0' * 64} \(author.sha256\)"):
         author.run(author.AuthorSettings(str(toy.preset), "MIT", True, sha256="0" * 64))
     assert not (tmp_path / "author").exists()
-    author.run(author.AuthorSettings(str(toy.preset), "MIT", True, sha256=right))
-    described = read_json(tmp_path / "author" / DESCRIPTION)
-    assert (described["source_sha256"], described["converted_from"]) == (right, None)
+    author.run(author.AuthorSettings(str(toy.preset), "MIT", True, sha256=sha256))
+    description = read_json(tmp_path / "author" / DESCRIPTION)
+    assert (description["source_sha256"], description["converted_from"]) == (sha256, None)
     with pytest.raises(UserError, match=r"is a folder: pin it by author\.sha256"):
         author.run(author.AuthorSettings(str(toy.preset), "MIT", True, revision="main"))
     with pytest.raises(UserError, match="allowed: null, or 64 hexadecimal digits"):

@@ -1,4 +1,4 @@
-"""A config.json that is damaged, or that KerasHub would not follow, is refused by one line."""
+"""A config.json that is damaged, or that KerasHub would not follow, is refused in one line."""
 
 from pathlib import Path
 
@@ -43,8 +43,8 @@ CONFIGURATION: Refused = {
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     },
     **{
-        f"{key} {value!r}": (config(**{key: value}), f"{key} is {told}{KNOWS} supports: ")
-        for key, value, told in (
+        f"{key} {value!r}": (config(**{key: value}), f"{key} is {shown}{KNOWS} supports: ")
+        for key, value, shown in (
             ("hidden_act", "gelu", "gelu"),
             ("hidden_act", 5, "5"),
             ("attention_bias", "false", "'false'"),
@@ -115,8 +115,8 @@ CONFIGURATION: Refused = {
         for value in ("4096", 0, -1, 2.5, True, HUGE, *nothing)
     },
     **{
-        f"{base['model_type']}'s layer_types {value!r:.30}": (whole(base, layer_types=value), f"layer_types {told}")
-        for base, value, told in (
+        f"{base['model_type']}'s layer_types {value!r:.30}": (whole(base, layer_types=value), f"layer_types {shown}")
+        for base, value, shown in (
             (MISTRAL, [SLIDING, FULL], "has 'full_attention' at 1; .* supports there: sliding_attention"),
             (QWEN2, [SLIDING, FULL], "has 'sliding_attention' at 0; .* supports there: full_attention"),
             (QWEN2, [FULL], r"is \['full_attention'\]; allowed: a list of 2, the num_hidden_layers"),
@@ -134,8 +134,8 @@ CONFIGURATION: Refused = {
         "sliding_window is None; allowed with sliding_attention in layer_types: a whole number of at least 1",
     ),
     **{
-        f"{key} {value!r:.40}": (config(**{key: value}), rf"{key}\.rope_type is {told}; .* supports: default, llama3")
-        for key, value, told in (
+        f"{key} {value!r:.40}": (config(**{key: value}), rf"{key}\.rope_type is {shown}; .* supports: default, llama3")
+        for key, value, shown in (
             ("rope_scaling", {"rope_type": "yarn", "factor": 4.0}, "yarn"),
             ("rope_scaling", {"type": "linear", "factor": 2.0}, "linear"),
             ("rope_scaling", {"type": "dynamic", "factor": 2.0}, "dynamic"),
@@ -174,8 +174,8 @@ CONFIGURATION: Refused = {
     ),
     "half of a head": (config(rope_parameters={"partial_rotary_factor": 0.5}), r"\S+partial_rotary_factor is 0\.5;"),
     **{
-        f"gemma3's {name}": (whole(GEMMA3, rope_parameters=value), told)
-        for name, value, told in (
+        f"gemma3's {name}": (whole(GEMMA3, rope_parameters=value), shown)
+        for name, value, shown in (
             ("far", {FULL: 5}, r"rope_parameters\.full_attention is 5; allowed: null or an object"),
             ("near", {FULL: {}, SLIDING: []}, r"rope_parameters\.sliding_attention is \[\]; allowed: null"),
             ("scaled", {SLIDING: {"rope_type": "linear", "factor": 4.0}}, f"{NEAR} is linear; {ONLY}"),
@@ -205,7 +205,7 @@ CONFIGURATION: Refused = {
             (GEMMA3, "rope_scaling"),
         )
     },
-    # transformers reads the older key alone where it is there
+    # transformers reads only the older key where both are there
     "another base beside the older key": (
         whole(LLAMA, rope_theta=None, rope_scaling=LLAMA3, rope_parameters=LLAMA3 | {"rope_theta": 77.0}),
         "rope_parameters and rope_scaling contradict each other; allowed: one",
@@ -213,8 +213,8 @@ CONFIGURATION: Refused = {
 }
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", CONFIGURATION)
-def test_one_line_says_what_is_wrong(name: str, folder: Path) -> None:
-    change, told = CONFIGURATION[name]
-    assert_refused(folder, change, r"/config\.json:? " + told)
+def test_the_refusal_names_the_error_in_one_line(name: str, folder: Path) -> None:
+    change, message = CONFIGURATION[name]
+    assert_refused(folder, change, r"/config\.json:? " + message)

@@ -1,4 +1,4 @@
-"""Hugging Face folders with files that are damaged, foreign, missing or not to be read are refused by one line."""
+"""Hugging Face folders with damaged, foreign, missing or unreadable files are refused in one line."""
 
 import contextlib
 import os
@@ -19,8 +19,8 @@ FOLDER: Refused = {
     **{f"{name} cut off": (cut(name, 20), f"/{name} is no JSON") for name in (CONFIG, TOKENIZER, SETTINGS, GENERATION)},
     **{f"{name} empty": (written(name, ""), f"/{name} is no JSON") for name in (CONFIG, TOKENIZER, SETTINGS)},
     **{
-        f"{name} is {text}": (written(name, text), f"/{name} holds no JSON object, but {told}; download it again")
-        for name, text, told in (
+        f"{name} is {text}": (written(name, text), f"/{name} holds no JSON object, but {shown}; download it again")
+        for name, text, shown in (
             (CONFIG, "[1]", r"\[1\]"),
             (CONFIG, "null", "None"),
             (TOKENIZER, '"x"', "'x'"),
@@ -94,27 +94,27 @@ KIND: Refused = {
 KIND["no architectures"] = (lacking(CONFIG, "architectures"), r"/config\.json names no architectures")
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", FOLDER)
-def test_one_line_says_what_is_wrong_with_a_file(name: str, folder: Path) -> None:
-    change, told = FOLDER[name]
-    assert_refused(folder, change, told)
+def test_the_refusal_of_a_file_is_one_line(name: str, folder: Path) -> None:
+    change, message = FOLDER[name]
+    assert_refused(folder, change, message)
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", KIND)
-def test_one_line_says_what_is_wrong_with_the_kind_of_model(name: str, folder: Path) -> None:
-    change, told = KIND[name]
-    assert_refused(folder, change, told)
+def test_the_refusal_of_a_model_type_is_one_line(name: str, folder: Path) -> None:
+    change, message = KIND[name]
+    assert_refused(folder, change, message)
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 def test_a_file_is_no_folder(folder: Path) -> None:
     assert str(folder / CONFIG) in refusal(folder / CONFIG)
     assert "holds no config.json" in refusal(folder / "none")
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 def test_a_foreign_class_is_named_in_one_line(folder: Path) -> None:
     both(lacking(CONFIG, "model_type"), config(class_name="A\n\x1b[31mB"))(folder)
     assert r"is a 'A\n\x1b[31mB'; families that can be converted: gpt2" in refusal(folder)
@@ -122,7 +122,7 @@ def test_a_foreign_class_is_named_in_one_line(folder: Path) -> None:
 
 @contextlib.contextmanager
 def nobody() -> Iterator[None]:
-    """As a user who may not read everything."""
+    """Runs the block as a user without permission to read all files."""
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
@@ -132,18 +132,18 @@ def nobody() -> Iterator[None]:
         os.seteuid(before)
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", [CONFIG, TOKENIZER, SETTINGS, WEIGHTS, "."])
-def test_what_may_not_be_read_is_named(name: str, originals: Path) -> None:
+def test_an_unreadable_path_is_named(name: str, originals: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch).chmod(0o755)
-        place = Path(shutil.copytree(originals / "llama", Path(scratch) / "folder"))
-        place.chmod(0o755)
-        for path in place.iterdir():
+        folder = Path(shutil.copytree(originals / "llama", Path(scratch) / "folder"))
+        folder.chmod(0o755)
+        for path in folder.iterdir():
             path.chmod(0o644)
-        (place / name).chmod(0)
+        (folder / name).chmod(0)
         with nobody():
-            text = refusal(place)
-        (place / name).chmod(0o755)
-    assert text.startswith(f"{place}{'' if name == '.' else '/' + name}")
-    assert "cannot be read (Permission denied)" in text
+            message = refusal(folder)
+        (folder / name).chmod(0o755)
+    assert message.startswith(f"{folder}{'' if name == '.' else '/' + name}")
+    assert "cannot be read (Permission denied)" in message

@@ -1,4 +1,4 @@
-"""Special tokens that the files of a folder do not have, or do not agree on, are refused by one line."""
+"""Special tokens that the files of a folder lack, or do not agree on, are refused in one line."""
 
 from pathlib import Path
 
@@ -61,8 +61,8 @@ SPECIAL_TOKENS: Refused = {
 }
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", SPECIAL_TOKENS)
-def test_one_line_says_what_is_wrong(name: str, folder: Path) -> None:
-    change, told = SPECIAL_TOKENS[name]
-    assert_refused(folder, change, told)
+def test_the_refusal_names_the_error_in_one_line(name: str, folder: Path) -> None:
+    change, message = SPECIAL_TOKENS[name]
+    assert_refused(folder, change, message)

@@ -1,4 +1,4 @@
-"""A tokenizer.json that is damaged, or that this project would not follow, is refused by one line."""
+"""A tokenizer.json that is damaged, or that this project would not follow, is refused in one line."""
 
 from pathlib import Path
 
@@ -64,9 +64,9 @@ TOKENIZING: Refused = {
     **{
         f"pre_tokenizer of the type {kind!r}": (
             both(bpe(vocab={"▁": 0}, merges=[]), parts(added_tokens=[], pre_tokenizer={"type": kind})),
-            f"pre_tokenizer is {told} {{'type': .*{CUT}",
+            f"pre_tokenizer is {shown} {{'type': .*{CUT}",
         )
-        for kind, told in (("\ud800", r"\\ud800"), ("a\x1b[31m", r"a\\x1b\[31m"))
+        for kind, shown in (("\ud800", r"\\ud800"), ("a\x1b[31m", r"a\\x1b\[31m"))
     },
     **{
         f"normalizer {name}": (parts(normalizer=value), "normalizer .* is not supported; allowed: NFC")
@@ -229,15 +229,15 @@ NO_TOKENIZER: Refused = {
 }
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", TOKENIZING)
-def test_one_line_says_what_is_wrong(name: str, folder: Path) -> None:
-    change, told = TOKENIZING[name]
-    assert_refused(folder, change, r"/tokenizer\.json: " + told)
+def test_the_refusal_names_the_error_in_one_line(name: str, folder: Path) -> None:
+    change, message = TOKENIZING[name]
+    assert_refused(folder, change, r"/tokenizer\.json: " + message)
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", NO_TOKENIZER)
-def test_what_the_library_of_tokenizers_refuses(name: str, folder: Path) -> None:
-    change, told = NO_TOKENIZER[name]
-    assert_refused(folder, change, r"/tokenizer\.json is not a valid tokenizer: .*" + told)
+def test_a_file_that_tokenizers_refuses_is_refused(name: str, folder: Path) -> None:
+    change, message = NO_TOKENIZER[name]
+    assert_refused(folder, change, r"/tokenizer\.json is not a valid tokenizer: .*" + message)

@@ -1,4 +1,4 @@
-"""Weights that are damaged, missing, or of another model are refused by one line."""
+"""Weights that are damaged, missing, or of another model are refused in one line."""
 
 import operator
 import re
@@ -52,10 +52,10 @@ STORED: Refused = {
         )
     },
     **{
-        name: (change, "/model.safetensors " + re.escape(SHAPE.format(which, found, wanted)))
-        for name, change, which, found, wanted in (
-            ("another shape", weight(QUERY, lambda found: found[:8]), QUERY, "(8, 16)", "(16, 16)"),
-            ("more dimensions", weight(NORM, lambda found: found[None]), NORM, "(1, 16)", "(16,)"),
+        name: (change, "/model.safetensors " + re.escape(SHAPE.format(weight_name, shape, expected)))
+        for name, change, weight_name, shape, expected in (
+            ("another shape", weight(QUERY, lambda array: array[:8]), QUERY, "(8, 16)", "(16, 16)"),
+            ("more dimensions", weight(NORM, lambda array: array[None]), NORM, "(1, 16)", "(16,)"),
             ("turned", weight(HEAD_ROWS, np.transpose), HEAD_ROWS, f"({WIDTH}, {len(TOKENS)})", TOKENS_BY),
             ("more vocabulary", config(vocab_size=1000), TABLE, TOKENS_BY, "(1000, 16)"),
             ("less vocabulary", config(vocab_size=200), TABLE, TOKENS_BY, "(200, 16)"),
@@ -107,18 +107,18 @@ STORED: Refused = {
 }
 
 
-@pytest.mark.usefixtures("unmade")
+@pytest.mark.usefixtures("no_model")
 @pytest.mark.parametrize("name", STORED)
-def test_one_line_says_what_is_wrong(name: str, folder: Path) -> None:
-    change, told = STORED[name]
-    assert_refused(folder, change, told)
+def test_the_refusal_names_the_error_in_one_line(name: str, folder: Path) -> None:
+    change, message = STORED[name]
+    assert_refused(folder, change, message)
 
 
 NOT_FINITE = r"holds numbers that are not finite \(NaN, infinity\); download it again"
 OF_WEIGHTS: Refused = {
-    "NaN": (weight(QUERY, lambda found: np.where(found > 0.5, np.nan, found)), NOT_FINITE),
-    "infinity in BF16": (both(weight(NORM, lambda found: found * np.inf), cast(ml_dtypes.bfloat16)), NOT_FINITE),
-    "more than float32": (weight(TABLE, lambda found: found.astype(np.float64) * 1e200), NOT_FINITE),
+    "NaN": (weight(QUERY, lambda array: np.where(array > 0.5, np.nan, array)), NOT_FINITE),
+    "infinity in BF16": (both(weight(NORM, lambda array: array * np.inf), cast(ml_dtypes.bfloat16)), NOT_FINITE),
+    "more than float32": (weight(TABLE, lambda array: array.astype(np.float64) * 1e200), NOT_FINITE),
     "a head that is tied and another": (
         config(tie_word_embeddings=True),
         rf"tie_word_embeddings is true, but {HEAD_ROWS} is not equal to {TABLE}; allowed",
@@ -127,7 +127,7 @@ OF_WEIGHTS: Refused = {
 
 
 @pytest.mark.parametrize("name", OF_WEIGHTS)
-def test_weights_that_are_none_are_refused(name: str, folder: Path) -> None:
-    change, told = OF_WEIGHTS[name]
+def test_invalid_values_of_weights_are_refused(name: str, folder: Path) -> None:
+    change, message = OF_WEIGHTS[name]
     change(folder)
-    assert re.search(told, refusal(folder))
+    assert re.search(message, refusal(folder))

@@ -12,7 +12,7 @@ from autocomplete.presets.settings import HubSettings, Pin
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package that must not be imported to be looked into."""
+    """An installed package that must not be imported when its files are looked up."""
     folder = tmp_path / "some_models"
     (folder / "inner").mkdir(parents=True)
     (folder / "__init__.py").write_text("raise RuntimeError('imported')")
@@ -40,7 +40,7 @@ def test_a_file_or_a_folder_is_found_and_nothing_imported(package: Path) -> None
         ("nowhere/model.gguf", r"GGUF file nowhere/model\.gguf does not exist; author\.preset takes"),
     ],
 )
-def test_what_is_not_there_is_one_line(package: Path, preset: str, message: str) -> None:
+def test_a_missing_file_is_refused_in_one_line(package: Path, preset: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as refused:
         hub.find(preset, Pin(), HubSettings())
     assert "\n" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Presets load, or one line says why not and what to do."""
+"""Presets load, or are refused in one line that says what to do."""
 
 import json
 import shutil
@@ -21,11 +21,11 @@ SHIPPED = ROOT / "artifacts/presets/pydoc_gpt2"
 
 
 def test_the_shipped_preset_is_the_one_described() -> None:
-    described = json.loads((SHIPPED / DESCRIPTION).read_text())
-    assert presets.preset_sha256(SHIPPED) == described["sha256"]
-    assert described["evaluation_bits_per_byte"] <= 1.35
-    assert described["evaluation_bits_per_byte"] <= 0.95 * described["five_gram_bits_per_byte"]
-    assert 6_000_000 <= described["parameters"] <= 7_000_000
+    description = json.loads((SHIPPED / DESCRIPTION).read_text())
+    assert presets.preset_sha256(SHIPPED) == description["sha256"]
+    assert description["evaluation_bits_per_byte"] <= 1.35
+    assert description["evaluation_bits_per_byte"] <= 0.95 * description["five_gram_bits_per_byte"]
+    assert 6_000_000 <= description["parameters"] <= 7_000_000
 
 
 def test_the_shipped_preset_is_small_and_ends_texts_by_an_id_of_its_own() -> None:
@@ -42,22 +42,22 @@ def test_saving_twice_gives_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
     assert tree_sha256(tmp_path / "one") == tree_sha256(tmp_path / "two") == tree_sha256(toy.preset)
 
 
-def test_describe(toy: Toy) -> None:
-    described = presets.describe(loading.load(toy.preset), presets.Provenance("here"), "MIT")
-    assert described.family == "gpt2"
-    assert described.context_length == 96
-    assert (described.start_token_id, described.end_token_id, described.pad_token_id) == (1, 1, 0)
-    assert (described.end_token_ids, described.special_token_ids) == ([1], [0, 1])
-    assert described.parameters == sum(w.numpy().size for w in toy.model.backbone.weights)
+def test_a_preset_is_described(toy: Toy) -> None:
+    description = presets.describe(loading.load(toy.preset), presets.Provenance("here"), "MIT")
+    assert description.family == "gpt2"
+    assert description.context_length == 96
+    assert (description.start_token_id, description.end_token_id, description.pad_token_id) == (1, 1, 0)
+    assert (description.end_token_ids, description.special_token_ids) == ([1], [0, 1])
+    assert description.parameters == sum(w.numpy().size for w in toy.model.backbone.weights)
 
 
 @pytest.mark.parametrize("preset", ["./nowhere", "/nowhere/at/all", "no/such/folder"])
-def test_a_missing_folder(preset: str) -> None:
+def test_a_missing_folder_is_refused(preset: str) -> None:
     with pytest.raises(UserError, match=r"does not exist; author.preset takes .*pydoc_gpt2"):
         hub.find(preset, Pin(), HubSettings())
 
 
-def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_preset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no config\.json"):
         loading.load(tmp_path)
     (tmp_path / "config.json").write_text("{")
@@ -71,7 +71,7 @@ def test_a_folder_that_is_no_preset(tmp_path: Path) -> None:
         loading.load(tmp_path)
 
 
-def test_a_tokenizer_of_its_own_is_refused() -> None:
+def test_an_unknown_class_of_tokenizers_is_refused() -> None:
     class MistralTekkenTokenizer:
         pass
 
@@ -88,7 +88,8 @@ def test_a_keras_preset_whose_special_token_a_text_becomes_is_refused(toy: Toy, 
     (assets / "tokenizer.json").unlink()
     ids, lines = json.loads((assets / "vocabulary.json").read_text()), (assets / "merges.txt").read_text().splitlines()
     names = sorted(ids, key=lambda name: ids[name])
-    renamed = dict(zip(names[-2:], ("<s", "<s>"), strict=True))  # of the last two merges, from which nothing is merged
+    # the tokens of the last two merges, which no other merge uses
+    renamed = dict(zip(names[-2:], ("<s", "<s>"), strict=True))
     (assets / "vocabulary.json").write_text(json.dumps({renamed.get(name, name): i for name, i in ids.items()}))
     (assets / "merges.txt").write_text("\n".join([*lines[:-2], "< s", "<s >"]) + "\n")
     with pytest.raises(UserError, match=f"{folder}: a text becomes the special token '<s>'; allowed: "):
@@ -109,7 +110,7 @@ def test_an_authored_preset_whose_special_token_a_text_becomes_is_refused(toy: T
 def test_without_a_network_a_hub_name_fails_after_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", "/nonexistent/kaggle")
     monkeypatch.setenv("HF_HOME", "/nonexistent/hf")
-    # a proxy that refuses: no test may reach beyond loopback, on a machine with a network either
+    # a proxy that refuses connections: no test may reach beyond loopback, even on a machine with a network
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     done = stage("stages.author", "author=gpt2_base_en")

@@ -1,4 +1,4 @@
-"""A preset that would run code when it is loaded is refused before anything is loaded; a plain one still loads."""
+"""A preset that would run code is refused before anything is loaded; a plain one still loads."""
 
 import base64
 import io
@@ -23,11 +23,11 @@ from helpers.toys import Toy
 
 pytestmark = pytest.mark.slow
 
-Plant = Callable[[Path, Path], object]  # into a preset's folder, something that would write a marker
+Plant = Callable[[Path, Path], object]  # writes a file into a preset's folder that would create the marker
 
 
 class Runs:
-    """Pickled, an object that makes a file when it is unpickled."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = str(marker)
@@ -75,8 +75,8 @@ def configured(name: str, change: Callable[[dict[str, Any], Path], None]) -> Pla
 
 def code(marker: Path) -> str:
     """A function as Keras writes a lambda: marshalled byte code."""
-    made = compile(f"__import__('os').mkdir({str(marker)!r})", "x", "eval")
-    return base64.b64encode(marshal.dumps(made)).decode()
+    compiled_code = compile(f"__import__('os').mkdir({str(marker)!r})", "x", "eval")
+    return base64.b64encode(marshal.dumps(compiled_code)).decode()
 
 
 def keras_lambda(content: dict[str, Any], marker: Path) -> None:
@@ -109,7 +109,7 @@ def elsewhere(content: dict[str, Any], marker: Path) -> None:
 
 
 def named_otherwise(content: dict[str, Any], marker: Path) -> None:
-    content["registered_name"] = "evil>GPT2CausalLM"  # what is registered under a name wins over module and class
+    content["registered_name"] = "evil>GPT2CausalLM"  # a registered name takes precedence over module and class
 
 
 def of_a_family_elsewhere(content: dict[str, Any], marker: Path) -> None:
@@ -203,7 +203,7 @@ ATTACKS: dict[str, tuple[Plant, str]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_would_run_or_reach_out_is_refused(toy: Toy, tmp_path: Path, name: str) -> None:
+def test_code_and_references_to_other_files_are_refused(toy: Toy, tmp_path: Path, name: str) -> None:
     plant, message = ATTACKS[name]
     folder, marker = tmp_path / "preset", tmp_path / "ran"
     shutil.copytree(toy.preset, folder)
@@ -215,8 +215,8 @@ def test_what_would_run_or_reach_out_is_refused(toy: Toy, tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_the_attack_is_one(tmp_path: Path, protocol: int) -> None:
-    """Unpickled, what the tests plant does write its marker; and every protocol is seen."""
+def test_the_planted_pickle_would_run_and_is_found(tmp_path: Path, protocol: int) -> None:
+    """Unpickling it creates the marker; every protocol is detected."""
     pickled("x.txt", protocol)(tmp_path, tmp_path / "ran")
     with pytest.raises(UserError, match="is a pickle"):
         safety.require_plain_data(tmp_path)

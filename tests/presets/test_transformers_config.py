@@ -1,4 +1,4 @@
-"""A config.json, completed by what transformers takes for granted."""
+"""A config.json is completed by the defaults of transformers."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import pytest
 from autocomplete.presets import transformers_config
 from helpers.odd_folders import FULL, GEMMA, GEMMA2, GEMMA3, GPT2, HEAD, LLAMA, MISTRAL, QWEN2, QWEN3, SLIDING
 
-# Keys that are left out (...) or null, and what transformers 5.24 takes in their place.
-TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+# Keys that are missing (...) or null, and the defaults of transformers 5.24.
+DEFAULTS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (MISTRAL | {"num_attention_heads": 8}, {"num_key_value_heads": ...}, {"num_key_value_heads": 8}),
     (MISTRAL, {"num_key_value_heads": None}, {"num_key_value_heads": 4}),
     (MISTRAL, {}, {"sliding_window": 4096, "rope_theta": 10_000.0}),
@@ -28,7 +28,7 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     (GEMMA, {"head_dim": ..., "tie_word_embeddings": ...}, {"head_dim": 256, "tie_word_embeddings": True}),
     (GEMMA, {"hidden_act": "gelu"}, {"hidden_activation": "gelu_pytorch_tanh"}),
     (GEMMA, {"hidden_act": "gelu", "hidden_activation": None}, {"hidden_activation": "gelu_pytorch_tanh"}),
-    (GEMMA2, {"hidden_act": "silu"}, {"hidden_activation": "gelu_pytorch_tanh"}),  # which does not read it
+    (GEMMA2, {"hidden_act": "silu"}, {"hidden_activation": "gelu_pytorch_tanh"}),  # which does not read hidden_act
     (GEMMA2, {}, {"final_logit_softcapping": 30.0, "attn_logit_softcapping": 50.0, "sliding_window": 4096}),
     (
         GEMMA2,
@@ -49,8 +49,8 @@ TAKEN: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("base", "changes", "taken"), TAKEN)
-def test_defaults_are_transformers(base: dict[str, Any], changes: dict[str, Any], taken: dict[str, Any]) -> None:
-    given = {key: value for key, value in (base | changes).items() if value is not ...}
-    found = transformers_config.complete(given, "config.json")
-    assert {key: found[key] for key in taken} == taken
+@pytest.mark.parametrize(("base", "changes", "expected"), DEFAULTS)
+def test_defaults_are_transformers(base: dict[str, Any], changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    config = {key: value for key, value in (base | changes).items() if value is not ...}
+    completed = transformers_config.complete(config, "config.json")
+    assert {key: completed[key] for key in expected} == expected

@@ -1,4 +1,4 @@
-"""Hugging Face folders that are merely unusual are read as what they say."""
+"""Hugging Face folders that are unusual but valid are read."""
 
 import json
 import shutil
@@ -58,33 +58,35 @@ pytestmark = pytest.mark.timeout(60)
 READ = {key for kind in model_types.MODEL_TYPES.values() for key in (*kind.sizes, *kind.defaults, "rope_scaling")}
 
 
-def seen(place: Path) -> dict[str, Any]:
-    """All that is read of a folder."""
-    found = huggingface.read(place)
-    with found.open() as file:
+def contents(folder: Path) -> dict[str, Any]:
+    """All values that are read from a folder."""
+    checkpoint = huggingface.read(folder)
+    with checkpoint.open() as file:
         weights = {name.removeprefix("model."): np.asarray(file.get_tensor(name), np.float32) for name in file.names}
-    return {key: found.config.get(key) for key in READ} | {
-        "tokenizer": found.tokenizer,
-        "start": found.start_token_id,
-        "ends": found.end_token_ids,
-        "padding": found.pad_token_id,
+    return {key: checkpoint.config.get(key) for key in READ} | {
+        "tokenizer": checkpoint.tokenizer,
+        "start": checkpoint.start_token_id,
+        "ends": checkpoint.end_token_ids,
+        "padding": checkpoint.pad_token_id,
         "weights": weights,
     }
 
 
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    weights, others = found["weights"], expected["weights"]
-    assert found | {"weights": None} == expected | {"weights": None}
-    assert {name: array.shape for name, array in weights.items()} == {n: array.shape for n, array in others.items()}
-    assert [name for name, array in weights.items() if not np.array_equal(array, others[name])] == []
+def assert_same(actual: dict[str, Any], expected: dict[str, Any]) -> None:
+    weights, expected_weights = actual["weights"], expected["weights"]
+    assert actual | {"weights": None} == expected | {"weights": None}
+    assert {name: array.shape for name, array in weights.items()} == {
+        n: array.shape for n, array in expected_weights.items()
+    }
+    assert [name for name, array in weights.items() if not np.array_equal(array, expected_weights[name])] == []
 
 
-def lacking_in_model(*gone: str) -> Change:
-    """tokenizer.json, of which the model lacks keys."""
+def lacking_in_model(*removed: str) -> Change:
+    """Removes keys of the model in tokenizer.json."""
 
     def change(folder: Path) -> None:
         model = read(folder / TOKENIZER)["model"]
-        parts(model={key: value for key, value in model.items() if key not in gone})(folder)
+        parts(model={key: value for key, value in model.items() if key not in removed})(folder)
 
     return change
 
@@ -153,7 +155,10 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
     "two files": (sharded(), {}),
     "two files in BF16": (both(cast(ml_dtypes.bfloat16), sharded()), {"weights": ml_dtypes.bfloat16}),
     "an index that is not read": (written(INDEX, json.dumps({"weight_map": {"x": "model-9.safetensors"}})), {}),
-    "a base model's names": (arrays(lambda f: {n.removeprefix("model."): array for n, array in f.items()}), {}),
+    "a base model's names": (
+        arrays(lambda stored: {n.removeprefix("model."): array for n, array in stored.items()}),
+        {},
+    ),
     "constants": (more("model.layers.0.self_attn.rotary_emb.inv_freq", np.ones(2, np.float32)), {}),
     "other files": (
         both(
@@ -169,16 +174,16 @@ ACCEPTED: dict[str, tuple[Change, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_what_is_merely_unusual_is_read_as_it_says(name: str, originals: Path, folder: Path) -> None:
+def test_unusual_folders_are_read(name: str, originals: Path, folder: Path) -> None:
     change, differing = ACCEPTED[name]
     change(folder)
-    expected = seen(originals / "llama")
+    expected = contents(originals / "llama")
     for key, value in differing.items():
         if key == "weights":
             expected[key] = {n: array.astype(value).astype(np.float32) for n, array in expected[key].items()}
         else:
             expected[key] = expected[key] | value if key == "tokenizer" else value
-    assert_same(seen(folder), expected)
+    assert_same(contents(folder), expected)
 
 
 @pytest.mark.parametrize(("value", "start"), [(True, 0), (False, None), (None, None)])
@@ -186,15 +191,15 @@ def test_settings_decide_the_start_where_there_is_no_tokenizer_json(
     value: bool | None, start: int | None, folder: Path
 ) -> None:
     both(older_files, settings(add_bos_token=value))(folder)
-    assert seen(folder)["start"] == start
+    assert contents(folder)["start"] == start
 
 
-def test_a_tied_head_may_be_there_again(folder: Path) -> None:
+def test_a_tied_head_may_be_stored_too(folder: Path) -> None:
     config(tie_word_embeddings=True)(folder)
     fewer(HEAD_ROWS)(folder)
-    expected = seen(folder)
+    expected = contents(folder)
     more(HEAD_ROWS, load_file(folder / WEIGHTS)[TABLE])(folder)
-    assert_same(seen(folder), expected)
+    assert_same(contents(folder), expected)
     assert HEAD_ROWS not in expected["weights"]
 
 
@@ -203,35 +208,35 @@ def test_a_tied_head_may_be_there_again(folder: Path) -> None:
     "changes", [{}, {"n_inner": 64, "activation_function": "gelu_pytorch_tanh"}, {"tie_word_embeddings": True}]
 )
 def test_gpt2_with_and_without_a_prefix(prefix: str, changes: dict[str, Any], originals: Path, tmp_path: Path) -> None:
-    place = Path(shutil.copytree(originals / "gpt2", tmp_path / "folder"))
-    config(**changes)(place)
-    arrays(lambda found: {prefix + name: array for name, array in found.items()})(place)
-    found, expected = seen(place), seen(originals / "gpt2")
-    weights = {name.removeprefix(prefix): array for name, array in found["weights"].items()}
-    assert_same(found | {"weights": weights}, expected | changes)
+    folder = Path(shutil.copytree(originals / "gpt2", tmp_path / "folder"))
+    config(**changes)(folder)
+    arrays(lambda stored: {prefix + name: array for name, array in stored.items()})(folder)
+    actual, expected = contents(folder), contents(originals / "gpt2")
+    weights = {name.removeprefix(prefix): array for name, array in actual["weights"].items()}
+    assert_same(actual | {"weights": weights}, expected | changes)
     assert not any(name.endswith(".attn.bias") for name in weights)
 
 
 def test_weights_in_half_precision_become_the_models(originals: Path, tmp_path: Path) -> None:
-    """BF16, which NumPy has not, in several files; and a vocabulary with more rows than the tokenizer has ids."""
-    place = Path(shutil.copytree(originals / "llama", tmp_path / "llama"))
-    given = load_file(place / WEIGHTS)
-    padded = {name: np.concatenate([given[name], np.ones((58, WIDTH), np.float32)]) for name in (TABLE, HEAD_ROWS)}
+    """BF16, which NumPy lacks, in several files; and more rows of the vocabulary than the tokenizer has ids."""
+    folder = Path(shutil.copytree(originals / "llama", tmp_path / "llama"))
+    weights = load_file(folder / WEIGHTS)
+    padded = {name: np.concatenate([weights[name], np.ones((58, WIDTH), np.float32)]) for name in (TABLE, HEAD_ROWS)}
     both(
-        arrays(lambda found: found | padded), config(vocab_size=len(TOKENS) + 58), cast(ml_dtypes.bfloat16), sharded()
-    )(place)
-    found = loading.load(place)
-    rounded = {name: array.astype(ml_dtypes.bfloat16).astype(np.float32) for name, array in given.items()}
-    embedding, layer = found.model.backbone.token_embedding, found.model.backbone.transformer_layers[0]
+        arrays(lambda stored: stored | padded), config(vocab_size=len(TOKENS) + 58), cast(ml_dtypes.bfloat16), sharded()
+    )(folder)
+    loaded = loading.load(folder)
+    rounded = {name: array.astype(ml_dtypes.bfloat16).astype(np.float32) for name, array in weights.items()}
+    embedding, layer = loaded.model.backbone.token_embedding, loaded.model.backbone.transformer_layers[0]
     assert np.array_equal(np.asarray(embedding.embeddings), rounded[TABLE])
     assert np.array_equal(np.asarray(embedding.reverse_embeddings), rounded[HEAD_ROWS].T)
     query = np.asarray(layer._self_attention_layer._query_dense.kernel)
     assert np.array_equal(query.reshape(WIDTH, WIDTH), rounded[QUERY].T)
-    assert (found.start_token_id, found.end_token_ids, found.pad_token_id) == (0, (1,), TOKENS.index(PADDING))
+    assert (loaded.start_token_id, loaded.end_token_ids, loaded.pad_token_id) == (0, (1,), TOKENS.index(PADDING))
 
-    place = Path(shutil.copytree(originals / "gpt2", tmp_path / "gpt2"))
-    given = load_file(place / WEIGHTS)
-    arrays(lambda _: {n: a.astype(np.float16) for n, a in given.items() if not n.endswith(".attn.bias")})(place)
-    backbone = loading.load(place).model.backbone
+    folder = Path(shutil.copytree(originals / "gpt2", tmp_path / "gpt2"))
+    weights = load_file(folder / WEIGHTS)
+    arrays(lambda _: {n: a.astype(np.float16) for n, a in weights.items() if not n.endswith(".attn.bias")})(folder)
+    backbone = loading.load(folder).model.backbone
     table = np.asarray(backbone.token_embedding.embeddings)
-    assert np.array_equal(table, given["wte.weight"].astype(np.float16).astype(np.float32))
+    assert np.array_equal(table, weights["wte.weight"].astype(np.float16).astype(np.float32))

@@ -1,4 +1,4 @@
-"""int4 files load whatever a block of weights holds."""
+"""int4 files load whatever values a block of weights has."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ TINY = {"zero": 0.0, "below float16": 1e-12, "subnormal": 2e-5, "least normal": 
 
 
 def shrunk(toy: Toy, size: float) -> Weights:
-    """The toy's weights, some blocks of each matrix scaled to a size."""
+    """The toy's weights, with some blocks of each matrix scaled to a maximum of `size`."""
 
     def read(name: str) -> np.ndarray:
         value = np.array(toy.weights.read(name))
@@ -37,30 +37,30 @@ def shrunk(toy: Toy, size: float) -> Weights:
 def test_a_block_near_zero_loads_and_stays_near_zero(toy: Toy, size: float, tmp_path: Path) -> None:
     with quiet():
         flatbuffer.write(core.build(shrunk(toy, size), SLOTS, [8], steps()), tmp_path / "core.tflite")
-    made = recipes.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
-    flatbuffer.write(made, tmp_path / "int4.tflite")
+    quantized = recipes.quantize(tmp_path / "core.tflite", settings("int4_block32_rtn")["recipe"])
+    flatbuffer.write(quantized, tmp_path / "int4.tflite")
     session = compiled.CompiledSession(compiled.load(tmp_path / "int4.tflite", 1))
     reference = compiled.CompiledSession(compiled.load(tmp_path / "core.tflite", 1))
     ids = [1, 40, 3, 5, 99]
-    apart = [np.abs(session.decode(i) - reference.decode(i)).mean() for i in ids]
-    assert np.isfinite(apart).all()
-    for tensor, scales, numbers in blocks(made):
+    differences = [np.abs(session.decode(i) - reference.decode(i)).mean() for i in ids]
+    assert np.isfinite(differences).all()
+    for tensor, scales, numbers in blocks(quantized):
         assert (scales >= blockwise.LEAST_SCALE).all(), tensor
-        assert np.abs(numbers).max() == 7, tensor  # the ordinary blocks are as they were
+        assert np.abs(numbers).max() == 7, tensor  # the ordinary blocks are unchanged
 
 
 def blocks(model: schema.ModelT) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Of each int4 tensor its name, scales and numbers."""
-    found = []
+    """The name, scales and numbers of each int4 tensor."""
+    tensors = []
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             details = tensor.quantization.details if tensor.quantization else None
             if isinstance(details, schema.BlockwiseQuantizationT):
                 scales = bytes(model.buffers[subgraph.tensors[details.scales].buffer].data)
                 pairs = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.uint8)
-                found.append((tensor.name.decode(), np.frombuffer(scales, np.float16), blockwise._unpacked(pairs)))
-    assert found
-    return found
+                tensors.append((tensor.name.decode(), np.frombuffer(scales, np.float16), blockwise._unpacked(pairs)))
+    assert tensors
+    return tensors
 
 
 def test_numbers_are_rounded_to_the_new_scale() -> None:

@@ -8,8 +8,8 @@ from autocomplete.quantize import calibration
 from autocomplete.tflite.matmul_names import MatMul
 
 
-def statistics(least: float, most: float, **more: Any) -> dict[str, Any]:
-    return {"min": np.array([[least]]), "max": np.array([[most]]), **more}
+def statistics(minimum: float, maximum: float, **other: Any) -> dict[str, Any]:
+    return {"min": np.array([[minimum]]), "max": np.array([[maximum]]), **other}
 
 
 def test_a_range_grows_and_averages_count_samples() -> None:
@@ -31,17 +31,18 @@ PRODUCTS = [
 
 
 def test_a_product_has_the_statistics_of_its_role_in_every_signature() -> None:
-    known = {
+    observed = {
         "prefill/x": statistics(-1, 1),
         "decode/x": statistics(-9, 9),
         "decode/last": statistics(-2, 2),
         "prefill/v": statistics(-3, 3),
     }
-    shared = calibration.shared_statistics(PRODUCTS, known, ["prefill_8", "decode"])
-    assert shared["decode/x"] == shared["step/x"] == shared["prefill/x"] == known["prefill/x"]  # the first source's
-    assert shared["decode/last"] == known["decode/last"]
-    assert shared["step/v"] == known["prefill/v"]
-    assert "step/layer_0_qkv" not in shared  # nobody observed it
+    shared = calibration.shared_statistics(PRODUCTS, observed, ["prefill_8", "decode"])
+    # from the first source
+    assert shared["decode/x"] == shared["step/x"] == shared["prefill/x"] == observed["prefill/x"]
+    assert shared["decode/last"] == observed["decode/last"]
+    assert shared["step/v"] == observed["prefill/v"]
+    assert "step/layer_0_qkv" not in shared  # no source observed it
 
 
 def test_attention_s_weights_are_probabilities() -> None:
@@ -50,5 +51,5 @@ def test_attention_s_weights_are_probabilities() -> None:
         assert (float(shared[name]["min"].item()), float(shared[name]["max"].item())) == (0, 1)
 
 
-def test_signatures_that_are_no_source_tell_nothing() -> None:
+def test_signatures_that_are_no_source_are_ignored() -> None:
     assert calibration.shared_statistics(PRODUCTS, {"decode/x": statistics(-9, 9)}, ["prefill_8"]) == {}

@@ -1,4 +1,4 @@
-"""Every mode of conf/quantize: what is in its core, that it generates, that its bytes repeat."""
+"""Every mode of conf/quantize: the types in its core, generation, reproducible bytes."""
 
 import contextlib
 from collections import Counter
@@ -35,7 +35,7 @@ def written(model: Any, path: Path) -> Path:
 
 
 def types(model: Any, kinds: tuple[str, ...]) -> Counter[tuple[int, ...]]:
-    """The types of operands and results of all operators of some kinds, biases left out."""
+    """The types of operands and results of all operators of the given kinds, without biases."""
     names = edit.operator_names(model)
     return Counter(
         tuple(s.tensors[int(i)].type for i in (*o.inputs[:2], o.outputs[0]))
@@ -51,7 +51,7 @@ def test_quantizing_twice_gives_the_same_bytes(toy: Toy, core_path: Path, cores:
 
 
 @pytest.mark.parametrize("mode", ["float16", "dynamic_range"])
-def test_how_arrays_are_compared_changes_no_byte(
+def test_quick_comparison_of_arrays_changes_no_byte(
     toy: Toy, core_path: Path, cores: Any, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = qtyping._compare_array_or_none
@@ -62,7 +62,7 @@ def test_how_arrays_are_compared_changes_no_byte(
     assert flatbuffer.serialize(quantized(toy, core_path, mode)) == flatbuffer.serialize(cores[mode])
 
 
-def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
+def test_statistics_can_be_reused(toy: Toy, core_path: Path) -> None:
     recipe = settings("int4_block32")["recipe"]
     windows = evaluation_text.windows(
         TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), SLOTS, 2
@@ -73,7 +73,7 @@ def test_statistics_may_be_used_again(toy: Toy, core_path: Path) -> None:
 
 
 def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
-    """A sequence and its whole chunks tell the same; what is longer than these is not read."""
+    """A sequence and its whole chunks give the same statistics; the rest of the sequence is not read."""
     recipe = settings("full_integer")["recipe"]
     tokens = evaluation_text.windows(
         TEXT, toy.bpe, evaluation_text.BoundaryTokens(None, toy.vocabulary.end_token_id), 40, 1
@@ -85,30 +85,30 @@ def test_calibration_reads_no_padding(toy: Toy, core_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", INTEGER)
 def test_full_integer_has_no_float_product(cores: Any, mode: str) -> None:
-    found = types(cores[mode], ("FULLY_CONNECTED", "BATCH_MATMUL"))
+    product_types = types(cores[mode], ("FULLY_CONNECTED", "BATCH_MATMUL"))
     activation = INTEGER[mode]
-    weights = {(activation, schema.TensorType.INT8, activation), (activation, activation, activation)}
-    assert set(found) == weights
-    assert sum(found.values()) == len(list(matmul_names.matmuls(cores[mode])))
+    allowed = {(activation, schema.TensorType.INT8, activation), (activation, activation, activation)}
+    assert set(product_types) == allowed
+    assert sum(product_types.values()) == len(list(matmul_names.matmuls(cores[mode])))
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_core_and_tokens_model_say_the_same(
+def test_core_and_tokens_model_generate_the_same_first_token(
     toy: Toy, cores: Any, tokens_driver: Any, tmp_path: Path, mode: str
 ) -> None:
-    """After a prompt; the core by its contract's decode, which rounds in another order than the loop's `step`."""
+    """The core's `decode` rounds in another order than the loop's `step`."""
     generate = tokens_model.interpreted(
         interpreters.litert(written(linker.link(tokens_driver, cores[mode]), tmp_path / "t.tflite"), 1)
     )
     session = sessions.InterpreterSession(interpreters.litert(written(cores[mode], tmp_path / "core.tflite"), 1))
     for prompt in PROMPTS:
         ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
-        said = generate(ids, SEQUENCE, tokens_model.Sampling())
-        assert said[: len(ids)] == ids
+        answer = generate(ids, SEQUENCE, tokens_model.Sampling())
+        assert answer[: len(ids)] == ids
         session.reset()
-        first = [session.decode(t) for t in ids][-1]
-        # the token that the loop said is the core's best, or as good as that
-        assert first.max() - first[said[len(ids)]] < 0.05 * first.std()
+        last_logits = [session.decode(t) for t in ids][-1]
+        # the token that the loop generated is the core's best, or almost as good
+        assert last_logits.max() - last_logits[answer[len(ids)]] < 0.05 * last_logits.std()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -121,7 +121,7 @@ def test_scores_are_the_logits_of_decode(cores: Any, mode: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
+def test_outputs_of_signatures_are_those_of_their_subgraphs(cores: Any, mode: str) -> None:
     """litert-quantizer 0.11 makes a quantized copy of the KV cache an output in place of the cache."""
     for signature in cores[mode].signatureDefs:
         subgraph = cores[mode].subgraphs[signature.subgraphIndex]
@@ -130,24 +130,24 @@ def test_signatures_give_what_they_say(cores: Any, mode: str) -> None:
 
 
 def test_int16_activations_are_almost_float(toy: Toy, core_path: Path, cores: Any, tmp_path: Path) -> None:
-    pair = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
-    both = [sessions.InterpreterSession(interpreters.litert(p, 1)) for p in pair]
-    ids = [toy.vocabulary.end_token_id, *toy.bpe.encode(TEXT[0]).ids[:9]]  # as calibration began
-    exact, integer = ([s.decode(t) for t in ids][-1] for s in both)
+    paths = [core_path, written(cores["full_integer_int16_activations"], tmp_path / "core.tflite")]
+    core_sessions = [sessions.InterpreterSession(interpreters.litert(p, 1)) for p in paths]
+    ids = [toy.vocabulary.end_token_id, *toy.bpe.encode(TEXT[0]).ids[:9]]  # the begin of the calibration text
+    exact, integer = ([s.decode(t) for t in ids][-1] for s in core_sessions)
     assert np.abs(exact - integer).max() < 0.1 * exact.std()
 
 
 def test_statistics_of_one_signature_hold_for_all(core_path: Path) -> None:
-    found = list(matmul_names.matmuls(flatbuffer.read(core_path)))
-    assert {p.signature for p in found} == {"decode", "prefill_8", "prefill_32", SCORE, *steps()}
-    seen = {
+    products = list(matmul_names.matmuls(flatbuffer.read(core_path)))
+    assert {p.signature for p in products} == {"decode", "prefill_8", "prefill_32", SCORE, *steps()}
+    observed = {
         name: {"min": np.full((1, 1), -float(i)), "max": np.full((1, 1), float(i))}
-        for i, name in enumerate(n for p in found if p.signature in ("decode", "prefill_32") for n in p.activations)
+        for i, name in enumerate(n for p in products if p.signature in ("decode", "prefill_32") for n in p.activations)
     }
-    pooled = calibration.shared_statistics(found, seen, ["prefill_32", "decode"])
-    assert set(pooled) == {n for p in found for n in p.activations}
+    pooled = calibration.shared_statistics(products, observed, ["prefill_32", "decode"])
+    assert set(pooled) == {n for p in products for n in p.activations}
     by_role: dict[tuple[str, int], set[float]] = {}
-    for product in found:
+    for product in products:
         for place, name in enumerate(product.activations):
             by_role.setdefault((product.unnumbered_role, place), set()).add(float(pooled[name]["max"][0, 0]))
     assert all(len(values) == 1 for values in by_role.values())

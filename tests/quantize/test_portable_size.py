@@ -1,4 +1,4 @@
-"""What text in and text out costs in bytes, at GPT-2's vocabulary and number of layers."""
+"""The size that the bytes driver adds to a model, with GPT-2's vocabulary and number of layers."""
 
 import json
 from pathlib import Path
@@ -28,22 +28,22 @@ CONFIG = {
 
 
 def test_less_than_2_mb_over_tokens_at_gpt2s_vocabulary(tmp_path: Path) -> None:
-    """The width of the layers is no matter: each weight is in either file once."""
+    """The width of the layers does not matter: each file has every weight once."""
     vocabulary = gpt2_vocabulary()
     (tmp_path / "config.json").write_text(json.dumps({"config": CONFIG}))
     config = gpt2.read_config(tmp_path)
-    sizes = folding.weight_shapes(config, folding.OptionalWeights(num_positions=128))
-    weights = Weights(config, sizes, lambda name: np.full(sizes[name], sum(name.encode()), np.float32))
+    shapes = folding.weight_shapes(config, folding.OptionalWeights(num_positions=128))
+    weights = Weights(config, shapes, lambda name: np.full(shapes[name], sum(name.encode()), np.float32))
     fixed, grown = loop_plan.LoopLengths(100, 16), loop_plan.LoopLengths(100, 64, draft_tokens=8)
     limits = bytes_driver.BytesLimits(fixed, 50, 512)
     with quiet():
-        made = core.build(weights, 128, [16], {**fixed_loop.step_shapes(fixed), **growing_loop.step_shapes(grown)})
-        flatbuffer.write(made, tmp_path / "core")
+        built = core.build(weights, 128, [16], {**fixed_loop.step_shapes(fixed), **growing_loop.step_shapes(grown)})
+        flatbuffer.write(built, tmp_path / "core")
         tokens = tokens_driver.convert(config, vocabulary.end_token_ids, grown)
         portable = bytes_driver.convert(vocabulary, config, limits)
-    sizes_made = {}
+    file_sizes = {}
     for name, driver in {"tokens": tokens, "portable": portable}.items():
         flatbuffer.write(linker.link(driver, flatbuffer.read(tmp_path / "core")), tmp_path / name)
-        sizes_made[name] = (tmp_path / name).stat().st_size
-    print(sizes_made)
-    assert sizes_made["portable"] - sizes_made["tokens"] < ALLOWED
+        file_sizes[name] = (tmp_path / name).stat().st_size
+    print(file_sizes)
+    assert file_sizes["portable"] - file_sizes["tokens"] < ALLOWED

@@ -1,4 +1,4 @@
-"""Which matrices are quantized further, and how many."""
+"""The choice of the matrices that are quantized further."""
 
 import itertools
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ def parts(trial: sensitivity.Trial) -> list[sensitivity.MatrixSensitivity]:
     return sensitivity.measure_matrices(trial, EXTRA)
 
 
-def test_every_matrix_but_the_vocabulary_s_is_tried_by_itself(parts: list[sensitivity.MatrixSensitivity]) -> None:
+def test_every_matrix_but_the_vocabulary_s_is_measured_by_itself(parts: list[sensitivity.MatrixSensitivity]) -> None:
     matrices = ("qkv", "attention_output", "feedforward_up", "feedforward_down")
     assert [p.role for p in parts] == ["positions", *(f"layer_{i}_{m}" for i in range(2) for m in matrices)]
     assert all(p.divergence > 0 and p.saved_bytes > 0 for p in parts)
 
 
-def test_those_are_chosen_that_harm_least_together() -> None:
+def test_the_chosen_matrices_harm_least_together() -> None:
     random = np.random.default_rng(3)
     for _ in range(20):
         parts = [
@@ -57,20 +57,20 @@ def test_all_are_chosen_where_all_are_needed() -> None:
 
 
 def test_the_recipe_reaches_the_size(trial: sensitivity.Trial) -> None:
-    whole = sensitivity._shipped_size(recipes.quantize(trial.core, trial.recipe))
+    full_size = sensitivity._shipped_size(recipes.quantize(trial.core, trial.recipe))
     recipe, chosen = sensitivity.recipe_within(trial, EXTRA, 0.85)
     assert 0 < len(chosen) < 9
-    made = recipes.quantize(trial.core, recipe)
-    assert sensitivity._shipped_size(made) <= 1.01 * 0.85 * whole  # names and scales of small matrices
-    blocks = {
+    quantized = recipes.quantize(trial.core, recipe)
+    assert sensitivity._shipped_size(quantized) <= 1.01 * 0.85 * full_size  # names and scales of small matrices
+    blockwise_roles = {
         t.name.decode().rpartition("weight_")[2]
-        for s in made.subgraphs
+        for s in quantized.subgraphs
         for t in s.tensors
         if t.quantization is not None and t.quantization.details is not None
     }
-    assert blocks == {p.role for p in chosen}
+    assert blockwise_roles == {p.role for p in chosen}
 
 
-def test_a_size_out_of_reach_is_one_line(trial: sensitivity.Trial) -> None:
+def test_an_unreachable_size_is_refused_in_one_line(trial: sensitivity.Trial) -> None:
     with pytest.raises(UserError, match=r"quantize\.extra_recipe\.size is 0\.1; allowed: at least 0\.\d+"):
         sensitivity.recipe_within(trial, EXTRA, 0.1)

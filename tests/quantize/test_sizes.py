@@ -1,4 +1,4 @@
-"""Every weight is in a file once: sizes, in bytes, of a model large enough for its weights to outweigh its graph."""
+"""A file has every weight once: file sizes of a model whose weights are much larger than its graph."""
 
 import json
 from pathlib import Path
@@ -64,19 +64,19 @@ def files(weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     with quiet():
         flatbuffer.write(core.build(weights, 64, [16, 32], steps), folder / "float.tflite")
         driver = tokens_driver.convert(weights.config, (1,), LENGTHS)
-    made: dict[str, dict[str, Path]] = {}
+    paths: dict[str, dict[str, Path]] = {}
     for mode in BITS:
         recipe = settings(mode)["recipe"]
         statistics = recipes.calibrate(folder / "float.tflite", recipe, [range(2, 60)])
         quantized = recipes.quantize(folder / "float.tflite", recipe, statistics)
-        made[mode] = {n: folder / f"{mode}_{n}.tflite" for n in ("core", "tokens")}
-        flatbuffer.write(edit.without_signatures(quantized, steps), made[mode]["core"])
-        flatbuffer.write(linker.link(driver, quantized), made[mode]["tokens"])
-    return made
+        paths[mode] = {n: folder / f"{mode}_{n}.tflite" for n in ("core", "tokens")}
+        flatbuffer.write(edit.without_signatures(quantized, steps), paths[mode]["core"])
+        flatbuffer.write(linker.link(driver, quantized), paths[mode]["tokens"])
+    return paths
 
 
 def scale_bytes(weights: Weights, mode: str) -> int:
-    """What quantizing adds: a float32 per row for int8, a float16 per block of 32 for int4."""
+    """The size of scales: a float32 per row for int8, a float16 per block of 32 for int4."""
     matrices = [size for size in weights.shapes.values() if len(size) == 2]
     if mode in BIAS_BYTES:  # a bias has a scale and a zero point for each row, and is wider than a weight
         return sum((4 + 4 + 8 + BIAS_BYTES[mode] - 1) * rows for rows, _ in matrices)
@@ -112,20 +112,20 @@ def test_embedding_and_head_are_one_buffer_of_the_mode_s_bits(
 @pytest.mark.parametrize("mode", BITS)
 def test_every_mode_generates(files: Any, mode: str) -> None:
     generate = tokens_model.interpreted(interpreters.litert(files[mode]["tokens"], 1))
-    said = generate([5, 6, 7], 20, tokens_model.Sampling())
-    assert said[:3] == [5, 6, 7]
-    assert 3 < len(said) <= 20
+    answer = generate([5, 6, 7], 20, tokens_model.Sampling())
+    assert answer[:3] == [5, 6, 7]
+    assert 3 < len(answer) <= 20
 
 
 @pytest.mark.parametrize("mode", ["float32", "dynamic_range", "int4_block32"])
 def test_shared_packed_weights_change_nothing(files: Any, tmp_path: Path, mode: str) -> None:
     """CompiledModel without a weight cache, with one in memory, with a new one in a file and with that file again."""
     path = files[mode]["tokens"]
-    plain = tokens_model.interpreted(interpreters.litert(path, 1))([5, 6, 7], 32, tokens_model.Sampling())
+    expected = tokens_model.interpreted(interpreters.litert(path, 1))([5, 6, 7], 32, tokens_model.Sampling())
     for cache in (None, Path(":memory"), tmp_path / "packed", tmp_path / "packed"):
         with quiet():
             generate = tokens_model.compiled(compiled.load(path, 1, cache))
-            assert generate([5, 6, 7], 32, tokens_model.Sampling()) == plain
+            assert generate([5, 6, 7], 32, tokens_model.Sampling()) == expected
             sampling = tokens_model.Sampling(1.0, 5, 0.9, seed=3)
             assert generate([5, 6, 7], 32, sampling) == generate([5, 6, 7], 32, sampling)
     assert (tmp_path / "packed").stat().st_size > 0

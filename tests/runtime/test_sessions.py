@@ -1,4 +1,4 @@
-"""How a core's signatures are called, one after the other, on one sequence."""
+"""Calls of a core's signatures, one after the other, on one sequence."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,11 @@ def test_the_lengths_of_prefill_rise() -> None:
 
 @pytest.mark.parametrize(("count", "parts"), [(0, []), (1, [1]), (4, [4]), (5, [4, 1]), (8, [4, 4])])
 def test_tokens_come_in_chunks_of_equal_length(count: int, parts: list[int]) -> None:
-    found = list(sessions.padded_chunks(np.arange(1, count + 1), 4))
-    assert [part for part, _ in found] == parts
-    assert all(values.shape == (4,) for _, values in found)
-    assert [int(v) for part, values in found for v in values[:part]] == list(range(1, count + 1))
-    assert not any(values[part:].any() for part, values in found)
+    chunks = list(sessions.padded_chunks(np.arange(1, count + 1), 4))
+    assert [part for part, _ in chunks] == parts
+    assert all(values.shape == (4,) for _, values in chunks)
+    assert [int(v) for part, values in chunks for v in values[:part]] == list(range(1, count + 1))
+    assert not any(values[part:].any() for part, values in chunks)
 
 
 def test_a_token_sees_itself_and_what_came_before() -> None:
@@ -32,7 +32,7 @@ def test_a_token_sees_itself_and_what_came_before() -> None:
 
 
 class Core:
-    """A core that notes which tokens lie in which slots, and whose logits are the last token and its position."""
+    """A core whose cache holds the tokens of its slots, and whose logits are the last token and its position."""
 
     def get_signature_list(self) -> list[str]:
         return ["decode", "prefill_4"]
@@ -54,8 +54,8 @@ class Runner:
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         cache = inputs["kv_cache_k_0"].copy()
-        places = inputs["input_pos"][inputs["input_pos"] < SLOTS]
-        cache[places] = inputs["tokens"][0, : len(places)]
+        slots = inputs["input_pos"][inputs["input_pos"] < SLOTS]
+        cache[slots] = inputs["tokens"][0, : len(slots)]
         logits = np.array([[[inputs["tokens"][0, -1], inputs["input_pos"][-1]]]])
         return {"kv_cache_k_0": cache, "logits": logits}
 

@@ -1,4 +1,4 @@
-"""The tokens model as a call: what its signature is given, and what of its answer counts."""
+"""Calls of the tokens model: the inputs of its signature, and the valid part of its outputs."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from autocomplete.tflite.signatures import COMPLETE_WORD
 
 
 class Model:
-    """An interpreter whose model answers the prompt and one token more, behind which stands rubbish."""
+    """An interpreter whose model returns the prompt and one more token, followed by invalid tokens."""
 
-    def __init__(self, *more: str) -> None:
+    def __init__(self, *inputs: str) -> None:
         self.inputs: dict[str, Any] = {}
-        self.details = {"tokens": {"shape": [1, 6]}} | {name: {"shape": []} for name in more}
+        self.details = {"tokens": {"shape": [1, 6]}} | {name: {"shape": []} for name in inputs}
 
     def get_signature_runner(self, name: str) -> "Model":
         return self
@@ -39,7 +39,7 @@ def test_the_prompt_is_padded_and_the_answer_cut() -> None:
     assert (int(model.inputs["length"]), int(model.inputs["max_length"])) == (2, 6)
 
 
-def test_an_empty_prompt_is_one() -> None:
+def test_an_empty_prompt_is_accepted() -> None:
     assert tokens_model.interpreted(Model())([], 6, Sampling()) == [7]
 
 
@@ -52,8 +52,8 @@ def test_numbers_have_the_types_of_their_inputs() -> None:
     assert [float(model.inputs[n]) for n in ("temperature", "top_k", "seed")] == [0.5, 5, 11]
 
 
-@pytest.mark.parametrize("more", [(), (COMPLETE_WORD,)])
-def test_a_word_is_left_as_it_is_where_the_model_could_complete_it(more: tuple[str, ...]) -> None:
-    model = Model(*more)
+@pytest.mark.parametrize("inputs", [(), (COMPLETE_WORD,)])
+def test_a_word_is_not_completed_by_default(inputs: tuple[str, ...]) -> None:
+    model = Model(*inputs)
     tokens_model.interpreted(model)([3], 6, Sampling())
-    assert model.inputs.get(COMPLETE_WORD, None) == (0 if more else None)
+    assert model.inputs.get(COMPLETE_WORD, None) == (0 if inputs else None)

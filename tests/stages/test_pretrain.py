@@ -83,22 +83,22 @@ def test_the_same_seed_gives_the_same_preset(tmp_path: Path, monkeypatch: pytest
     assert (steps(one, "shallow"), steps(one, "whole")) == (3, 6)
 
 
-def test_a_phase_more_goes_on_from_the_preset_in_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done, clone = folder_with_text(tmp_path / "done"), folder_with_text(tmp_path / "clone")
+def test_an_additional_phase_continues_from_the_preset_in_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, clone = folder_with_text(tmp_path / "done"), folder_with_text(tmp_path / "clone")
     longer = replace(SETTINGS, phases={**SETTINGS.phases, "more": Phase(2, 4, 0.5)})
-    trained(done, monkeypatch)
-    shutil.copytree(done / pretrain.PRESET, clone / pretrain.PRESET)
-    assert trained(clone, monkeypatch, longer) == trained(done, monkeypatch, longer)
+    trained(original, monkeypatch)
+    shutil.copytree(original / pretrain.PRESET, clone / pretrain.PRESET)
+    assert trained(clone, monkeypatch, longer) == trained(original, monkeypatch, longer)
     assert [steps(clone, phase) for phase in longer.phases] == [0, 0, 4]
-    assert [steps(done, phase) for phase in longer.phases] == [3, 6, 4]
+    assert [steps(original, phase) for phase in longer.phases] == [3, 6, 4]
 
 
-def test_another_schedule_begins_anew_where_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_schedule_restarts_where_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_with_text(tmp_path / "one")
     first = trained(folder, monkeypatch)
     other = replace(SETTINGS, phases={**SETTINGS.phases, "whole": Phase(2, 9, 0.3)})
     assert trained(folder, monkeypatch, other)["phase"] != first["phase"]
-    # the first phase is there; of the second, what was trained before the rate fell
+    # the first phase is reused; of the second, only the steps before the rate fell
     assert (steps(folder, "shallow"), steps(folder, "whole")) == (3, 6 + 6)
 
 

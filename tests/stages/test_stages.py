@@ -40,7 +40,7 @@ def resolved(context: int, **changes: Any) -> convert.Lengths:
     return convert.resolve(convert.ConvertSettings(**DEFAULTS | changes), context)
 
 
-def test_lengths_by_default() -> None:
+def test_default_lengths() -> None:
     assert resolved(1024) == convert.Lengths(50, 256, [16, 64])
     assert resolved(128) == convert.Lengths(50, 128, [16, 64])
     assert resolved(128, sequence_length=41).context_window == 20
@@ -50,7 +50,7 @@ def test_a_prefill_longer_than_the_cache_is_left_out() -> None:
     assert resolved(1024, sequence_length=20, cache_length=40).prefill_lengths == [16]
 
 
-def test_guesses_are_for_large_models_unless_said_otherwise() -> None:
+def test_drafts_are_for_large_models_unless_set() -> None:
     assert convert.draft_tokens(None, 2_600_000) == 1
     assert convert.draft_tokens(None, 124_000_000) == 8
     assert [convert.draft_tokens(n, 124_000_000) for n in (1, 4)] == [1, 4]
@@ -68,13 +68,13 @@ def test_guesses_are_for_large_models_unless_said_otherwise() -> None:
         (512, {"sequence_length": 10, "cache_length": 12}, "prefill_lengths"),
     ],
 )
-def test_contradictions_with_the_model(context: int, changes: dict[str, Any], message: str) -> None:
+def test_contradictions_with_the_model_are_refused(context: int, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         resolved(context, **changes)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("suppressed", "message"),
     [
         (["the list"], "is 'the list'; allowed: one token each; this text is"),
         ([""], "this text is 0"),
@@ -85,20 +85,22 @@ def test_contradictions_with_the_model(context: int, changes: dict[str, Any], me
         ([0, *range(2, 512)], "fewer, so that something can be said"),
     ],
 )
-def test_what_cannot_be_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch, wanted: list[Any], message: str) -> None:
+def test_invalid_suppressed_tokens_are_refused(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, suppressed: list[Any], message: str
+) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
     with pytest.raises(UserError, match=re.escape(message)):
         convert.suppressed_ids(
-            wanted,
+            suppressed,
             records.model(vocabulary=len(toy.vocabulary.ids)),
         )
 
 
 def test_ids_and_strings_are_suppressed(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convert, "AUTHOR", toy.preset)
-    letter, the = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
-    found = convert.suppressed_ids([" the", "e", letter, 0], records.model())
-    assert found == sorted({0, letter, the})
+    letter_id, the_id = toy.vocabulary.ids["e"], toy.vocabulary.ids["Ġthe"]
+    ids = convert.suppressed_ids([" the", "e", letter_id, 0], records.model())
+    assert ids == sorted({0, letter_id, the_id})
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_recipe_may_come_from_litert_quantizer(tmp_path: Path) -> None:
 
 
 def test_evaluation_text_is_in_neither_training_nor_calibration() -> None:
-    """By hash; training text is in the order of hashes and held-out documents have hashes of their own."""
+    """Compares hashes: training text is in the order of hashes, and a range of hashes is held out."""
     preset = Path("artifacts/presets/pydoc_gpt2")
     evaluation, calibration = (
         {hashlib.sha256(d.encode()).digest() for d in evaluation_text.read_documents(preset / f"{name}.jsonl", name)}
@@ -142,7 +144,7 @@ def test_evaluation_text_is_in_neither_training_nor_calibration() -> None:
     assert held_out == evaluation
 
 
-@pytest.mark.parametrize("given", [{"preset": None}, {"preset": "a", "random": DIMENSIONS}])
-def test_author_wants_one_model(given: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"preset": None}, {"preset": "a", "random": DIMENSIONS}])
+def test_author_wants_one_model(settings: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="author needs one of preset and random"):
-        author.AuthorSettings(license="none", add_end_token=True, **given)
+        author.AuthorSettings(license="none", add_end_token=True, **settings)

@@ -1,4 +1,4 @@
-"""What a sweep shows of its jobs, and its table, on terminals wide and narrow."""
+"""The progress of a sweep's jobs, and its table, on wide and narrow terminals."""
 
 import re
 import time
@@ -17,7 +17,7 @@ NAMES = [f"int4_block32-sequence_length-{length}-1f09ab" for length in range(100
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two jobs done in 10 s each, one failed, one that runs since 4 s, two that wait."""
+    """Two jobs done in 10 s each, one failed, one that has run for 4 s, two that wait."""
     monkeypatch.chdir(tmp_path)
     for name in NAMES[:2]:
         job_records.write(JobRecord(name, DONE, 0.0, 10.0))
@@ -50,11 +50,11 @@ def test_a_terminal_shows_what_runs_and_what_failed(
     assert "103-1f09ab  convert" in running  # the end of its name, however narrow the terminal
     assert "0:00:04" in running
     assert "no room" in failed
-    if width > 50:  # one abreast: 6 s of the job that runs, 10 s each of two
+    if width > 50:  # one at a time: 6 s of the running job, and 10 s for each of two
         assert re.search(r"0:00:2[5-7] left", head)
 
 
-def test_a_line_for_each_change_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_each_change_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with display("jobs", NAMES) as show:
         show()
         show()

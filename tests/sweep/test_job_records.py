@@ -1,4 +1,4 @@
-"""What is known of a job, also where its files are missing, damaged or half written."""
+"""Records of jobs, also where their files are missing, damaged or incomplete."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job_records.FOLDER.mkdir(parents=True)
 
 
-def test_a_record_survives_its_file() -> None:
+def test_a_record_is_read_as_it_was_written() -> None:
     result = ModeResult(made_up.measured(parity_max=None), made_up.performance(), made_up.gates(one=False))
     record = JobRecord("job", DONE, 1.5, 2.0, "host", 7, "why", {"a": "1"}, {"float32": result})
     job_records.write(record)
@@ -52,7 +52,7 @@ def test_the_stage_is_the_last_one_that_the_log_names() -> None:
         ("", "it wrote nothing"),
     ],
 )
-def test_the_line_that_says_best_what_went_wrong(log: str, reason: str) -> None:
+def test_the_reason_of_a_failure_is_the_most_informative_line(log: str, reason: str) -> None:
     job_records.log_path("job").write_text(log)
     assert job_records.failure_reason("job") == reason
 
@@ -61,11 +61,11 @@ def test_a_job_without_a_log_wrote_nothing() -> None:
     assert job_records.failure_reason("none") == "it wrote nothing"
 
 
-def test_of_a_long_log_the_end_is_read() -> None:
+def test_only_the_end_of_a_long_log_is_read() -> None:
     job_records.log_path("job").write_bytes(b"error: the first\n" + b"\xff" * 30_000 + b"\nerror: the last\n")
     assert job_records.failure_reason("job") == "the last"
 
 
-def test_a_job_that_runs_takes_longer_and_longer() -> None:
+def test_the_elapsed_time_of_a_running_job_grows() -> None:
     assert job_records.elapsed_seconds(JobRecord("job", RUNNING, time.time() - 100)) >= 100
     assert job_records.elapsed_seconds(JobRecord("job", DONE, 0.0, 3.0)) == 3.0

@@ -1,4 +1,4 @@
-"""From combinations to jobs: values, names, and what is run once for all."""
+"""Jobs from combinations: values, names, and stages that run once for several jobs."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from autocomplete.sweep import jobs
 SHARED = ["author", "convert", "quantize", "validate"]
 
 
-def made(*combinations: dict[str, str]) -> list[jobs.Job]:
+def jobs_of(*combinations: dict[str, str]) -> list[jobs.Job]:
     return jobs.make(combinations, ["validate"], "tree")
 
 
 def test_groups_and_keys_become_keys_of_params() -> None:
-    (job,) = made({"quantize": "float16", "author": "pydoc_gpt2", "convert.sequence_length": "64"})
+    (job,) = jobs_of({"quantize": "float16", "author": "pydoc_gpt2", "convert.sequence_length": "64"})
     assert job.values == {
         "quantize.modes": "[float16]",
         "use.author": "pydoc_gpt2",
@@ -33,56 +33,56 @@ def test_groups_and_keys_become_keys_of_params() -> None:
         ({"use.author": "nobody"}, "there is no conf/author/nobody.yaml"),
     ],
 )
-def test_what_does_not_exist_is_one_line(combination: dict[str, str], message: str) -> None:
+def test_unknown_keys_and_files_are_refused_in_one_line(combination: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        made(combination)
+        jobs_of(combination)
 
 
-def test_names_say_what_differs_and_nothing_else() -> None:
-    first, again = made({"quantize": "float16"})[0], made({"quantize": "float16"})[0]
+def test_names_depend_only_on_what_differs() -> None:
+    first, again = jobs_of({"quantize": "float16"})[0], jobs_of({"quantize": "float16"})[0]
     assert first == again
-    assert made({"quantize": "float16"}, {"quantize": "float16"}) == [first]
+    assert jobs_of({"quantize": "float16"}, {"quantize": "float16"}) == [first]
     assert jobs.make([{"quantize": "float16"}], ["validate"], "another tree")[0].name != first.name
     assert jobs.make([{"quantize": "float16"}], [], "tree")[0].name != first.name
-    odd = made({"validate.evaluation_text": f"'a b/{'x' * 200}: ~^?'"})[0]
-    assert len(odd.name) < 100
-    assert set(odd.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+    unusual = jobs_of({"validate.evaluation_text": f"'a b/{'x' * 200}: ~^?'"})[0]
+    assert len(unusual.name) < 100
+    assert set(unusual.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 def names(rounds: list[list[jobs.Job]]) -> list[list[tuple[tuple[str, ...], dict[str, str]]]]:
-    return [[(job.targets, job.values) for job in some] for some in rounds]
+    return [[(job.targets, job.values) for job in jobs_of_round] for jobs_of_round in rounds]
 
 
 def test_modes_share_author_and_convert_in_one_run() -> None:
-    some = made({"quantize": "float16"}, {"quantize": "float32"})
-    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("convert",), {})]]
+    combined = jobs_of({"quantize": "float16"}, {"quantize": "float32"})
+    assert names(jobs.shared_rounds(combined, SHARED, "tree")) == [[(("convert",), {})]]
 
 
 def test_lengths_share_author_and_each_length_its_convert() -> None:
-    some = made(*({"quantize": q, "convert.sequence_length": s} for q in ("float16", "float32") for s in "56"))
-    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [
+    combined = jobs_of(*({"quantize": q, "convert.sequence_length": s} for q in ("float16", "float32") for s in "56"))
+    assert names(jobs.shared_rounds(combined, SHARED, "tree")) == [
         [(("author",), {})],
         [(("convert",), {"convert.sequence_length": "5"}), (("convert",), {"convert.sequence_length": "6"})],
     ]
 
 
-def test_what_one_job_alone_needs_is_left_to_it() -> None:
-    some = made({"convert.sequence_length": "5"}, {"convert.sequence_length": "6"})
-    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("author",), {})]]
-    assert jobs.shared_rounds(some[:1], SHARED, "tree") == []
+def test_a_stage_that_only_one_job_needs_is_not_shared() -> None:
+    combined = jobs_of({"convert.sequence_length": "5"}, {"convert.sequence_length": "6"})
+    assert names(jobs.shared_rounds(combined, SHARED, "tree")) == [[(("author",), {})]]
+    assert jobs.shared_rounds(combined[:1], SHARED, "tree") == []
 
 
-def test_texts_to_evaluate_share_what_is_evaluated() -> None:
-    some = made({"validate.evaluation_text": "a"}, {"validate.evaluation_text": "b"})
-    assert names(jobs.shared_rounds(some, SHARED, "tree")) == [[(("quantize",), {})]]
+def test_jobs_with_different_evaluation_texts_share_quantization() -> None:
+    combined = jobs_of({"validate.evaluation_text": "a"}, {"validate.evaluation_text": "b"})
+    assert names(jobs.shared_rounds(combined, SHARED, "tree")) == [[(("quantize",), {})]]
 
 
 def test_a_stage_that_does_not_exist_cannot_be_shared() -> None:
     with pytest.raises(UserError, match="names train, which is not in"):
-        jobs.shared_rounds(made({"quantize": "float16"}), ["train"], "tree")
+        jobs.shared_rounds(jobs_of({"quantize": "float16"}), ["train"], "tree")
 
 
-def test_a_job_s_log_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_and_failure_are_read_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from autocomplete.sweep import job_records
 
     monkeypatch.chdir(tmp_path)

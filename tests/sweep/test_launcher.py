@@ -1,4 +1,4 @@
-"""What a sweep runs, in the grammar of Hydra's overrides."""
+"""The combinations of a sweep, in the grammar of Hydra's overrides."""
 
 import pytest
 
@@ -13,8 +13,10 @@ def project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_lists_and_ranges_are_combined() -> None:
-    found = launcher.parse_combinations(["quantize=float32,float16", "convert.sequence_length=range(40,42)", "a=x"])
-    assert found == [
+    combinations = launcher.parse_combinations(
+        ["quantize=float32,float16", "convert.sequence_length=range(40,42)", "a=x"]
+    )
+    assert combinations == [
         {"quantize": mode, "convert.sequence_length": length, "a": "x"}
         for mode in ("float32", "float16")
         for length in ("40", "41")
@@ -22,15 +24,15 @@ def test_lists_and_ranges_are_combined() -> None:
 
 
 def test_a_glob_takes_the_files_of_a_group() -> None:
-    found = launcher.parse_combinations(["quantize=glob(float*)"])
-    assert {one["quantize"] for one in found} == {"float16", "float32"}
+    combinations = launcher.parse_combinations(["quantize=glob(float*)"])
+    assert {combination["quantize"] for combination in combinations} == {"float16", "float32"}
 
 
-def test_of_two_values_of_a_key_the_later_one_is_meant() -> None:
+def test_the_last_of_two_values_of_a_key_wins() -> None:
     assert launcher.parse_combinations(["a=1,2", "a=3"]) == [{"a": "3"}]
 
 
-def test_nothing_is_one_combination_of_nothing() -> None:
+def test_no_overrides_are_one_empty_combination() -> None:
     assert launcher.parse_combinations([]) == [{}]
 
 
@@ -38,7 +40,7 @@ def test_nothing_is_one_combination_of_nothing() -> None:
     ("value", "message"),
     [("a=interval(1,9)", "an interval has no end"), ("no override", "no override"), ("a=[1", r"\[1")],
 )
-def test_what_cannot_be_run_is_one_line(value: str, message: str) -> None:
+def test_invalid_overrides_are_refused_in_one_line(value: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as refused:
         launcher.parse_combinations([value])
     assert "\n" not in str(refused.value)

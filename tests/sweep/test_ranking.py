@@ -25,17 +25,17 @@ def test_the_best_keeps_the_bounds_and_passed_its_gates() -> None:
 @pytest.mark.parametrize(
     ("text", "holds"), [("<=1", True), ("<1", False), (">= 1", True), (">1e0", False), ("<1.5", True)]
 )
-def test_signs(text: str, holds: bool) -> None:
+def test_comparison_operators(text: str, holds: bool) -> None:
     assert ranking.parse_constraint("core_mb", text).holds(row(1, 1, 1)) is holds
 
 
 @pytest.mark.parametrize("text", ["1.02", "==1", "<=", "<=one", "<=1-2"])
-def test_no_bound(text: str) -> None:
+def test_invalid_bounds_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="allowed: <=, >=, < or > and a number"):
         ranking.parse_constraint("core_mb", text)
 
 
-def test_the_front_is_what_no_other_beats() -> None:
+def test_the_front_has_all_rows_that_no_other_dominates() -> None:
     small, good, fast, beaten = row(1, 1.2, 5), row(9, 1.0, 5), row(5, 1.1, 9), row(6, 1.1, 9)
     twin, lacking = row(1, 1.2, 5), row(0, None, 99)
     assert ranking.pareto_front([small, good, fast, beaten, twin, lacking], METRICS) == [small, good, fast, twin]

@@ -50,12 +50,12 @@ def test_figures_are_exact_in_csv_and_short_in_markdown(tmp_path: Path) -> None:
     assert "| unmeasured | 5 | int8 | 9.00 | – | 1 | passed |  |" in markdown
 
 
-def test_no_row_that_keeps_the_bounds_is_no_best(tmp_path: Path) -> None:
+def test_without_a_row_within_the_bounds_there_is_no_best(tmp_path: Path) -> None:
     best, lines, _ = written(tmp_path, ranking.parse_constraint("core_mb", "<0.1"))
     assert best is None
     assert "best" not in {line["Pareto"] for line in lines}
 
 
-def test_criteria_say_objective_and_bounds() -> None:
+def test_criteria_are_shown_as_objective_and_bounds() -> None:
     criteria = report.Criteria("decode_tokens_per_s", [ranking.parse_constraint("core_mb", "<=2")], PARETO)
     assert str(criteria) == "decode_tokens_per_s, core_mb <= 2"

@@ -1,4 +1,4 @@
-"""A job runs in a folder of its own, whatever an earlier try left there."""
+"""A job runs in its own folder, whatever an earlier attempt left there."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from autocomplete.sweep import job_records, runner, snapshot
 from autocomplete.sweep.jobs import Job, JobOrder
 from helpers import repositories
 
-# DVC and a stage live on when their worker is killed
+# DVC and a stage continue when their worker is killed
 ORPHAN = """
 import time
 from pathlib import Path
@@ -30,7 +30,7 @@ def own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
+def test_processes_of_a_killed_worker_are_ended_but_no_user_s_shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = repositories.make_fake(tmp_path / "repository")
@@ -39,8 +39,8 @@ def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
         monkeypatch.setenv(name, value)
     folder = runner.SCRATCH / "float32-abc"
     folder.mkdir(parents=True)
-    looking, shell = pty.openpty()
-    onlooker = subprocess.Popen(["sh"], cwd=folder, stdin=shell, start_new_session=True, preexec_fn=own_terminal)
+    terminal, shell = pty.openpty()
+    user_shell = subprocess.Popen(["sh"], cwd=folder, stdin=shell, start_new_session=True, preexec_fn=own_terminal)
     orphan = subprocess.Popen(
         [sys.executable, "-c", ORPHAN], cwd=folder, stdout=subprocess.PIPE, start_new_session=True
     )
@@ -52,7 +52,7 @@ def test_what_a_killed_worker_left_at_work_is_ended_and_nobody_s_shell(
     assert record is not None
     assert record.state == job_records.DONE, record.reason
     orphan.wait(timeout=10)  # it never ends by itself
-    assert onlooker.poll() is None
-    os.close(looking)
-    onlooker.kill()
+    assert user_shell.poll() is None
+    os.close(terminal)
+    user_shell.kill()
     assert not folder.exists()

@@ -1,4 +1,4 @@
-"""What the queue of a cluster says, by the commands that SLURM has."""
+"""The states of jobs in a cluster's queue, by SLURM's commands."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from autocomplete.sweep import slurm
 
 @pytest.fixture
 def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `squeue` with one job that runs and one that was killed, and a `scancel` that notes how it was called."""
+    """A `squeue` with one job that runs and one that was killed, and a `scancel` that logs its arguments."""
     log = tmp_path / "called"
     log.touch()
     for name, script in {"squeue": "echo RUNNING; echo CANCELLED", "scancel": f'echo "$@" >> {log}'}.items():
@@ -27,13 +27,13 @@ def test_jobs_that_run_are_waited_for_and_cancelled(called: Path) -> None:
     assert called.read_text() == "--name=sweep-1\n"
 
 
-def test_where_no_job_runs_nothing_is_cancelled(called: Path) -> None:
+def test_without_running_jobs_nothing_is_cancelled(called: Path) -> None:
     (called.parent / "squeue").write_text("#!/bin/sh\necho COMPLETED\n")
     slurm.cancel_jobs()
     assert called.read_text() == ""
 
 
-def test_another_sweep_s_jobs_are_not_asked_for(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_of_another_sweep_are_not_queried(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(slurm.JOB_NAME_VARIABLE)
     assert slurm.job_states() == []
 
@@ -49,5 +49,5 @@ def test_without_slurm_there_is_no_queue(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("states", "waiting"),
     [([], False), (["COMPLETED", "TIMEOUT"], False), (["FAILED", "PENDING"], True), (["NEW"], True)],
 )
-def test_states_that_are_not_over(states: list[str], waiting: bool) -> None:
+def test_unfinished_states(states: list[str], waiting: bool) -> None:
     assert slurm.any_unfinished(states) is waiting

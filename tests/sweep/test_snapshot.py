@@ -1,4 +1,4 @@
-"""The workspace as git sees it, and clones of it."""
+"""Snapshots of the workspace in git, and clones of them."""
 
 import subprocess
 from pathlib import Path
@@ -38,7 +38,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_edits_are_part_of_it_and_git_s_index_is_left_alone(workspace: Path) -> None:
+def test_a_snapshot_has_the_edits_and_leaves_git_s_index_unchanged(workspace: Path) -> None:
     before = snapshot.take()
     (workspace / "params.yaml").write_text("a: 2\n")
     after = snapshot.take()
@@ -52,13 +52,13 @@ def test_edits_are_part_of_it_and_git_s_index_is_left_alone(workspace: Path) -> 
     ("name", "matters"),
     [("params.yaml", True), ("stages/convert.py", True), ("conf/sweep.yaml", False), ("README.md", False)],
 )
-def test_what_may_change_a_result_is_its_identity(name: str, matters: bool, workspace: Path) -> None:
+def test_the_identity_depends_on_files_that_may_change_a_result(name: str, matters: bool, workspace: Path) -> None:
     before = snapshot.identity(snapshot.take())
     (workspace / name).write_text("other: 1\n")
     assert (snapshot.identity(snapshot.take()) != before) is matters
 
 
-def test_what_git_does_not_know_is_refused_where_it_matters(workspace: Path) -> None:
+def test_untracked_files_are_refused_where_they_matter(workspace: Path) -> None:
     (workspace / "notes.txt").write_text("mine")
     (workspace / "stages/ignored").write_text("mine")
     snapshot.take()
@@ -78,25 +78,25 @@ def test_without_a_commit_there_is_nothing_to_start_from(tmp_path: Path, monkeyp
 def test_a_clone_has_the_edits_and_its_own_settings(workspace: Path, tmp_path: Path) -> None:
     (workspace / ".dvc/config.local").write_text("['remote \"store\"']\npassword = secret\n")
     (workspace / "params.yaml").write_text("a: 2\n")
-    taken = snapshot.take()
+    commit = snapshot.take()
     folder = tmp_path / "clones/one"
     folder.mkdir(parents=True)
     (folder / "left").write_text("by an earlier try")
-    snapshot.clone(taken, folder, tmp_path / "cache")
+    snapshot.clone(commit, folder, tmp_path / "cache")
     assert (folder / "params.yaml").read_text() == "a: 2\n"
     assert not (folder / "left").exists()
-    assert git("rev-parse", "HEAD", folder=folder) == taken.head
+    assert git("rev-parse", "HEAD", folder=folder) == commit.head
     local = (folder / ".dvc/config.local").read_text()
     assert f"dir = {tmp_path / 'cache'}" in local
     assert "password = secret" in local
 
 
 def test_an_experiment_comes_back_all_at_once(tmp_path: Path) -> None:
-    taken, folder = snapshot.take(), tmp_path / "clone"
-    snapshot.clone(taken, folder, tmp_path / "cache")
+    commit, folder = snapshot.take(), tmp_path / "clone"
+    snapshot.clone(commit, folder, tmp_path / "cache")
     git("commit", "--quiet", "--allow-empty", "--message", "experiment", folder=folder)
-    git("update-ref", f"refs/exps/{taken.head[:2]}/{taken.head[2:]}/fast", "HEAD", folder=folder)
-    assert snapshot.experiment_names(taken.head) == set()
-    snapshot.fetch_experiment(folder, taken.head, "fast")
-    assert snapshot.experiment_names(taken.head) == {"fast"}
+    git("update-ref", f"refs/exps/{commit.head[:2]}/{commit.head[2:]}/fast", "HEAD", folder=folder)
+    assert snapshot.experiment_names(commit.head) == set()
+    snapshot.fetch_experiment(folder, commit.head, "fast")
+    assert snapshot.experiment_names(commit.head) == {"fast"}
     assert snapshot.experiment_names("0" * 40) == set()

@@ -1,4 +1,4 @@
-"""Jobs are seen through, whatever happens to the processes that run them."""
+"""Jobs are supervised until they end, whatever happens to the processes that run them."""
 
 import multiprocessing
 import os
@@ -25,13 +25,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supervise.LAUNCHER_LOG.write_text("")
 
 
-def see_through(launch: Launch, *names: str) -> list[list[str]]:
-    """Supervises jobs whose launcher is a function; the names that each launch was given."""
+def supervised(launch: Launch, *names: str) -> list[list[str]]:
+    """Supervises jobs whose launcher is a function; returns the names that each launch received."""
     launched: list[list[str]] = []
 
-    def start(left: Sequence[str]) -> BaseProcess:
-        launched.append(list(left))
-        process = multiprocessing.get_context("fork").Process(target=launch, args=(left,))
+    def start(remaining: Sequence[str]) -> BaseProcess:
+        launched.append(list(remaining))
+        process = multiprocessing.get_context("fork").Process(target=launch, args=(remaining,))
         process.start()
         return process
 
@@ -40,33 +40,33 @@ def see_through(launch: Launch, *names: str) -> list[list[str]]:
 
 
 def states(*names: str) -> list[str]:
-    found = [job_records.read(name) for name in names]
-    return [record.state if record else "none" for record in found]
+    records = [job_records.read(name) for name in names]
+    return [record.state if record else "none" for record in records]
 
 
 def begin(name: str) -> None:
     job_records.write(JobRecord(name, RUNNING, time.time(), host=socket.gethostname(), pid=os.getpid()))
 
 
-def test_jobs_that_end_are_left_alone() -> None:
+def test_jobs_that_ended_are_not_launched_again() -> None:
     def launch(names: Sequence[str]) -> None:
         for name in names:
             job_records.write(JobRecord(name, FAILED if name == "b" else DONE, time.time()))
 
-    assert see_through(launch, "a", "b") == [["a", "b"]]
+    assert supervised(launch, "a", "b") == [["a", "b"]]
     assert states("a", "b") == [DONE, FAILED]
 
 
-def test_what_earlier_sweeps_noted_of_a_job_is_forgotten() -> None:
+def test_records_of_earlier_sweeps_are_deleted() -> None:
     job_records.write(JobRecord("a", DONE, 0.0))
     with pytest.raises(UserError, match="the launcher began no job: it wrote nothing"):
-        see_through(lambda names: None, "a")
+        supervised(lambda names: None, "a")
 
 
 def test_a_launcher_that_begins_nothing_is_quoted() -> None:
     supervise.LAUNCHER_LOG.write_text("Traceback\nsbatch: error: no such partition\n\n")
     with pytest.raises(UserError, match="the launcher began no job: sbatch: error: no such partition"):
-        see_through(lambda names: None, "a")
+        supervised(lambda names: None, "a")
 
 
 def test_a_job_whose_process_is_gone_has_failed_and_the_others_go_on() -> None:
@@ -76,19 +76,19 @@ def test_a_job_whose_process_is_gone_has_failed_and_the_others_go_on() -> None:
         if len(names) == 1:
             job_records.write(JobRecord(names[0], DONE, time.time()))
 
-    assert see_through(launch, "a", "b") == [["a", "b"], ["b"]]
+    assert supervised(launch, "a", "b") == [["a", "b"], ["b"]]
     assert states("a", "b") == [FAILED, DONE]
     failed = job_records.read("a")
     assert failed is not None and failed.reason == "its process was killed while at convert"
 
 
-def test_jobs_that_went_down_together_run_once_more() -> None:
+def test_jobs_that_failed_together_run_once_more() -> None:
     def launch(names: Sequence[str]) -> None:
         for name in names:
             begin(name)
         supervise.LAUNCHER_LOG.write_text("joblib.externals.loky.process_executor.TerminatedWorkerError: …\n")
 
-    assert see_through(launch, "a", "b") == [["a", "b"], ["a", "b"]]
+    assert supervised(launch, "a", "b") == [["a", "b"], ["a", "b"]]
     assert states("a", "b") == [FAILED, FAILED]
 
 

@@ -1,4 +1,4 @@
-"""Files are read whole or refused, and written so that old runtimes read them."""
+"""Files are read completely or refused, and written for old runtimes."""
 
 from pathlib import Path
 from unittest import mock
@@ -12,18 +12,18 @@ from autocomplete.runtime import interpreters, sessions
 from autocomplete.tflite import edit, flatbuffer
 
 
-@pytest.mark.parametrize("kept", [0, 3, 7, 8, 100, 5000, 0.5, 0.99])
-def test_a_truncated_file_is_one_line(core_path: Path, tmp_path: Path, kept: float) -> None:
+@pytest.mark.parametrize("size", [0, 3, 7, 8, 100, 5000, 0.5, 0.99])
+def test_a_truncated_file_is_refused_in_one_line(core_path: Path, tmp_path: Path, size: float) -> None:
     data = core_path.read_bytes()
     path = tmp_path / "cut.tflite"
-    path.write_bytes(data[: int(kept if kept > 1 else kept * len(data))])
+    path.write_bytes(data[: int(size if size > 1 else size * len(data))])
     for load in (flatbuffer.read, lambda p: interpreters.litert(p, 1), lambda p: interpreters.tensorflow(p, 1)):
         with pytest.raises(UserError, match=r"cut\.tflite .*dvc repro") as error:
             load(path)
         assert "\n" not in str(error.value)
 
 
-def test_a_whole_file_is_looked_at_again_only_when_it_changes(
+def test_a_complete_file_is_checked_again_only_when_it_changes(
     core_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "core.tflite"
@@ -43,7 +43,7 @@ def test_a_whole_file_is_looked_at_again_only_when_it_changes(
         interpreters.litert(path, 1)
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is missing; run `dvc repro`"):
         flatbuffer.read(tmp_path / "no.tflite")
 
@@ -52,12 +52,12 @@ def test_a_round_trip_keeps_the_bytes(core_path: Path) -> None:
     assert flatbuffer.serialize(flatbuffer.read(core_path)) == core_path.read_bytes()
 
 
-def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
+def test_a_model_beyond_2_gb_has_its_buffers_after_the_flatbuffer(
     core_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside, inside = tmp_path / "outside.tflite", tmp_path / "inside.tflite"
     with monkeypatch.context() as patched:
-        patched.setattr(flatbuffer, "_INLINE_LIMIT", 0)  # 2 GB in truth
+        patched.setattr(flatbuffer, "_INLINE_LIMIT", 0)  # in fact 2 GB
         flatbuffer.write(flatbuffer.read(core_path), outside)
     assert not flatbuffer.buffers_inline(outside)
     flatbuffer.write(flatbuffer.read(outside), inside)
@@ -67,7 +67,7 @@ def test_a_model_beyond_2_gb_has_its_buffers_behind_it(
     assert np.array_equal(logits[0], logits[1])
 
 
-def test_deferred_content_is_made_when_written(core_path: Path, tmp_path: Path) -> None:
+def test_deferred_content_is_computed_when_written(core_path: Path, tmp_path: Path) -> None:
     model = flatbuffer.read(core_path)
     largest = max(model.buffers, key=lambda b: 0 if b.data is None else len(b.data))
     make = mock.Mock(return_value=largest.data)
@@ -99,6 +99,6 @@ def test_metadata_is_set_read_and_removed(core_path: Path) -> None:
     assert edit.metadata(edit.with_metadata(model, "note", None), "note") is None
 
 
-def test_a_refused_recipe_is_one_line(core_path: Path) -> None:
+def test_a_refused_recipe_is_reported_in_one_line(core_path: Path) -> None:
     with pytest.raises(UserError, match="litert-quantizer refuses the recipe"):
         recipes.quantize(core_path, [{"regex": ".*", "operation": "*", "algorithm_key": "magic"}])

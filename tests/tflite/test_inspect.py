@@ -1,4 +1,4 @@
-"""What a file takes, gives and needs."""
+"""Signatures, operators and runtime of a file."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from helpers.toys import CHUNK, SLOTS
 
 
 def test_a_core_s_signatures_are_described(core_path: Path) -> None:
-    described = inspect.describe(core_path)
-    assert {"decode", f"prefill_{CHUNK}", "prefill_32"} <= set(described.signatures)
-    decode = described.signatures["decode"]
+    description = inspect.describe(core_path)
+    assert {"decode", f"prefill_{CHUNK}", "prefill_32"} <= set(description.signatures)
+    decode = description.signatures["decode"]
     assert decode.inputs["tokens"] == TensorDescription([1, 1], "int32")
     assert decode.inputs["mask"] == TensorDescription([1, 1, 1, SLOTS], "float32")
     assert "logits" in decode.outputs
-    assert "FULLY_CONNECTED" in described.builtin_operators
-    assert described.builtin_operators == sorted(described.builtin_operators)
-    assert described.select_tf_operators == described.custom_operators == []
+    assert "FULLY_CONNECTED" in description.builtin_operators
+    assert description.builtin_operators == sorted(description.builtin_operators)
+    assert description.select_tf_operators == description.custom_operators == []
 
 
 def with_codes(path: Path, *names: str) -> Path:
-    """A model of no operators, whose file names some."""
+    """A model without operators, whose file declares operator codes."""
     model = flatbuffer.parse(peak_memory.empty_model())
     for name in names:
         code = schema.OperatorCodeT()
@@ -36,10 +36,10 @@ def with_codes(path: Path, *names: str) -> Path:
     return path
 
 
-def test_operators_are_told_by_who_has_them(tmp_path: Path) -> None:
-    described = inspect.describe(with_codes(tmp_path / "a.tflite", "FlexSubstr", "Mine"))
-    assert described.select_tf_operators == ["Substr"]
-    assert described.custom_operators == ["Mine"]
-    assert described.runtime == "TensorFlow Lite with Select TF operators"
-    plain = inspect.describe(with_codes(tmp_path / "b.tflite"))
-    assert (plain.signatures, plain.runtime) == ({}, "any TensorFlow Lite or LiteRT runtime")
+def test_operators_are_described_by_the_library_that_has_them(tmp_path: Path) -> None:
+    description = inspect.describe(with_codes(tmp_path / "a.tflite", "FlexSubstr", "Mine"))
+    assert description.select_tf_operators == ["Substr"]
+    assert description.custom_operators == ["Mine"]
+    assert description.runtime == "TensorFlow Lite with Select TF operators"
+    without_operators = inspect.describe(with_codes(tmp_path / "b.tflite"))
+    assert (without_operators.signatures, without_operators.runtime) == ({}, "any TensorFlow Lite or LiteRT runtime")

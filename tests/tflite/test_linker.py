@@ -1,4 +1,4 @@
-"""Linked models run, and say what the core says."""
+"""Linked models run, and generate what the core generates."""
 
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ def complete(greedy_driver: Any, core_path: Path, tmp_path_factory: pytest.TempP
 def expected(toy: Toy, prompt: str, sequence: int = SEQUENCE, window: int = WINDOW) -> bytes:
     ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids[-window:]]
     pieces = tokenizer.token_bytes(toy.vocabulary.ids)
-    new = b"".join(pieces[t] for t in keras_greedy(toy, ids, sequence)).decode(errors="ignore").encode()
-    room = max(788 - len(prompt.encode()), 0)
-    return prompt.encode() + new[:room].decode(errors="ignore").encode()
+    continuation = b"".join(pieces[t] for t in keras_greedy(toy, ids, sequence)).decode(errors="ignore").encode()
+    limit = max(788 - len(prompt.encode()), 0)
+    return prompt.encode() + continuation[:limit].decode(errors="ignore").encode()
 
 
 @pytest.mark.parametrize("prompt", [*PROMPTS, "", "word " * 60, "x" * 700, "é" * 393 + "a"])
@@ -82,7 +82,7 @@ def test_a_fixed_seed_repeats_after_each_load(toy: Toy, core_path: Path, tmp_pat
 
 
 @pytest.mark.parametrize("mode", [m for m in MODES if settings(m).get("text", True)])
-def test_quantized_core_says_the_same_linked_and_alone(
+def test_a_quantized_core_generates_the_same_linked_and_not_linked(
     toy: Toy, greedy_driver: Any, core_path: Path, tmp_path: Path, mode: str
 ) -> None:
     path = tmp_path / "core.tflite"
@@ -94,27 +94,29 @@ def test_quantized_core_says_the_same_linked_and_alone(
         ids = [toy.vocabulary.start_token_id, *toy.bpe.encode(prompt).ids]
         session.reset()
         session.prefill(np.array(ids[:-1], np.int32), session.chunks[0])
-        said = [ids[-1]]
-        while len(ids) + len(said) - 1 < SEQUENCE and (len(said) == 1 or said[-1] != toy.vocabulary.end_token_id):
-            said.append(int(session.decode(said[-1]).argmax()))
-        new = b"".join(pieces[t] for t in said[1:]).decode(errors="ignore").encode()
+        generated = [ids[-1]]
+        while len(ids) + len(generated) - 1 < SEQUENCE and (
+            len(generated) == 1 or generated[-1] != toy.vocabulary.end_token_id
+        ):
+            generated.append(int(session.decode(generated[-1]).argmax()))
+        new = b"".join(pieces[t] for t in generated[1:]).decode(errors="ignore").encode()
         assert complete(prompt.encode()) == prompt.encode() + new
 
 
-def test_neither_part_is_changed_and_bytes_repeat(greedy_driver: Any, core_path: Path) -> None:
+def test_linking_changes_neither_part_and_is_reproducible(greedy_driver: Any, core_path: Path) -> None:
     before = flatbuffer.serialize(greedy_driver)
-    read = flatbuffer.read(core_path)
-    first = flatbuffer.serialize(linker.link(greedy_driver, read))
-    assert flatbuffer.serialize(linker.link(greedy_driver, read)) == first
+    core_model = flatbuffer.read(core_path)
+    first = flatbuffer.serialize(linker.link(greedy_driver, core_model))
+    assert flatbuffer.serialize(linker.link(greedy_driver, core_model)) == first
     assert flatbuffer.serialize(greedy_driver) == before
-    assert flatbuffer.serialize(read) == core_path.read_bytes()
+    assert flatbuffer.serialize(core_model) == core_path.read_bytes()
 
 
 def test_a_driver_s_bytes_repeat(toy: Toy) -> None:
     assert len({flatbuffer.serialize(driver(toy, "top_k")) for _ in range(3)}) == 1
 
 
-def test_no_placeholder_and_no_custom_op_is_left(greedy_driver: Any, core_path: Path) -> None:
+def test_no_placeholder_and_no_custom_op_remains(greedy_driver: Any, core_path: Path) -> None:
     names = edit.operator_names(linker.link(greedy_driver, flatbuffer.read(core_path)))
     assert not [n for n in names if n.startswith(core_calls.PLACEHOLDER)]
     assert [n for n in names if n.startswith("Flex")]
@@ -156,13 +158,13 @@ def test_blockwise_scales_follow_their_tensors(toy: Toy, greedy_driver: Any, cor
         }
     ]
     model = linker.link(greedy_driver, recipes.quantize(core_path, recipe))
-    seen = 0
+    blockwise_tensors = 0
     for subgraph in model.subgraphs:
         for tensor in subgraph.tensors:
             details = tensor.quantization.details if tensor.quantization else None
             if details is not None:
-                seen += 1
+                blockwise_tensors += 1
                 scales = subgraph.tensors[details.scales]
                 blocks = tensor.shape[0] * tensor.shape[1] // details.blockSize
                 assert int(np.prod(scales.shape)) == blocks
-    assert seen >= 9
+    assert blockwise_tensors >= 9

@@ -1,4 +1,4 @@
-"""Matrix products by the weight and the layer that they belong to."""
+"""Names of matrix products by their weight and layer."""
 
 import re
 from pathlib import Path
@@ -12,19 +12,19 @@ LAYER = ["qkv", "scores", "mix", "attention_output", "feedforward_up", "feedforw
 
 
 def test_a_core_s_products_in_the_order_of_its_graph(core_path: Path) -> None:
-    found = matmul_names.roles(flatbuffer.read(core_path), "decode")
+    roles = matmul_names.roles(flatbuffer.read(core_path), "decode")
     expected = [f"layer_{i}_{part}" for i in range(2) for part in LAYER]
-    assert [role for role in found if role.startswith("layer_")] == expected
-    assert (found[0], found[-1]) == ("embedding", "logits")
+    assert [role for role in roles if role.startswith("layer_")] == expected
+    assert (roles[0], roles[-1]) == ("embedding", "logits")
 
 
 def test_prefill_ends_with_the_last_layer_s_keys_and_values(core_path: Path) -> None:
-    found = matmul_names.roles(flatbuffer.read(core_path), "prefill_8")
+    roles = matmul_names.roles(flatbuffer.read(core_path), "prefill_8")
     expected = [*(f"layer_0_{part}" for part in LAYER), "layer_1_qkv"]
-    assert [role for role in found if role != "positions"] == ["embedding", *expected]
+    assert [role for role in roles if role != "positions"] == ["embedding", *expected]
 
 
-def test_weights_are_what_is_no_product_of_activations(core_path: Path) -> None:
+def test_weight_roles_are_all_but_products_of_activations(core_path: Path) -> None:
     model = flatbuffer.read(core_path)
     expected = [f"layer_{i}_{part}" for i in range(2) for part in LAYER if part not in ("scores", "mix")]
     assert [r for r in matmul_names.weight_roles(model, "decode") if r != "positions"] == expected
@@ -43,7 +43,7 @@ def test_results_are_named_after_signature_and_role(core_path: Path) -> None:
     ("role", "unnumbered"),
     [("layer_0_scores_1", "layer_0_scores"), ("layer_0_mix", "layer_0_mix"), ("layer_0_qkv", "layer_0_qkv")],
 )
-def test_parts_of_attention_are_one(role: str, unnumbered: str) -> None:
+def test_parts_of_attention_have_one_role(role: str, unnumbered: str) -> None:
     assert MatMul("step", role, ()).unnumbered_role == unnumbered
 
 

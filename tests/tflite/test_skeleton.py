@@ -1,4 +1,4 @@
-"""Conversion never sees the weights, and the file holds each of them once."""
+"""Conversion does not read the weights, and the file holds each of them once."""
 
 from collections import Counter
 from pathlib import Path
@@ -30,7 +30,7 @@ def constant(model: Any, signature: str, tensor: int) -> bool:
 def test_every_matrix_product_has_a_constant_weight_and_its_bias(core_path: Path, signature: str) -> None:
     model = flatbuffer.read(core_path)
     products = [o for name, o in operators(model, signature) if name == "FULLY_CONNECTED"]
-    # four a layer and the head; a prefill needs of the last layer only what goes into the cache
+    # four for each layer, and the head; of the last layer, a prefill needs only keys and values
     assert len(products) == (9 if signature == "decode" else 5)
     for product in products:
         assert constant(model, signature, product.inputs[1])
@@ -40,7 +40,7 @@ def test_every_matrix_product_has_a_constant_weight_and_its_bias(core_path: Path
 
 @pytest.mark.parametrize("signature", ["decode", "prefill_8"])
 def test_no_operator_computes_on_constants_alone(core_path: Path, signature: str) -> None:
-    """The converter likes to move a norm's gain into the next matrix: with the weight an input, at run time."""
+    """The converter tends to move a norm's gain into the next matrix; with the weight as an input, that costs time."""
     model = flatbuffer.read(core_path)
     for name, operator in operators(model, signature):
         assert not all(constant(model, signature, i) for i in operator.inputs if i >= 0), name
@@ -91,8 +91,8 @@ def test_the_contract_of_litert_lm(toy: Toy, core_path: Path) -> None:
 
 def test_the_same_weights_give_the_same_bytes(toy: Toy, core_path: Path) -> None:
     with quiet():
-        again = core.build(toy.weights, SLOTS, [8, 32], steps())
-    assert flatbuffer.serialize(again) == core_path.read_bytes()
+        rebuilt = core.build(toy.weights, SLOTS, [8, 32], steps())
+    assert flatbuffer.serialize(rebuilt) == core_path.read_bytes()
 
 
 def test_a_weight_reaches_the_file_unchanged(toy: Toy, core_path: Path) -> None:

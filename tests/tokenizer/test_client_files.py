@@ -1,4 +1,4 @@
-"""The tokenizer's files in a bundle: apps make the same ids, and no special token of a text."""
+"""The tokenizer's files in a bundle: apps get the same ids, and no text becomes a special token."""
 
 import json
 import random
@@ -26,13 +26,13 @@ from helpers.toys import TEXT
 
 
 def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
-    """A byte-level BPE with tokens behind its vocabulary, one of which stands before every text."""
-    made = tokenizers.Tokenizer(models.BPE())
-    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    """A byte-level BPE with tokens after its vocabulary, the first of which is put before each text."""
+    bpe = tokenizers.Tokenizer(models.BPE())
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = list(tokenizer.bytes_to_unicode().values())
-    made.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
-    told = json.loads(made.to_str())["model"] | changes
-    size = max(told["vocab"].values()) + 1
+    bpe.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
+    model = json.loads(bpe.to_str())["model"] | changes
+    size = max(model["vocab"].values()) + 1
     tokens = [{"id": size + i} | token for i, token in enumerate(added_tokens)]
     start = template({"SpecialToken": {"id": "<s>", "type_id": 0}}, TEXT_ITSELF)
     start["special_tokens"] = {"<s>": {"id": "<s>", "ids": [tokens[0]["id"]], "tokens": ["<s>"]}}
@@ -40,7 +40,7 @@ def trained(words: str, added_tokens: list[Content], **changes: Any) -> Content:
         {
             "added_tokens": tokens,
             "pre_tokenizer": pre_tokenizers.pre_tokenizer(words),
-            "model": told,
+            "model": model,
             "post_processor": processors_of(BYTES, start),
         }
     )
@@ -67,43 +67,46 @@ CLIENTS: dict[str, Callable[[], Content]] = {
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_apps_make_no_special_token_of_a_text_and_the_same_ids_otherwise(name: str) -> None:
-    made = CLIENTS[name]()
-    given, ids = strings(), tokenizer_json.token_ids(made)
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
-    expected = [found.ids for found in tokenizer_json.load(made).encode_batch(given)]
-    got = [found.ids for found in app.encode_batch(given)]
-    assert [(t, a, b) for t, a, b in zip(given, got, expected, strict=True) if a != b] == []
-    used = {i for found in got for i in found}
-    assert not {token["id"] for token in made["added_tokens"] if token["special"]} & used
+def test_apps_encode_no_text_as_a_special_token_and_get_the_same_ids_otherwise(name: str) -> None:
+    complete = CLIENTS[name]()
+    texts, ids = strings(), tokenizer_json.token_ids(complete)
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(complete)))
+    expected = [encoding.ids for encoding in tokenizer_json.load(complete).encode_batch(texts)]
+    encoded = [encoding.ids for encoding in app.encode_batch(texts)]
+    assert [(t, a, b) for t, a, b in zip(texts, encoded, expected, strict=True) if a != b] == []
+    used = {i for token_ids in encoded for i in token_ids}
+    assert not {token["id"] for token in complete["added_tokens"] if token["special"]} & used
     assert {ids[str(token["content"])] for token in OTHERS} <= used
-    assert app.get_vocab() == tokenizer_json.load(made).get_vocab() == ids
-    assert got[0] == [] and made["post_processor"] is not None
+    assert app.get_vocab() == tokenizer_json.load(complete).get_vocab() == ids
+    assert encoded[0] == [] and complete["post_processor"] is not None
 
 
-def test_tokenizers_alone_would_make_special_tokens_and_put_one_first() -> None:
-    """Else the tests above would try nothing."""
-    made = CLIENTS["special tokens first"]()
-    plain, ids = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(made)), tokenizer_json.token_ids(made)
+def test_tokenizers_itself_would_encode_special_tokens_and_put_one_first() -> None:
+    """Otherwise the tests above would prove nothing."""
+    complete = CLIENTS["special tokens first"]()
+    plain, ids = (
+        tokenizers.Tokenizer.from_str(tokenizer_json.serialize(complete)),
+        tokenizer_json.token_ids(complete),
+    )
     assert plain.encode("<|x|>").ids == [ids["<s>"], ids["<|x|>"]]
 
 
-def test_apps_get_the_same_text_of_ids() -> None:
-    made = CLIENTS["holes"]()
-    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(made)))
+def test_apps_decode_ids_to_the_same_text() -> None:
+    complete = CLIENTS["holes"]()
+    app = tokenizers.Tokenizer.from_str(tokenizer_json.serialize(tokenizer_json.for_clients(complete)))
     for text in strings():
         assert app.decode(app.encode(text).ids) == text
 
 
-def test_clients_of_bytes_get_two_simpler_files() -> None:
-    made = CLIENTS["special tokens last"]()
-    files = tokenizer_json.client_files(made)
+def test_clients_of_byte_level_tokenizers_get_two_simpler_files() -> None:
+    complete = CLIENTS["special tokens last"]()
+    files = tokenizer_json.client_files(complete)
     assert set(files) == {"tokenizer.json", "vocabulary.json", "merges.txt"}
-    assert files["tokenizer.json"].decode() == tokenizer_json.serialize(tokenizer_json.for_clients(made))
-    assert json.loads(files["vocabulary.json"]).items() >= made["model"]["vocab"].items()
+    assert files["tokenizer.json"].decode() == tokenizer_json.serialize(tokenizer_json.for_clients(complete))
+    assert json.loads(files["vocabulary.json"]).items() >= complete["model"]["vocab"].items()
     version, *lines, last = files["merges.txt"].decode().split("\n")
     assert (version, last) == ("#version: 0.2", "")
-    assert [line.split(" ") for line in lines] == made["model"]["merges"]
+    assert [line.split(" ") for line in lines] == complete["model"]["merges"]
     assert set(tokenizer_json.client_files(completed(content(model=characters(), pre_tokenizer=METASPACE)))) == {
         "tokenizer.json"
     }

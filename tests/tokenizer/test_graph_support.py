@@ -1,4 +1,4 @@
-"""Which tokenizers the graph reproduces, and why it cannot reproduce the others."""
+"""The tokenizers that the graph reproduces, and the reasons why it cannot reproduce others."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ from helpers.tokenizer_contents import (
 )
 
 
-def reason(told: Content) -> str | None:
-    made = completed(told)
-    return graph_support.unsupported_reason(made, tokenizer_rules.read_rules(made, PLACE))
+def reason(parts: Content) -> str | None:
+    complete = completed(parts)
+    return graph_support.unsupported_reason(complete, tokenizer_rules.read_rules(complete, PLACE))
 
 
 SUPPORTED: dict[str, Content] = {
@@ -36,13 +36,13 @@ SUPPORTED: dict[str, Content] = {
 
 
 @pytest.mark.parametrize("name", SUPPORTED)
-def test_the_graph_reproduces_what_real_models_have(name: str) -> None:
+def test_the_graph_reproduces_tokenizers_of_real_models(name: str) -> None:
     assert reason(SUPPORTED[name]) is None
 
 
 def without_space(**changes: Any) -> Content:
-    told = characters(**changes)
-    return told | {"vocab": {t: i for t, i in told["vocab"].items() if t != SPACE_MARKER}}
+    bpe = characters(**changes)
+    return bpe | {"vocab": {t: i for t, i in bpe["vocab"].items() if t != SPACE_MARKER}}
 
 
 UNSUPPORTED: dict[str, tuple[Content, str]] = {
@@ -85,12 +85,12 @@ UNSUPPORTED: dict[str, tuple[Content, str]] = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_it_cannot_reproduce_is_told(name: str) -> None:
-    told, expected = UNSUPPORTED[name]
-    said = reason(told)
-    assert said is not None and expected in said
+def test_the_reason_why_a_tokenizer_is_not_reproduced(name: str) -> None:
+    parts, expected = UNSUPPORTED[name]
+    message = reason(parts)
+    assert message is not None and expected in message
 
 
-def test_tokens_that_no_merges_make_are_known() -> None:
-    told = model(vocab=model()["vocab"] | {"ba": 7})
-    assert graph_support.unmerged_tokens(completed(content(model=told))) == ["ba"]
+def test_tokens_that_no_merges_build_are_listed() -> None:
+    extended = model(vocab=model()["vocab"] | {"ba": 7})
+    assert graph_support.unmerged_tokens(completed(content(model=extended))) == ["ba"]

@@ -1,4 +1,4 @@
-"""Each way in which a tokenizer.json may say how it cuts texts is known by its name, and no other."""
+"""Each supported pre-tokenizer of a tokenizer.json has a name, and no other pre-tokenizer has one."""
 
 import functools
 import json
@@ -38,8 +38,8 @@ def sequence(*steps: Step) -> Step:
 
 def written(steps: Steps) -> list[Step]:
     """Steps in their short form as `tokenizers` writes them."""
-    known = {"words": words(), "bytes": words(use_regex=False), "digits": digits()}
-    return [known[step] if step in known else split(step) for step in steps]
+    components = {"words": words(), "bytes": words(use_regex=False), "digits": digits()}
+    return [components[step] if step in components else split(step) for step in steps]
 
 
 def name_of(part: Step | None) -> str | None:
@@ -47,9 +47,9 @@ def name_of(part: Step | None) -> str | None:
 
 
 def library(part: Step) -> tokenizers.pre_tokenizers.PreTokenizer:
-    """What `tokenizers` makes of a part of tokenizer.json."""
-    bare = json.loads(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str())
-    return tokenizers.Tokenizer.from_str(json.dumps(bare | {"pre_tokenizer": part})).pre_tokenizer
+    """The pre-tokenizer that `tokenizers` loads from a part of tokenizer.json."""
+    content = json.loads(tokenizers.Tokenizer(tokenizers.models.BPE()).to_str())
+    return tokenizers.Tokenizer.from_str(json.dumps(content | {"pre_tokenizer": part})).pre_tokenizer
 
 
 @functools.cache
@@ -58,66 +58,66 @@ def texts() -> list[str]:
 
 
 def cuts(part: Step) -> list[list[str]]:
-    made = library(part)
-    return [[word for word, _ in made.pre_tokenize_str(text)] for text in texts()]
+    pre_tokenizer = library(part)
+    return [[word for word, _ in pre_tokenizer.pre_tokenize_str(text)] for text in texts()]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_is_found_again_from_what_is_written(name: str) -> None:
+def test_a_row_is_found_from_its_own_output(name: str) -> None:
     assert name_of(pre_tokenizers.pre_tokenizer(name)) == name
     assert name_of(json.loads(library(pre_tokenizers.pre_tokenizer(name)).__getstate__())) == name
 
 
 @pytest.mark.parametrize(("name", "steps"), FORMS)
 def test_a_row_is_found_from_each_of_its_forms(name: str, steps: Steps) -> None:
-    first, *others = made = written(steps)
-    assert name_of(sequence(*made)) == name
+    first, *others = parts = written(steps)
+    assert name_of(sequence(*parts)) == name
     assert name_of(sequence(sequence(first), sequence(sequence(), *others))) == name
-    assert name_of(json.loads(library(sequence(*made)).__getstate__())) == name
+    assert name_of(json.loads(library(sequence(*parts)).__getstate__())) == name
     if not others:
         assert name_of(first) == name
 
 
-def test_bytes_without_a_word_about_words_cut_by_gpt2s() -> None:
-    """So `tokenizers` reads files from before the key."""
-    told = {key: value for key, value in words().items() if key != "use_regex"}
-    assert name_of(told) == GPT2
-    assert cuts(told) == cuts(words())
+def test_byte_level_without_use_regex_cuts_as_gpt2() -> None:
+    """`tokenizers` reads files from before the key like this."""
+    step = {key: value for key, value in words().items() if key != "use_regex"}
+    assert name_of(step) == GPT2
+    assert cuts(step) == cuts(words())
 
 
-def test_forms_are_each_of_one_row() -> None:
-    every = [steps for _, steps in FORMS]
-    assert len(set(every)) == len(every) and len(set(NAMES)) == len(NAMES)
+def test_each_form_belongs_to_one_row() -> None:
+    forms = [steps for _, steps in FORMS]
+    assert len(set(forms)) == len(forms) and len(set(NAMES)) == len(NAMES)
 
 
 @pytest.mark.parametrize(("name", "steps"), FORMS)
 def test_all_forms_of_a_row_cut_alike(name: str, steps: Steps) -> None:
     expected = cuts(pre_tokenizers.pre_tokenizer(name))
-    got = cuts(sequence(*written(steps)))
-    assert [(t, a, b) for t, a, b in zip(texts(), got, expected, strict=True) if a != b][:3] == []
+    actual = cuts(sequence(*written(steps)))
+    assert [(t, a, b) for t, a, b in zip(texts(), actual, expected, strict=True) if a != b][:3] == []
 
 
-def test_rows_cut_otherwise_than_each_other() -> None:
-    every = [cuts(pre_tokenizers.pre_tokenizer(name)) for name in NAMES]
-    assert all(a != b for i, a in enumerate(every) for b in every[:i])
+def test_rows_cut_differently() -> None:
+    cuts_by_row = [cuts(pre_tokenizers.pre_tokenizer(name)) for name in NAMES]
+    assert all(a != b for i, a in enumerate(cuts_by_row) for b in cuts_by_row[:i])
 
 
 def test_known_patterns_cut_as_their_models_do() -> None:
-    """By the words of OpenAI's, Meta's and Alibaba's own patterns."""
+    """Expected words are those of OpenAI's, Meta's and Alibaba's own patterns."""
     text = "I'LL don't x1234 !a\n\n  b\r\rc"
-    given = {
+    expected_words = {
         GPT2: ["I", "'", "LL", " don", "'t", " x", "1234", " !", "a", "\n\n ", " b", "\r", "\r", "c"],
         DIGITS: ["I", "'", "LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n ", " b", "\r", "\r", "c"],
         LLAMA3: ["I", "'LL", " don", "'t", " x", "123", "4", " !", "a", "\n\n", " ", " b", "\r\r", "c"],
         QWEN: ["I", "'LL", " don", "'t", " x", "1", "2", "3", "4", " !", "a", "\n\n", " ", " b", "\r\r", "c"],
     }
     plain = str.maketrans({"Ġ": " ", "Ċ": "\n", "č": "\r"})
-    for name, expected in given.items():
-        made = library(pre_tokenizers.pre_tokenizer(name)).pre_tokenize_str(text)
-        assert [word.translate(plain) for word, _ in made] == expected, name
+    for name, expected in expected_words.items():
+        pieces = library(pre_tokenizers.pre_tokenizer(name)).pre_tokenize_str(text)
+        assert [word.translate(plain) for word, _ in pieces] == expected, name
 
 
-def test_every_row_is_known_to_graphs() -> None:
+def test_graphs_support_every_row() -> None:
     assert set(NAMES) == set(bpe_words.KNOWN) == set(tokenizer.BYTE_LEVEL_PATTERNS)
     assert set(pre_tokenizers.MODEL_TYPE_PATTERNS.values()) <= set(NAMES)
 
@@ -163,27 +163,27 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_what_has_no_row_has_no_name(name: str) -> None:
+def test_a_pre_tokenizer_without_a_row_has_no_name(name: str) -> None:
     part = STRANGE[name]
     assert name_of(part) is None
     assert pre_tokenizers.describe(pre_tokenizers.flatten(part, "pretokenizers"))
 
 
-def test_descriptions_say_the_steps_in_order() -> None:
-    described = [
+def test_descriptions_have_the_steps_in_order() -> None:
+    descriptions = [
         pre_tokenizers.describe(pre_tokenizers.flatten(part, "pretokenizers"))
         for part in (None, sequence(digits(), words()), sequence(split("a|b"), BYTES), {"type": "Whitespace"})
     ]
-    assert described[:3] == ["none", "digits + words", "a|b + bytes"]
-    assert described[3].startswith("Whitespace")
+    assert descriptions[:3] == ["none", "digits + words", "a|b + bytes"]
+    assert descriptions[3].startswith("Whitespace")
     assert pre_tokenizers.describe([split("digits")]).startswith("Split ")
-    for odd in ({"type": "Foo", "more": "x" * 999}, {"type": "\ud800\n"}, split("a\n\x1b" * 99)):
-        description = pre_tokenizers.describe([odd])
+    for step in ({"type": "Foo", "more": "x" * 999}, {"type": "\ud800\n"}, split("a\n\x1b" * 99)):
+        description = pre_tokenizers.describe([step])
         assert description.isprintable()
         assert len(description) < 500
 
 
-def test_sequences_unfold_in_order_at_any_depth() -> None:
+def test_sequences_are_flattened_in_order_at_any_depth() -> None:
     a, b, c = ({"type": name} for name in "abc")
     assert pre_tokenizers.flatten(sequence(sequence(a, sequence()), b, sequence(sequence(c))), "pretokenizers") == [
         a,

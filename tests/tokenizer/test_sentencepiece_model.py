@@ -1,4 +1,4 @@
-"""SentencePiece models that would cut a text otherwise than `tokenizers` does are refused."""
+"""SentencePiece models that `tokenizers` would not reproduce are refused."""
 
 import io
 import math
@@ -16,13 +16,13 @@ from helpers.toys import TEXT
 
 
 def trained(path: Path, **changes: Any) -> Path:
-    written = io.BytesIO()
-    told = {"model_type": "BPE", "normalization_rule_name": "identity", "remove_extra_whitespaces": False} | changes
+    model = io.BytesIO()
+    options = {"model_type": "BPE", "normalization_rule_name": "identity", "remove_extra_whitespaces": False} | changes
     lines = [line for text in TEXT for line in text.splitlines() if line.strip()]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_writer=written, vocab_size=400, minloglevel=2, byte_fallback=True, **told
+        sentence_iterator=iter(lines), model_writer=model, vocab_size=400, minloglevel=2, byte_fallback=True, **options
     )
-    path.write_bytes(written.getvalue())
+    path.write_bytes(model.getvalue())
     return path
 
 
@@ -34,20 +34,20 @@ def trained(path: Path, **changes: Any) -> Path:
         ({"remove_extra_whitespaces": True}, "without removing white space"),
     ],
 )
-def test_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_unsupported_models_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         sentencepiece_model.load(trained(tmp_path / sentencepiece_model.FILE, **changes))
 
 
-def test_pieces_of_the_user_are_whole(tmp_path: Path) -> None:
+def test_user_defined_pieces_are_kept_whole(tmp_path: Path) -> None:
     path = trained(tmp_path / sentencepiece_model.FILE, user_defined_symbols=["\n\n", "<turn>"], add_dummy_prefix=False)
-    original, made = sentencepiece.SentencePieceProcessor(model_file=str(path)), sentencepiece_model.load(path)
+    original, converted = sentencepiece.SentencePieceProcessor(model_file=str(path)), sentencepiece_model.load(path)
     for text in ("a\n\nb", "<turn>x", "x <turn> y\n\n\nz", "\n"):
-        assert made.encode(text).ids == original.encode(text)
+        assert converted.encode(text).ids == original.encode(text)
 
 
 def changed(path: Path, change: Callable[[Any], object]) -> Path:
-    """A trained model, of which the parsed file is changed."""
+    """Trains a model and changes its parsed file."""
     proto = sentencepiece_model_pb2.ModelProto.FromString(trained(path).read_bytes())
     change(proto)
     path.write_bytes(proto.SerializeToString())
@@ -74,29 +74,29 @@ DAMAGED: dict[str, tuple[Callable[[Any], object], str]] = {
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("name", DAMAGED)
-def test_damaged(name: str, tmp_path: Path) -> None:
+def test_damaged_models_are_refused(name: str, tmp_path: Path) -> None:
     change, message = DAMAGED[name]
     path = changed(tmp_path / sentencepiece_model.FILE, change)
-    with pytest.raises(UserError, match=f"^{path}:? ?{message}") as found:
+    with pytest.raises(UserError, match=f"^{path}:? ?{message}") as error:
         sentencepiece_model.to_tokenizer_json(path)
-    assert str(found.value).isprintable()
+    assert str(error.value).isprintable()
 
 
-def test_a_piece_of_256_characters_is_taken(tmp_path: Path) -> None:
+def test_a_piece_of_256_characters_is_accepted(tmp_path: Path) -> None:
     path = changed(tmp_path / sentencepiece_model.FILE, lambda proto: longest(proto, 256))
     assert "a" * 256 in sentencepiece_model.to_tokenizer_json(path)["model"]["vocab"]
 
 
-# A piece of which the length is too long, one that is not UTF-8, and bytes that are of no format
+# A piece with too large a length, one that is not UTF-8, and bytes in no format
 NOT_PARSED = (b"\x0a\xff\x7f\x0a\x01a", b"\x0a\x03\x0a\x01\xff", b"\xff\xff", b"\x00")
 
 
 @pytest.mark.parametrize("data", NOT_PARSED)
 @pytest.mark.parametrize("read", [sentencepiece_model.to_tokenizer_json, sentencepiece_model.start_token])
-def test_what_protobuf_refuses(read: Callable[[Path], object], data: bytes, tmp_path: Path) -> None:
-    """SentencePiece's own parser accepts some of it."""
+def test_files_that_protobuf_refuses_are_refused(read: Callable[[Path], object], data: bytes, tmp_path: Path) -> None:
+    """SentencePiece's own parser accepts some of them."""
     path = tmp_path / sentencepiece_model.FILE
     path.write_bytes(data)
-    with pytest.raises(UserError, match=f"^{path} is no SentencePiece model .*; download it again") as found:
+    with pytest.raises(UserError, match=f"^{path} is no SentencePiece model .*; download it again") as error:
         read(path)
-    assert str(found.value).isprintable()
+    assert str(error.value).isprintable()

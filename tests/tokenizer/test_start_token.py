@@ -35,19 +35,19 @@ STARTS: dict[str, tuple[Any, int | None]] = {
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_what_stands_before_a_text(name: str) -> None:
-    told, expected = STARTS[name]
-    assert tokenizer_json.start_token_id(completed(content(post_processor=told)), PLACE) == expected
+def test_the_start_token_comes_from_the_post_processor(name: str) -> None:
+    post_processor, expected = STARTS[name]
+    assert tokenizer_json.start_token_id(completed(content(post_processor=post_processor)), PLACE) == expected
 
 
-def test_what_stands_before_a_text_is_what_tokenizers_puts_there() -> None:
-    made = tokenizers.Tokenizer.from_str(json.dumps(completed(content())))
+def test_the_start_token_is_the_one_of_tokenizers() -> None:
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(completed(content())))
     for start, single in ((0, "a $A"), (None, "$A"), (4, "Ġab $0")):
         tokens = [("a", 0), ("Ġab", 4)]
         template = processors.TemplateProcessing(single=single, pair="$A $B", special_tokens=tokens)
-        made.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
-        assert tokenizer_json.start_token_id(completed(json.loads(made.to_str())), PLACE) == start
-        assert made.encode("b").ids == ([] if start is None else [start]) + [1]
+        tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=False), template])
+        assert tokenizer_json.start_token_id(completed(json.loads(tokenizer.to_str())), PLACE) == start
+        assert tokenizer.encode("b").ids == ([] if start is None else [start]) + [1]
 
 
 NO_STARTS: dict[str, Any] = {
@@ -71,7 +71,7 @@ NO_STARTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", NO_STARTS)
-def test_what_stands_elsewhere_is_refused(name: str) -> None:
+def test_other_post_processors_are_refused(name: str) -> None:
     refused(
         lambda: tokenizer_json.start_token_id(completed(content(post_processor=NO_STARTS[name])), PLACE),
         "post_processor",

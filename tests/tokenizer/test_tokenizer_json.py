@@ -1,4 +1,4 @@
-"""tokenizer.json: what is left out is filled in, what is damaged is refused."""
+"""tokenizer.json: missing keys get defaults, and damaged files are refused."""
 
 import json
 from typing import Any
@@ -26,9 +26,9 @@ from helpers.tokenizer_contents import (
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
-def test_everything_left_out_is_filled_in() -> None:
-    made = completed({"pre_tokenizer": None, "model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})
-    assert made == {
+def test_missing_keys_get_defaults() -> None:
+    complete = completed({"pre_tokenizer": None, "model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})
+    assert complete == {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -50,31 +50,31 @@ def test_everything_left_out_is_filled_in() -> None:
             "merges": [["a", "b"]],
         },
     }
-    assert completed(made) == made
-    assert tokenizers.Tokenizer.from_str(json.dumps(made)).encode("aab").ids == [0, 2]
+    assert completed(complete) == complete
+    assert tokenizers.Tokenizer.from_str(json.dumps(complete)).encode("aab").ids == [0, 2]
 
 
-def test_what_is_said_is_kept() -> None:
-    bos = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
-    kept = {"normalizer": NFC, "pre_tokenizer": METASPACE, "post_processor": bos, "decoder": {"type": "Fuse"}}
+def test_existing_keys_are_kept() -> None:
+    processor = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
+    parts = {"normalizer": NFC, "pre_tokenizer": METASPACE, "post_processor": processor, "decoder": {"type": "Fuse"}}
     flags = {"fuse_unk": True, "byte_fallback": True, "ignore_merges": True, "unk_token": "a"}
-    made = completed({**kept, "model": model(**flags)}, "qwen2")
-    assert {key: made[key] for key in kept} == kept
-    assert {key: made["model"][key] for key in flags} == flags
+    complete = completed({**parts, "model": model(**flags)}, "qwen2")
+    assert {key: complete[key] for key in parts} == parts
+    assert {key: complete["model"][key] for key in flags} == flags
 
 
-def test_limits_of_length_and_padding_are_left_out() -> None:
-    """The tokenizer of a released model may cut texts at 512 tokens, or fill them up."""
-    cutting = {"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0}
-    filling = {"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "a"}
-    told = content(truncation=cutting, padding={**filling, "pad_to_multiple_of": None})
-    assert len(tokenizer_json.load(completed(told)).encode("ab ab").ids) == 2
+def test_truncation_and_padding_are_removed() -> None:
+    """The tokenizer of a released model may truncate texts to 512 tokens, or pad them."""
+    truncation = {"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0}
+    padding = {"strategy": {"Fixed": 9}, "direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "a"}
+    with_limits = content(truncation=truncation, padding={**padding, "pad_to_multiple_of": None})
+    assert len(tokenizer_json.load(completed(with_limits)).encode("ab ab").ids) == 2
 
 
 @pytest.mark.parametrize("value", [None, 0, 0.0])
-def test_what_changes_nothing_is_allowed(value: Any) -> None:
-    told = model(dropout=value, continuing_subword_prefix="", end_of_word_suffix="")
-    assert completed(content(model=told))["model"] == completed(content())["model"]
+def test_values_without_effect_are_allowed(value: Any) -> None:
+    bpe = model(dropout=value, continuing_subword_prefix="", end_of_word_suffix="")
+    assert completed(content(model=bpe))["model"] == completed(content())["model"]
 
 
 def test_merges_may_be_strings_or_pairs() -> None:
@@ -84,16 +84,16 @@ def test_merges_may_be_strings_or_pairs() -> None:
 
 
 def test_a_model_with_merges_and_no_type_is_a_bpe() -> None:
-    told = model()
-    del told["type"]
-    assert completed(content(model=told)) == completed(content())
+    bpe = model()
+    del bpe["type"]
+    assert completed(content(model=bpe)) == completed(content())
 
 
-def test_flags_of_added_tokens_are_off_where_they_are_left_out() -> None:
-    told = [added("<x>"), added("<y>", 10, special=True, normalized=True, more="x")]
-    one, two = completed(content(added_tokens=told))["added_tokens"]
-    assert one == added("<x>") | dict.fromkeys(FLAGS, False)
-    assert two == added("<y>", 10) | dict.fromkeys(FLAGS, False) | {"special": True, "normalized": True}
+def test_missing_flags_of_added_tokens_are_off() -> None:
+    tokens = [added("<x>"), added("<y>", 10, special=True, normalized=True, more="x")]
+    first, second = completed(content(added_tokens=tokens))["added_tokens"]
+    assert first == added("<x>") | dict.fromkeys(FLAGS, False)
+    assert second == added("<y>", 10) | dict.fromkeys(FLAGS, False) | {"special": True, "normalized": True}
     assert completed(content(added_tokens=None))["added_tokens"] == []
 
 
@@ -106,28 +106,28 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
-def test_words_are_cut_by_the_model_type_where_nothing_is_said(model_type: str) -> None:
-    made = completed({"model": model()}, model_type)
-    assert made["pre_tokenizer"] == pre_tokenizers.pre_tokenizer(FAMILIES[model_type])
-    rules = tokenizer_rules.read_rules(made, PLACE)
+def test_the_model_type_gives_a_missing_pre_tokenizer(model_type: str) -> None:
+    complete = completed({"model": model()}, model_type)
+    assert complete["pre_tokenizer"] == pre_tokenizers.pre_tokenizer(FAMILIES[model_type])
+    rules = tokenizer_rules.read_rules(complete, PLACE)
     assert (rules.pattern, rules.nfc) == (FAMILIES[model_type], model_type.startswith("qwen"))
-    said = completed({"model": model(), "normalizer": None}, model_type)
-    assert said["normalizer"] is None and said["pre_tokenizer"] == made["pre_tokenizer"]
+    without_normalizer = completed({"model": model(), "normalizer": None}, model_type)
+    assert without_normalizer["normalizer"] is None and without_normalizer["pre_tokenizer"] == complete["pre_tokenizer"]
     assert completed(content(), model_type)["normalizer"] is None
     assert completed(content(pre_tokenizer=None), model_type)["pre_tokenizer"] is None
 
 
-@pytest.mark.parametrize("told", [{"model": model()}, {"model": characters()}])
-def test_words_that_no_model_type_tells_are_asked_for(told: Content) -> None:
-    model_type = "llama" if SPACE_MARKER in told["model"]["vocab"] else "opt"
-    refused(lambda: completed(told, model_type), "pre_tokenizer is missing")
+@pytest.mark.parametrize("parts", [{"model": model()}, {"model": characters()}])
+def test_a_pre_tokenizer_that_no_model_type_gives_is_required(parts: Content) -> None:
+    model_type = "llama" if SPACE_MARKER in parts["model"]["vocab"] else "opt"
+    refused(lambda: completed(parts, model_type), "pre_tokenizer is missing")
 
 
-def test_bytes_are_written_back_as_text_where_nothing_is_said() -> None:
+def test_a_missing_decoder_of_a_byte_level_bpe_is_byte_level() -> None:
     assert completed(content(decoder=None))["decoder"] == BYTES
     assert completed(content(model=characters()))["decoder"] is None
-    both = model()["vocab"] | {SPACE_MARKER: 5}
-    assert completed(content(model=model(vocab=both)))["decoder"] == BYTES
+    vocabulary = model()["vocab"] | {SPACE_MARKER: 5}
+    assert completed(content(model=model(vocab=vocabulary)))["decoder"] == BYTES
 
 
 DAMAGED: dict[str, tuple[Any, str]] = {
@@ -183,22 +183,22 @@ DAMAGED: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_files_are_refused(name: str) -> None:
-    told, key = DAMAGED[name]
-    refused(lambda: completed(told), key)
+    damaged, key = DAMAGED[name]
+    refused(lambda: completed(damaged), key)
 
 
-def test_texts_of_tokenizers_are_read_as_they_were_written() -> None:
-    made = completed(content(model=characters()))
-    assert json.loads(tokenizer_json.serialize(made)) == made
-    assert SPACE_MARKER in tokenizer_json.serialize(made) and tokenizer_json.serialize(made).endswith("}\n")
+def test_serialized_tokenizers_are_read_back() -> None:
+    complete = completed(content(model=characters()))
+    assert json.loads(tokenizer_json.serialize(complete)) == complete
+    assert SPACE_MARKER in tokenizer_json.serialize(complete) and tokenizer_json.serialize(complete).endswith("}\n")
 
 
-def test_ids_of_added_tokens_stand_beside_the_vocabulary() -> None:
-    made = completed(content(added_tokens=[added("<x>", 7), added("ab", 3)]))
-    assert tokenizer_json.token_ids(made) == VOCAB | {"<x>": 7}
-    assert made["model"]["vocab"] == VOCAB
+def test_ids_include_those_of_added_tokens() -> None:
+    complete = completed(content(added_tokens=[added("<x>", 7), added("ab", 3)]))
+    assert tokenizer_json.token_ids(complete) == VOCAB | {"<x>": 7}
+    assert complete["model"]["vocab"] == VOCAB
 
 
-def test_what_tokenizers_does_not_read_is_refused() -> None:
-    made = completed(content(decoder={"type": "Nothing"}))
-    refused(lambda: tokenizer_json.load(made, PLACE), "is not a valid tokenizer")
+def test_files_that_tokenizers_cannot_read_are_refused() -> None:
+    complete = completed(content(decoder={"type": "Nothing"}))
+    refused(lambda: tokenizer_json.load(complete, PLACE), "is not a valid tokenizer")

@@ -1,4 +1,4 @@
-"""The rules that a tokenizer.json asks for; what is not done exactly is refused."""
+"""The rules of a tokenizer.json; what cannot be reproduced exactly is refused."""
 
 import dataclasses
 from typing import Any
@@ -35,7 +35,7 @@ def of_characters(**changes: Any) -> tokenizer_rules.Rules:
     return rules(**({"model": characters(), "pre_tokenizer": None} | changes))
 
 
-def test_rules_of_bytes() -> None:
+def test_rules_of_byte_level_tokenizers() -> None:
     plain = rules()
     assert (plain.byte_level, plain.pattern, plain.pre_tokenizer) == (True, pre_tokenizers.GPT2, "words")
     assert (plain.nfc, plain.space_prefix, plain.added_tokens, plain.special_tokens, plain.flagged_tokens) == (
@@ -57,7 +57,7 @@ def test_rules_of_bytes() -> None:
 SCHEMES = {"first": "missing", "always": "missing", "never": "never"}
 
 
-def test_rules_of_characters() -> None:
+def test_rules_of_character_tokenizers() -> None:
     replaced = of_characters(normalizer=REPLACE)
     assert (replaced.byte_level, replaced.pattern, replaced.space_prefix) == (
         False,
@@ -68,15 +68,15 @@ def test_rules_of_characters() -> None:
     assert (llama.pattern, llama.space_prefix, llama.nfc) == (pre_tokenizers.SENTENCEPIECE, "always", False)
     removed = AT_BLANKS | {"behavior": "Removed"}
     for cut in (AT_BLANKS, removed, pre_tokenizer_sequence(AT_BLANKS, AT_BLANKS), pre_tokenizer_sequence()):
-        found = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
-        assert dataclasses.replace(found, pre_tokenizer="none") == replaced
+        actual = of_characters(normalizer=normalizers(REPLACE), pre_tokenizer=cut)
+        assert dataclasses.replace(actual, pre_tokenizer="none") == replaced
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_rules_of_metaspace(scheme: str) -> None:
     for split, words in ((True, pre_tokenizers.METASPACE), (False, pre_tokenizers.SENTENCEPIECE)):
-        found = of_characters(pre_tokenizer=METASPACE | {"prepend_scheme": scheme, "split": split})
-        assert (found.byte_level, found.pattern, found.space_prefix) == (False, words, SCHEMES[scheme])
+        actual = of_characters(pre_tokenizer=METASPACE | {"prepend_scheme": scheme, "split": split})
+        assert (actual.byte_level, actual.pattern, actual.space_prefix) == (False, words, SCHEMES[scheme])
     bare = {"type": "Metaspace", "replacement": SPACE_MARKER}
     assert of_characters(pre_tokenizer=bare).space_prefix == "missing"
     assert of_characters(pre_tokenizer=bare).pattern == pre_tokenizers.METASPACE
@@ -86,27 +86,27 @@ def test_rules_of_metaspace(scheme: str) -> None:
     )
 
 
-def test_added_tokens_are_text_and_special_ones_are_not() -> None:
-    told = [added("<x>"), added("<s>", 10, special=True), added("y", 11), added("</s>", 12, special=True)]
-    found = rules(added_tokens=told)
-    assert (found.added_tokens, found.flagged_tokens) == (("<x>", "y"), ())
-    assert found.special_tokens == {"<s>", "</s>"}
-    unknown = rules(added_tokens=told, model=model(unk_token="b"))
+def test_added_tokens_match_in_text_unless_they_are_special() -> None:
+    tokens = [added("<x>"), added("<s>", 10, special=True), added("y", 11), added("</s>", 12, special=True)]
+    actual = rules(added_tokens=tokens)
+    assert (actual.added_tokens, actual.flagged_tokens) == (("<x>", "y"), ())
+    assert actual.special_tokens == {"<s>", "</s>"}
+    unknown = rules(added_tokens=tokens, model=model(unk_token="b"))
     assert unknown.special_tokens == {"<s>", "</s>", "b"}
 
 
 @pytest.mark.parametrize("flag", ["single_word", "lstrip", "rstrip"])
-def test_added_tokens_that_are_more_than_their_bytes_are_named(flag: str) -> None:
-    told = [added("<x>"), added("<y>", 10, **{flag: True}), added("<s>", 11, special=True, **{flag: True})]
-    assert rules(added_tokens=told).flagged_tokens == ("<y>",)
+def test_added_tokens_with_matching_flags_are_listed(flag: str) -> None:
+    tokens = [added("<x>"), added("<y>", 10, **{flag: True}), added("<s>", 11, special=True, **{flag: True})]
+    assert rules(added_tokens=tokens).flagged_tokens == ("<y>",)
 
 
-def test_added_tokens_with_blanks_that_are_rewritten_are_named() -> None:
+def test_added_tokens_with_blanks_that_are_rewritten_are_listed() -> None:
     names = [" x", f"x{SPACE_MARKER}", "x"]
     for normalized, expected in ((True, tuple(names[:2])), (False, ())):
-        told = [added(name, 9 + i, normalized=normalized) for i, name in enumerate(names)]
-        assert of_characters(normalizer=REPLACE, added_tokens=told).flagged_tokens == expected
-        assert rules(added_tokens=told).flagged_tokens == ()
+        tokens = [added(name, 9 + i, normalized=normalized) for i, name in enumerate(names)]
+        assert of_characters(normalizer=REPLACE, added_tokens=tokens).flagged_tokens == expected
+        assert rules(added_tokens=tokens).flagged_tokens == ()
 
 
 LOWER = {"type": "Lowercase"}
@@ -162,6 +162,6 @@ REFUSED: dict[str, tuple[Content, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_done_exactly_is_refused(name: str) -> None:
-    told, key = REFUSED[name]
-    refused(lambda: tokenizer_rules.read_rules(completed(told), PLACE), key)
+def test_unsupported_steps_are_refused(name: str) -> None:
+    unsupported, key = REFUSED[name]
+    refused(lambda: tokenizer_rules.read_rules(completed(unsupported), PLACE), key)

@@ -1,4 +1,4 @@
-"""A special token that a text becomes is refused, and one that none becomes is taken."""
+"""Special tokens that a text can become are refused; others are accepted."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from helpers.tokenizer_contents import METASPACE, PLACE, refused
 
 
 def marked(content: Content, *names: str) -> Content:
-    """A tokenizer.json in which tokens of the vocabulary are special."""
+    """Marks tokens of the vocabulary as special."""
     ids = content["model"]["vocab"]
     flags = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False) | {"special": True}
     added = [{"id": ids[name], "content": name} | flags for name in names]
@@ -28,18 +28,18 @@ def with_model(content: Content, **changes: Any) -> Content:
 
 
 def llama2(*pairs: tuple[str, str]) -> Content:
-    """Characters behind a "▁" that is put before each text."""
+    """A BPE of characters that puts a "▁" before each text."""
     return extended(small_characters("abc<s>/", normalizer=PREFIX), *pairs)
 
 
 def whole_words_of_characters(*names: str, **parts: Any) -> Content:
-    made = small_characters(**parts)
-    ids = made["model"]["vocab"] | {name: 1000 + i for i, name in enumerate(names)}
-    return with_model(made, vocab=ids, ignore_merges=True)
+    bpe = small_characters(**parts)
+    ids = bpe["model"]["vocab"] | {name: 1000 + i for i, name in enumerate(names)}
+    return with_model(bpe, vocab=ids, ignore_merges=True)
 
 
-BYTE, MORE = BYTES[7], "".join(BYTES[7:9])
-# What is refused, and a text that becomes the special token.
+BYTE_TOKEN, TWO_BYTES = BYTES[7], "".join(BYTES[7:9])
+# A refused tokenizer, and a text that becomes its special token.
 REACHED: dict[str, tuple[Callable[[], Content], str]] = {
     "a merge": (lambda: marked(small("ab"), "ab"), "ab"),
     "a merge behind a space": (lambda: marked(small(" the"), "Ġthe"), "a the"),
@@ -52,8 +52,8 @@ REACHED: dict[str, tuple[Callable[[], Content], str]] = {
     "a merge with a blank": (lambda: marked(llama2(("a", "b"), (BLANK, "ab")), "▁ab"), "ab"),
     "a character": (lambda: marked(llama2(), "a"), "b a"),
     "the blank": (lambda: marked(llama2(), BLANK), "a"),
-    "a byte of fallback": (lambda: marked(llama2(), BYTE), "a\x07"),
-    "a merge of bytes of fallback": (lambda: marked(extended(llama2(), (BYTE, BYTES[8])), MORE), "\x07\x08"),
+    "a byte of fallback": (lambda: marked(llama2(), BYTE_TOKEN), "a\x07"),
+    "a merge of bytes of fallback": (lambda: marked(extended(llama2(), (BYTE_TOKEN, BYTES[8])), TWO_BYTES), "\x07\x08"),
     "a merge with the unknown token": (
         lambda: marked(with_model(extended(llama2(), (UNKNOWN, "a")), byte_fallback=False), f"{UNKNOWN}a"),
         "☃a",
@@ -86,21 +86,21 @@ def app(content: Content) -> tokenizers.Tokenizer:
 
 @pytest.mark.parametrize("name", REACHED)
 def test_a_special_token_that_a_text_becomes_is_refused(name: str) -> None:
-    made, text = REACHED[name][0](), REACHED[name][1]
-    special = {token["id"] for token in made["added_tokens"] if token["special"]}
-    assert special & set(app(made).encode(text).ids)
-    refused(lambda: unreachable_tokens.require(made, PLACE), "a text becomes the special token")
+    content, text = REACHED[name][0](), REACHED[name][1]
+    special = {token["id"] for token in content["added_tokens"] if token["special"]}
+    assert special & set(app(content).encode(text).ids)
+    refused(lambda: unreachable_tokens.require(content, PLACE), "a text becomes the special token")
 
 
 def gpt2() -> Content:
-    told = vocabularies.gpt2_vocabulary()
-    end = {"id": told.ids[tokenizer.END_OF_TEXT], "content": tokenizer.END_OF_TEXT, "special": True}
-    model = {"type": "BPE", "vocab": dict(told.ids), "merges": [list(pair) for pair in told.merges]}
+    vocabulary = vocabularies.gpt2_vocabulary()
+    end = {"id": vocabulary.ids[tokenizer.END_OF_TEXT], "content": tokenizer.END_OF_TEXT, "special": True}
+    model = {"type": "BPE", "vocab": dict(vocabulary.ids), "merges": [list(pair) for pair in vocabulary.merges]}
     content = {"added_tokens": [end], "pre_tokenizer": pre_tokenizers.pre_tokenizer(pre_tokenizers.GPT2)}
     return tokenizer_json.complete(content | {"model": model}, "", PLACE)
 
 
-TAKEN: dict[str, Callable[[], Content]] = {
+ACCEPTED: dict[str, Callable[[], Content]] = {
     **KINDS,
     "GPT-2": gpt2,
     "a name whose parts merge": lambda: small(" he", "hell", "lo", added=own("hello", "<|x|>", special=True)),
@@ -114,18 +114,18 @@ TAKEN: dict[str, Callable[[], Content]] = {
         "</s>",
     ),
     "a blank as it never comes": lambda: small_characters(added=own("a b", special=True)),
-    "the name of a byte without fallback": lambda: marked(with_model(llama2(), byte_fallback=False), BYTE),
+    "the name of a byte without fallback": lambda: marked(with_model(llama2(), byte_fallback=False), BYTE_TOKEN),
     "the unknown token": lambda: marked(llama2(), UNKNOWN),
     "whole words that a pattern cuts": lambda: whole_words_of("<|x|>", "aĠb", added=own("<|x|>", "aĠb", special=True)),
 }
 
 
-@pytest.mark.parametrize("name", TAKEN)
-def test_special_tokens_that_no_text_becomes_are_taken(name: str) -> None:
-    unreachable_tokens.require(TAKEN[name](), PLACE)
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_special_tokens_that_no_text_becomes_are_accepted(name: str) -> None:
+    unreachable_tokens.require(ACCEPTED[name](), PLACE)
 
 
-# Special and added tokens, and a text of which `tokenizers` and an app without special tokens make other ids.
+# Special and added tokens, and a text that an app without special tokens encodes differently than `tokenizers`.
 OVERLAPPING: dict[str, tuple[list[Content], str]] = {
     "inside": (own("<|endoftext|>", special=True) + own("oftext"), "<|endoftext|>"),
     "at its beginning": (own("<s>", special=True) + own("<s"), "<s>"),
@@ -142,12 +142,12 @@ OVERLAPPING: dict[str, tuple[list[Content], str]] = {
 @pytest.mark.parametrize("name", OVERLAPPING)
 def test_an_added_token_that_begins_inside_a_special_one_is_refused(name: str) -> None:
     tokens, text = OVERLAPPING[name]
-    made = small("qq", added=tokens, normalizer=NFC)
-    assert tokenizer_json.load(made).encode(text).ids != app(made).encode(text).ids
-    refused(lambda: unreachable_tokens.require(made, PLACE), "the added token .* can begin inside the special token")
+    content = small("qq", added=tokens, normalizer=NFC)
+    assert tokenizer_json.load(content).encode(text).ids != app(content).encode(text).ids
+    refused(lambda: unreachable_tokens.require(content, PLACE), "the added token .* can begin inside the special token")
 
 
-APART: dict[str, list[Content]] = {
+SEPARATE: dict[str, list[Content]] = {
     "around it": own("<s>", special=True) + own("a<s>b", "x<s", "<s>>"),
     "sought elsewhere": own("<s>", special=True) + own("s>", normalized=True),
     "of real models": own("<|im_start|>", "<|fim_prefix|>", "<bos>", "</s>", special=True)
@@ -155,20 +155,20 @@ APART: dict[str, list[Content]] = {
 }
 
 
-@pytest.mark.parametrize("name", APART)
-def test_added_tokens_that_are_not_lost_are_taken(name: str) -> None:
-    made = small("qq", added=APART[name])
-    unreachable_tokens.require(made, PLACE)
-    given = [f"{a['content']}{b['content'][i:]}" for a in APART[name] for b in APART[name] for i in range(4)]
-    assert [found.ids for found in tokenizer_json.load(made).encode_batch(given)] == [
-        found.ids for found in app(made).encode_batch(given)
+@pytest.mark.parametrize("name", SEPARATE)
+def test_added_tokens_that_are_not_lost_are_accepted(name: str) -> None:
+    content = small("qq", added=SEPARATE[name])
+    unreachable_tokens.require(content, PLACE)
+    texts = [f"{a['content']}{b['content'][i:]}" for a in SEPARATE[name] for b in SEPARATE[name] for i in range(4)]
+    assert [encoding.ids for encoding in tokenizer_json.load(content).encode_batch(texts)] == [
+        encoding.ids for encoding in app(content).encode_batch(texts)
     ]
 
 
 def test_thousands_of_tokens_are_checked_in_seconds() -> None:
-    many = own(*(f"<s{i}>" for i in range(3000)), special=True) + own(*(f"[u{i}]" for i in range(3000)), "x" * 40_000)
-    made = json.loads(json.dumps(small("ab", added=many)))
-    began = time.monotonic()
-    unreachable_tokens.require(made, PLACE)
-    tokenizer.parse_vocabulary(made, None, (0,)).token_bytes  # noqa: B018
-    assert time.monotonic() - began < 5
+    tokens = own(*(f"<s{i}>" for i in range(3000)), special=True) + own(*(f"[u{i}]" for i in range(3000)), "x" * 40_000)
+    content = json.loads(json.dumps(small("ab", added=tokens)))
+    started = time.monotonic()
+    unreachable_tokens.require(content, PLACE)
+    tokenizer.parse_vocabulary(content, None, (0,)).token_bytes  # noqa: B018
+    assert time.monotonic() - started < 5

@@ -1,4 +1,4 @@
-"""The automaton finds what a search of every word at every place finds."""
+"""The automaton finds the same as a search for every word at every position."""
 
 import random
 
@@ -6,22 +6,22 @@ from autocomplete.tokenizer.word_automaton import Automaton
 
 
 def begins_inside(word: str, text: str) -> bool:
-    """Whether a word is in a text, or begins in it behind its first character and goes on behind its end."""
+    """Whether a word is in a text, or begins in it after its first character and continues after its end."""
     return word in text or any(word.startswith(text[i:]) for i in range(1, len(text)))
 
 
-def test_it_finds_what_a_plain_search_finds() -> None:
+def test_it_finds_the_same_as_a_plain_search() -> None:
     rng = random.Random(5)
     texts = ["".join(rng.choices("ab", k=rng.randint(1, 7))) for _ in range(400)]
-    found = []
+    results = []
     for words in (rng.sample(texts, 3) for _ in range(300)):
         automaton = Automaton({word: word.upper() for word in words})
         for text in rng.sample(texts, 20):
             word = automaton.word_that_begins_inside(text)
             assert (word is not None) == any(begins_inside(word, text) for word in words), (words, text)
             assert word is None or (word.lower() in words and begins_inside(word.lower(), text))
-            found.append(word is not None)
-    assert 0.2 < sum(found) / len(found) < 0.98
+            results.append(word is not None)
+    assert 0.2 < sum(results) / len(results) < 0.98
 
 
 def test_long_words_take_linear_time() -> None:
@@ -30,5 +30,5 @@ def test_long_words_take_linear_time() -> None:
     assert automaton.word_that_begins_inside("x" * 100_000) is None
 
 
-def test_no_words_are_in_no_text() -> None:
+def test_without_words_nothing_is_found() -> None:
     assert Automaton({}).word_that_begins_inside("ab") is None

@@ -1,4 +1,4 @@
-"""A run that was interrupted ends with the weights of one that was not."""
+"""Training: an interrupted run ends with the same weights as an uninterrupted one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -66,23 +66,23 @@ def run(
     return [np.asarray(w) for w in model.weights], losses
 
 
-def test_resumed_weights_equal_unbroken_ones_and_loss_falls(tmp_path: Path) -> None:
-    whole, losses = run(tmp_path / "a")
+def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one_and_loss_falls(tmp_path: Path) -> None:
+    uninterrupted, losses = run(tmp_path / "a")
     assert losses[-1] < losses[0]
     with pytest.raises(InterruptedRunError):
         run(tmp_path / "b", stop_after=6)
-    resumed, later = run(tmp_path / "b")
-    assert len(later) == 8  # from the checkpoint after step 4
-    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    resumed, later_losses = run(tmp_path / "b")
+    assert len(later_losses) == 8  # from the checkpoint after step 4
+    assert all(np.array_equal(a, b) for a, b in zip(uninterrupted, resumed, strict=True))
 
 
-def test_a_longer_run_goes_on_from_the_steady_part_of_a_shorter_one(tmp_path: Path) -> None:
+def test_a_longer_run_continues_from_the_steady_part_of_a_shorter_one(tmp_path: Path) -> None:
     longer = replace(SETTINGS, steps=20)  # steady for 15 steps, the shorter one for 9
-    whole, _ = run(tmp_path / "a", settings=longer)
+    uninterrupted, _ = run(tmp_path / "a", settings=longer)
     run(tmp_path / "b")
     resumed, losses = run(tmp_path / "b", settings=longer)
     assert len(losses) == 12  # from the checkpoint after step 8
-    assert all(np.array_equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(uninterrupted, resumed, strict=True))
 
 
 def test_a_run_too_short_for_the_steady_part_is_refused(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_muon_makes_every_matrix_of_a_layer_orthogonal() -> None:
         assert 0.6 < values.min() <= values.max() < 1.3
 
 
-def test_bfloat16_learns_what_float32_learns() -> None:
+def test_bfloat16_learns_as_well_as_float32() -> None:
     batch = tf.constant(stream().batch(0, SETTINGS))
     losses = {}
     for precision in ("float32", "mixed_bfloat16"):
@@ -135,44 +135,46 @@ def test_stacked_layers_are_those_of_the_shallow_model_in_turn() -> None:
         copied, origin = deep.get_layer(name).get_weights(), shallow.get_layer(name).get_weights()
         assert copied
         assert all(np.array_equal(a, b) for a, b in zip(copied, origin, strict=True))
-    again = backbone(layers=2)
-    again.set_weights([w + 1 for w in again.get_weights()])
-    training.stack_layers(shallow, again)
-    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), shallow.get_weights(), strict=True))
+    same_depth = backbone(layers=2)
+    same_depth.set_weights([w + 1 for w in same_depth.get_weights()])
+    training.stack_layers(shallow, same_depth)
+    assert all(np.array_equal(a, b) for a, b in zip(same_depth.get_weights(), shallow.get_weights(), strict=True))
 
 
-def test_bits_per_byte_scores_each_token_once_behind_half_a_window() -> None:
+def test_bits_per_byte_scores_each_token_once_after_half_a_window() -> None:
     model, lengths, context = backbone(), list(range(1, 31)), 8
-    tokens = np.random.default_rng(1).integers(0, 30, 8 + 4 * 4 + 1 + 3).astype(np.int32)  # three are left over
+    tokens = np.random.default_rng(1).integers(0, 30, 8 + 4 * 4 + 1 + 3).astype(np.int32)  # three are not scored
     bits, size = 0.0, 0
-    for place in range(1, 25):
-        first = 0 if place <= context else (place - 1) // 4 * 4 - 4
+    for position in range(1, 25):
+        first = 0 if position <= context else (position - 1) // 4 * 4 - 4
         logits = model.token_embedding(
-            model({"token_ids": tokens[None, first:place], "padding_mask": np.ones((1, place - first), np.int32)}),
+            model(
+                {"token_ids": tokens[None, first:position], "padding_mask": np.ones((1, position - first), np.int32)}
+            ),
             reverse=True,
         )[0, -1]
-        bits -= float(tf.nn.log_softmax(logits)[tokens[place]]) / np.log(2)
-        size += lengths[tokens[place]]
+        bits -= float(tf.nn.log_softmax(logits)[tokens[position]]) / np.log(2)
+        size += lengths[tokens[position]]
     assert training.bits_per_byte(model, tokens, lengths, context) == pytest.approx(bits / size, rel=1e-5)
 
 
 def test_a_checkpoint_keeps_values_of_any_type(tmp_path: Path) -> None:
     values = [tf.constant([1.5, -3.0], kind) for kind in (tf.float32, tf.bfloat16)] + [tf.constant([7, 9], tf.uint32)]
     training.save_checkpoint(tmp_path / "a.npz", [tf.Variable(v) for v in values], points=np.eye(2))
-    empty = [keras.Variable(tf.zeros_like(v), dtype=v.dtype.name) for v in values[:2]]
-    empty.append(tf.Variable([0, 0], dtype=tf.uint32))
-    facts = training.restore_checkpoint(tmp_path / "a.npz", empty)
-    assert list(facts) == ["points"]
-    for expected, found in zip(values, empty, strict=True):
-        assert np.array_equal(expected.numpy(), found.numpy())
-    assert training.restore_checkpoint(tmp_path / "nowhere.npz", empty) == {}
+    variables = [keras.Variable(tf.zeros_like(v), dtype=v.dtype.name) for v in values[:2]]
+    variables.append(tf.Variable([0, 0], dtype=tf.uint32))
+    metadata = training.restore_checkpoint(tmp_path / "a.npz", variables)
+    assert list(metadata) == ["points"]
+    for expected, variable in zip(values, variables, strict=True):
+        assert np.array_equal(expected.numpy(), variable.numpy())
+    assert training.restore_checkpoint(tmp_path / "nowhere.npz", variables) == {}
 
 
-def test_batches_depend_on_seed_and_step_alone() -> None:
-    one, two = stream().batch(7, SETTINGS), stream().batch(7, SETTINGS)
-    assert one.shape == (4, 17)
-    assert np.array_equal(one, two)
-    assert not np.array_equal(one, stream().batch(8, SETTINGS))
+def test_batches_depend_only_on_seed_and_step() -> None:
+    first, second = stream().batch(7, SETTINGS), stream().batch(7, SETTINGS)
+    assert first.shape == (4, 17)
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, stream().batch(8, SETTINGS))
 
 
 def test_documents_begin_with_the_end_token() -> None:

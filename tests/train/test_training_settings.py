@@ -19,7 +19,7 @@ BATCH: dict[str, Any] = {
 }
 
 
-def test_the_rate_rises_stays_and_falls_to_almost_nothing() -> None:
+def test_the_rate_rises_stays_and_falls_to_almost_zero() -> None:
     phase = PretrainingSettings(**BATCH, steps=20, falling=0.25)
     rates = [phase.rate(step) for step in range(20)]
     assert rates[:4] == pytest.approx([0.025, 0.05, 0.075, 0.1])
@@ -29,12 +29,12 @@ def test_the_rate_rises_stays_and_falls_to_almost_nothing() -> None:
 
 
 @pytest.mark.parametrize(("warmup", "falling"), [(0, 0.0), (0, 1.0), (100, 0.5)])
-def test_schedules_at_their_ends_stay_between_0_and_the_peak(warmup: int, falling: float) -> None:
+def test_extreme_schedules_stay_between_0_and_the_peak(warmup: int, falling: float) -> None:
     phase = PretrainingSettings(**BATCH | {"warmup": warmup}, steps=10, falling=falling)
     assert all(0 < phase.rate(step) <= 0.1 for step in range(10))
 
 
-def test_phases_share_what_is_common_and_draw_other_windows() -> None:
+def test_phases_share_common_settings_and_have_different_seeds() -> None:
     common = BatchSettings(**BATCH)
     first, second = (Phase(2, 7, 0.5).settings(index, common) for index in (0, 1))
     assert (first.steps, first.falling, first.batch) == (7, 0.5, 4)
@@ -59,7 +59,7 @@ def tuning(training: dict[str, Any] | None = None, **changes: Any) -> TuningSett
     return TuningSettings(**settings | changes)
 
 
-def test_settings_at_their_bounds_are_taken() -> None:
+def test_settings_at_their_bounds_are_accepted() -> None:
     tuning(minutes=0.01, lora_rank=1, patience=1)
     tuning(method="lora", lora_rank=1024)
     tuning({"warmup": 9, "context": 2, "weight_decay": 1.0})

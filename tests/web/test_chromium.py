@@ -1,4 +1,4 @@
-"""The page in a real browser: Debian's Chromium, driven by playwright-core, with the preset that ships in two modes."""
+"""The page in a real browser: Debian's Chromium, driven by playwright-core, with the shipped preset in two modes."""
 
 import contextlib
 import functools
@@ -43,7 +43,7 @@ CHROMIUM_S = 600
 
 @dataclass(frozen=True)
 class Site:
-    """Bundles with a page, its runtime, what npm brought for the tests, and where the browser is."""
+    """Bundles with a page, its runtime, the npm modules of the tests, and the paths of Node and the browser."""
 
     bundles: list[Path]
     runtime: Path
@@ -53,8 +53,8 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What Chromium reported, and what it was asked."""
+class BrowserRun:
+    """The report of Chromium, and the inputs of the scenarios."""
 
     site: Site
     report: dict[str, Any]
@@ -98,25 +98,25 @@ def models(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def bundle(folder: Path, model: Any, mode: str, runtime: Path) -> Path:
-    """What the page needs of a bundle."""
+    """The files of a bundle that the page needs."""
     from autocomplete.tflite import flatbuffer
 
     folder.mkdir()
     flatbuffer.write(model, folder / page.MODEL)
-    known = manifest_of(
+    bundle_manifest = manifest_of(
         folder,
         mode,
         conversion=records.conversion(sequence_length=SEQUENCE, context_window=WINDOW),
         metrics=records.measured(mode=mode, context_words_p50=24, context_words_p95=34),
     ).model_copy(update={"title": "Autocomplete"})
-    page.write(known, runtime, folder)
-    manifest.seal(known, folder, known_files={})
+    page.write(bundle_manifest, runtime, folder)
+    manifest.seal(bundle_manifest, folder, known_files={})
     return folder
 
 
 @contextlib.contextmanager
 def demo(bundles: list[Path]) -> Iterator[str]:
-    """The demo server, as a user starts it; yields its address."""
+    """Runs the demo server as a user would; yields its address."""
     command = [sys.executable, "-m", "autocomplete", "demo", "--port=0", "--no-open", *map(str, bundles)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -126,7 +126,7 @@ def demo(bundles: list[Path]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def plain(root: Path) -> Iterator[str]:
-    """A static host that knows nothing of pages."""
+    """Runs a static file server; yields its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *arguments: Any) -> None:
@@ -139,9 +139,9 @@ def plain(root: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+def browser_run(site: Site, tmp_path_factory: pytest.TempPathFactory) -> BrowserRun:
     """All scenarios, run once."""
-    folder = tmp_path_factory.mktemp("seen")
+    folder = tmp_path_factory.mktemp("browser_run")
     documents = [json.loads(line)["text"] for line in (SHIPPED / "evaluation.jsonl").read_text().splitlines()]
     prompts = [*HARD, *(" ".join(d.split(" ")[: 3 + i % 9]) for i, d in enumerate(documents[: 50 - len(HARD)]))]
     candidates = candidate_texts(documents[:60])
@@ -149,7 +149,7 @@ def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     (folder / "words.json").write_bytes(page.words(LANGUAGES))
     shutil.copytree(site.bundles[0], folder / "host/bundle")
     with demo(site.bundles) as address, plain(folder / "host") as host:
-        told = {
+        inputs = {
             "page": address,
             "plain": f"{host}/bundle/web/",
             "plainFolder": str(folder / "host/bundle/web"),
@@ -162,15 +162,15 @@ def seen(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             "allWords": str(folder / "words.json"),
             "candidates": str(folder / "candidates.json"),
         }
-        command = [site.node, str(SCRIPT), json.dumps(told)]
+        command = [site.node, str(SCRIPT), json.dumps(inputs)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHROMIUM_S, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "report.json").write_text(done.stdout)
-    return Seen(site, json.loads(done.stdout), prompts, candidates, folder)
+    return BrowserRun(site, json.loads(done.stdout), prompts, candidates, folder)
 
 
 def candidate_texts(documents: list[str]) -> list[str]:
-    """Listed words bare, in sentences, within words, in disguise, and texts without any."""
+    """Listed words bare, in sentences, within words, disguised, and texts without listed words."""
     from glin_profanity.data.dictionary import dictionary
 
     words = [w for language in LANGUAGES for w in dictionary.get_words(language)[::7]]
@@ -180,34 +180,34 @@ def candidate_texts(documents: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_chromium(seen: Seen, name: str) -> None:
-    outcome = seen.report["scenarios"][name]
+def test_scenario_in_chromium(browser_run: BrowserRun, name: str) -> None:
+    outcome = browser_run.report["scenarios"][name]
     assert outcome["passed"], outcome["why"]
 
 
-def test_the_filter_is_pythons(seen: Seen) -> None:
+def test_the_filter_is_pythons(browser_run: BrowserRun) -> None:
     from autocomplete.evaluate import word_filter
 
     refuses = word_filter.word_filter(LANGUAGES)
-    expected = [refuses(text) for text in seen.candidates]
-    assert seen.report["refused"] == expected
+    expected = [refuses(text) for text in browser_run.candidates]
+    assert browser_run.report["refused"] == expected
     assert 100 < sum(expected) < len(expected) - 100
 
 
-def test_greedy_text_is_that_of_python_and_keras(seen: Seen) -> None:
-    """float32: quantized activations may be rounded otherwise on another processor (docs/log.md)."""
+def test_greedy_text_is_that_of_python_and_keras(browser_run: BrowserRun) -> None:
+    """Uses float32: another processor may round quantized activations differently (docs/log.md)."""
     from autocomplete.runtime import bytes_model, interpreters, tokens_model
 
-    proceed = bytes_model.interpreted(interpreters.litert(seen.site.bundles[1] / page.MODEL, 1))
-    python = [proceed(p.encode(), TOKENS, tokens_model.Sampling(), False).decode() for p in seen.prompts]
-    assert len(seen.prompts) == 50
-    assert seen.report["texts"] == python
-    assert python == by_keras(seen.prompts)
+    proceed = bytes_model.interpreted(interpreters.litert(browser_run.site.bundles[1] / page.MODEL, 1))
+    python = [proceed(p.encode(), TOKENS, tokens_model.Sampling(), False).decode() for p in browser_run.prompts]
+    assert len(browser_run.prompts) == 50
+    assert browser_run.report["texts"] == python
+    assert python == by_keras(browser_run.prompts)
     assert len(set(python)) > 40
 
 
 def by_keras(prompts: list[str]) -> list[str]:
-    """Greedy continuations by the Keras model without a cache, all prompts side by side."""
+    """Greedy continuations by the Keras model without a cache, all prompts in one batch."""
     from autocomplete.evaluate import keras_reference
     from autocomplete.presets import loading
     from autocomplete.tokenizer import tokenizer
@@ -221,32 +221,32 @@ def by_keras(prompts: list[str]) -> list[str]:
     batch = np.zeros((len(rows), lengths.max() + TOKENS), np.int32)
     for row, ids in zip(batch, rows, strict=True):
         row[: len(ids)] = ids
-    place = np.arange(len(rows))
+    batch_rows = np.arange(len(rows))
     for step in range(TOKENS):
         likeliest = keras_reference.logits(model, batch[:, : lengths.max() + step]).argmax(-1)
-        batch[place, lengths + step] = likeliest[place, lengths + step - 1]
+        batch[batch_rows, lengths + step] = likeliest[batch_rows, lengths + step - 1]
     texts = []
     for row, length in zip(batch.tolist(), lengths.tolist(), strict=True):
-        said = row[length : length + TOKENS]
-        end = said.index(MODEL.end_token_id) if MODEL.end_token_id in said else TOKENS
-        texts.append(b"".join(strings[i] for i in said[:end]).decode(errors="ignore"))
+        answer = row[length : length + TOKENS]
+        end = answer.index(MODEL.end_token_id) if MODEL.end_token_id in answer else TOKENS
+        texts.append(b"".join(strings[i] for i in answer[:end]).decode(errors="ignore"))
     return texts
 
 
-def test_pictures_are_taken(seen: Seen) -> None:
-    """desktop, dark, phone; AUTOCOMPLETE_SCREENS names a folder that keeps them, from which docs/ has its own."""
+def test_pictures_are_taken(browser_run: BrowserRun) -> None:
+    """The screenshots desktop, dark and phone; AUTOCOMPLETE_SCREENS names a folder to copy them to, for docs/."""
     import os
 
-    pictures = [seen.screens / f"{name}.png" for name in ("desktop", "dark", "phone")]
+    pictures = [browser_run.screens / f"{name}.png" for name in ("desktop", "dark", "phone")]
     assert all(p.read_bytes().startswith(b"\x89PNG") and p.stat().st_size > 10_000 for p in pictures)
-    if kept := os.environ.get("AUTOCOMPLETE_SCREENS"):
+    if copies := os.environ.get("AUTOCOMPLETE_SCREENS"):
         for picture in pictures:
-            shutil.copyfile(picture, Path(kept) / f"page-{picture.name}")
+            shutil.copyfile(picture, Path(copies) / f"page-{picture.name}")
 
 
 def test_the_same_bundle_has_the_same_page(site: Site, tmp_path: Path) -> None:
     first = site.bundles[0]
     shutil.copyfile(first / page.MODEL, tmp_path / page.MODEL)
     page.write(Manifest.read(first / manifest.FILE), site.runtime, tmp_path)
-    again = {p.relative_to(tmp_path): p.read_bytes() for p in (tmp_path / "web").rglob("*") if p.is_file()}
-    assert again == {p.relative_to(first): p.read_bytes() for p in (first / "web").rglob("*") if p.is_file()}
+    rewritten = {p.relative_to(tmp_path): p.read_bytes() for p in (tmp_path / "web").rglob("*") if p.is_file()}
+    assert rewritten == {p.relative_to(first): p.read_bytes() for p in (first / "web").rglob("*") if p.is_file()}

@@ -1,4 +1,4 @@
-"""Runs a GGUF file in llama.cpp on the CPU, by its shared libraries alone, as near to float32 as it computes.
+"""Runs a GGUF file in llama.cpp on the CPU, by its shared libraries, as near to float32 as it computes.
 
 Usage: python llama_cpp.py LIBRARIES MODEL losses WINDOWS.npy OUT.npy
        python llama_cpp.py LIBRARIES MODEL logits WINDOWS.npy OUT.npy
@@ -7,8 +7,8 @@ Usage: python llama_cpp.py LIBRARIES MODEL losses WINDOWS.npy OUT.npy
 WINDOWS are ids `[n, length]`; losses are `[n, length - 1]`, negative log-likelihoods of the ids after the first, and
 logits `[n, length, vocabulary]`. No text becomes a special token, and none is added.
 
-Numpy and the standard library only. The structs are those of llama.cpp 0.5.0 (include/llama.h), which are handed over
-by value: a library with others is refused.
+Numpy and the standard library only. The structs are those of llama.cpp 0.5.0 (include/llama.h), which are passed
+by value: a library with other structs is refused.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-THREADS = 1  # two wait for each other in a loop: beside other work they took three times as long
+THREADS = 1  # two threads wait in a busy loop: on a loaded machine they took three times as long
 LONGEST = 256
 F32, F16 = 0, 1  # of enum ggml_type
 DISABLED, AUTO = 0, -1  # of enum llama_flash_attn_type
@@ -104,29 +104,29 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 
 def load_library(folder: Path) -> ctypes.CDLL:
-    """llama.cpp with its code for this processor; what it is made of is found by its name, however it is numbered."""
+    """llama.cpp with its code for this processor; libraries are found by name, whatever their version number."""
     names = [next(folder.glob(pattern)) for pattern in ("libggml-base.so", "libggml.*so", "libllama.*so")]
     _, backends, library = (ctypes.CDLL(str(name), mode=ctypes.RTLD_GLOBAL) for name in names)
     backends.ggml_backend_load_all_from_path(str(folder).encode())
     for name, (result, arguments) in FUNCTIONS.items():
         getattr(library, name).restype, getattr(library, name).argtypes = result, arguments
-    found = library.llama_context_default_params()
-    told = (
-        found.n_ctx,
-        found.n_batch,
-        found.n_ubatch,
-        found.flash_attn_type,
-        found.type_k,
-        found.type_v,
-        found.n_samplers,
+    defaults = library.llama_context_default_params()
+    values = (
+        defaults.n_ctx,
+        defaults.n_batch,
+        defaults.n_ubatch,
+        defaults.flash_attn_type,
+        defaults.type_k,
+        defaults.type_v,
+        defaults.n_samplers,
     )
-    if told != (512, 2048, 512, AUTO, F16, F16, 0) or not library.llama_model_default_params().use_extra_bufts:
-        raise SystemExit(f"the structs of {folder} are another version's: {told}")
+    if values != (512, 2048, 512, AUTO, F16, F16, 0) or not library.llama_model_default_params().use_extra_bufts:
+        raise SystemExit(f"the structs of {folder} are another version's: {values}")
     return library
 
 
 class Session:
-    """A loaded model; where asked for, with a KV cache in float32 (`computes`)."""
+    """A loaded model; with `computes`, it has a KV cache in float32."""
 
     def __init__(self, library: ctypes.CDLL, path: Path, computes: bool) -> None:
         self._library = library
@@ -137,14 +137,14 @@ class Session:
             raise SystemExit(f"llama.cpp cannot load {path}")
         self._vocabulary = library.llama_model_get_vocab(model)
         if computes:
-            chosen = library.llama_context_default_params()
-            chosen.n_ctx = chosen.n_batch = chosen.n_ubatch = LONGEST
-            chosen.n_threads = chosen.n_threads_batch = THREADS
-            chosen.flash_attn_type, chosen.type_k, chosen.type_v = DISABLED, F32, F32
-            self._context = library.llama_init_from_model(model, chosen)
+            context_params = library.llama_context_default_params()
+            context_params.n_ctx = context_params.n_batch = context_params.n_ubatch = LONGEST
+            context_params.n_threads = context_params.n_threads_batch = THREADS
+            context_params.flash_attn_type, context_params.type_k, context_params.type_v = DISABLED, F32, F32
+            self._context = library.llama_init_from_model(model, context_params)
 
     def logits(self, ids: np.ndarray) -> np.ndarray:
-        """`[length, vocabulary]`, after each of the ids of a new sequence."""
+        """Logits `[length, vocabulary]`, after each of the ids of a new sequence."""
         count = len(ids)
         self._library.llama_memory_clear(self._library.llama_get_memory(self._context), True)
         numbers, flags, sequence = c_int32 * count, c_int8 * count, c_int32(0)
@@ -170,8 +170,8 @@ class Session:
 def losses(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """The negative log-likelihoods of the ids after the first."""
     logits = logits[:-1].astype(np.float64)
-    most = logits.max(axis=-1, keepdims=True)
-    total = most[:, 0] + np.log(np.exp(logits - most).sum(axis=-1))
+    maximum = logits.max(axis=-1, keepdims=True)
+    total = maximum[:, 0] + np.log(np.exp(logits - maximum).sum(axis=-1))
     return total - logits[np.arange(len(logits)), ids[1:]]
 
 
@@ -182,9 +182,9 @@ def results(session: Session, command: str, windows: np.ndarray) -> Iterator[np.
 
 
 if __name__ == "__main__":
-    libraries, path, command, given, out = sys.argv[1:]
+    libraries, path, command, source, out = sys.argv[1:]
     session = Session(load_library(Path(libraries)), Path(path), command != "tokenize")
     if command == "tokenize":
-        Path(out).write_text(json.dumps([session.tokenize(t) for t in json.loads(Path(given).read_text())]))
+        Path(out).write_text(json.dumps([session.tokenize(t) for t in json.loads(Path(source).read_text())]))
     else:
-        np.save(out, np.stack(list(results(session, command, np.load(given)))))
+        np.save(out, np.stack(list(results(session, command, np.load(source)))))

@@ -19,36 +19,34 @@ Texts = Sequence[str]
 
 
 def byte_level(cut: pre_tokenizers.PreTokenizer, texts: Texts, whole: bool = True) -> Tokenizer:
-    """A byte-level BPE that cuts texts by a pre-tokenizer; not `whole`: bytes that no text has get no token."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = cut
-    made.decoder = decoders.ByteLevel()
+    """A byte-level BPE that cuts texts by a pre-tokenizer; unless `whole`, bytes that no text has get no token."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = cut
+    bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet() if whole else []
-    made.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=SIZE, show_progress=False, initial_alphabet=alphabet)
-    )
-    made.post_processor = processors.ByteLevel(trim_offsets=False)
-    return made
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=SIZE, show_progress=False, initial_alphabet=alphabet))
+    bpe.post_processor = processors.ByteLevel(trim_offsets=False)
+    return bpe
 
 
 def by_pattern(pattern: str) -> pre_tokenizers.PreTokenizer:
-    """As Llama 3 and Qwen cut a text."""
+    """The pre-tokenizer of Llama 3 and Qwen."""
     split = pre_tokenizers.Split(Regex(pattern), "isolated", invert=False)
     return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def special(made: Tokenizer, names: Sequence[str]) -> Tokenizer:
-    made.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
-    return made
+def special(tokenizer: Tokenizer, names: Sequence[str]) -> Tokenizer:
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
+    return tokenizer
 
 
-def starting(made: Tokenizer, start: str, before: Sequence[Any] = ()) -> Tokenizer:
-    """Puts a token before every text, as TemplateProcessing, behind other processors."""
+def starting(tokenizer: Tokenizer, start: str, before: Sequence[Any] = ()) -> Tokenizer:
+    """Puts a token before every text, as TemplateProcessing, after other processors."""
     template = processors.TemplateProcessing(
-        single=f"{start} $A", pair=f"{start} $A {start} $B:1", special_tokens=[(start, made.token_to_id(start))]
+        single=f"{start} $A", pair=f"{start} $A {start} $B:1", special_tokens=[(start, tokenizer.token_to_id(start))]
     )
-    made.post_processor = processors.Sequence([*before, template]) if before else template
-    return made
+    tokenizer.post_processor = processors.Sequence([*before, template]) if before else template
+    return tokenizer
 
 
 def gpt2(texts: Texts) -> Tokenizer:
@@ -56,26 +54,26 @@ def gpt2(texts: Texts) -> Tokenizer:
 
 
 def llama3(texts: Texts) -> Tokenizer:
-    """Llama 3's: words that are tokens are taken whole."""
+    """Llama 3's: a word that is a token is not merged."""
     content = json.loads(byte_level(by_pattern(LLAMA3_PATTERN), texts).to_str())
     content["model"]["ignore_merges"] = True
     names = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
-    made = special(Tokenizer.from_str(json.dumps(content)), names)
-    return starting(made, names[0], [processors.ByteLevel(trim_offsets=False)])
+    tokenizer = special(Tokenizer.from_str(json.dumps(content)), names)
+    return starting(tokenizer, names[0], [processors.ByteLevel(trim_offsets=False)])
 
 
 def smollm(texts: Texts) -> Tokenizer:
-    """SmolLM's: digits apart, no token before a text, and none for bytes that its corpus had not."""
+    """SmolLM's: digits are single, no token precedes a text, and bytes that its corpus lacks have no token."""
     digits = pre_tokenizers.Digits(individual_digits=True)
     cut = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    made = byte_level(cut, [t for t in texts if t.isascii()] + ["naïve café"], whole=False)
-    return special(made, ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"])
+    tokenizer = byte_level(cut, [t for t in texts if t.isascii()] + ["naïve café"], whole=False)
+    return special(tokenizer, ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"])
 
 
 def qwen(texts: Texts) -> Tokenizer:
-    made = byte_level(by_pattern(QWEN_PATTERN), texts)
-    made.normalizer = normalizers.NFC()
-    return special(made, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    tokenizer = byte_level(by_pattern(QWEN_PATTERN), texts)
+    tokenizer.normalizer = normalizers.NFC()
+    return special(tokenizer, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
 
 
 def of_characters(texts: Texts, names: Sequence[str], prefix: bool) -> Tokenizer:
@@ -90,31 +88,31 @@ def of_characters(texts: Texts, names: Sequence[str], prefix: bool) -> Tokenizer
     order = [*names, *(f"<0x{b:02X}>" for b in range(256)), *sorted(content["vocab"], key=content["vocab"].get)]
     ids = {token: number for number, token in enumerate(order)}
     merges = [(a, b) for a, b in content["merges"]]
-    made = Tokenizer(models.BPE(ids, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    bpe = Tokenizer(models.BPE(ids, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     strip = [decoders.Strip(" ", 1, 0)] if prefix else []
-    made.decoder = decoders.Sequence([decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
-    return special(made, names)
+    bpe.decoder = decoders.Sequence([decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
+    return special(bpe, names)
 
 
 def llama2(texts: Texts) -> Tokenizer:
     """Llama 2's as first converted: a normalizer writes the blanks."""
-    made = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
-    made.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), normalizers.Replace(" ", BLANK)])
-    return starting(made, "<s>")
+    tokenizer = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), normalizers.Replace(" ", BLANK)])
+    return starting(tokenizer, "<s>")
 
 
 def metaspace(texts: Texts) -> Tokenizer:
-    """Llama 2's as converted since: a pre-tokenizer writes the blanks, the first one unless there is one."""
-    made = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
-    made.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, prepend_scheme="first", split=False)
-    return starting(made, "<s>")
+    """Llama 2's as converted later: a pre-tokenizer writes the blanks, and a first one where the text has none."""
+    tokenizer = of_characters(texts, ["<unk>", "<s>", "</s>"], prefix=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(BLANK, prepend_scheme="first", split=False)
+    return starting(tokenizer, "<s>")
 
 
 def gemma(texts: Texts) -> Tokenizer:
     """Gemma's: no blank before a text, and tokens that stand for themselves wherever a text has them."""
-    made = of_characters(texts, ["<pad>", "<eos>", "<bos>", "<unk>"], prefix=False)
-    made.normalizer = normalizers.Replace(" ", BLANK)
-    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
-    own = ["\n\n", "\n\n\n", BLANK * 2, "<table>", "[multimodal]"]
-    made.add_tokens([AddedToken(token, normalized=False, special=False) for token in own])
-    return starting(made, "<bos>")
+    tokenizer = of_characters(texts, ["<pad>", "<eos>", "<bos>", "<unk>"], prefix=False)
+    tokenizer.normalizer = normalizers.Replace(" ", BLANK)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    added = ["\n\n", "\n\n\n", BLANK * 2, "<table>", "[multimodal]"]
+    tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in added])
+    return starting(tokenizer, "<bos>")

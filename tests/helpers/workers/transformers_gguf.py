@@ -24,5 +24,5 @@ def logits(path: Path, windows: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(1)  # beside other tests
+    torch.set_num_threads(1)  # other tests run at the same time
     np.save(sys.argv[3], logits(Path(sys.argv[1]), np.load(sys.argv[2])))

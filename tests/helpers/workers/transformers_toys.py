@@ -22,12 +22,12 @@ import transformers
 from tokenizers import Tokenizer
 from toy_tokenizers import Texts, gemma, gpt2, llama2, llama3, metaspace, qwen, smollm
 
-LENGTH, WINDOW = 40, 11  # tokens of the text, and seen by a sliding window
+LENGTH, WINDOW = 40, 11  # tokens of the text, and of a sliding window
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A model_type, its tokenizer, and what its configuration has beside everybody's.
+    """A model_type, its tokenizer, and the keys that its configuration has in addition to the common ones.
 
     `padding` rows of the embedding have no token, as Qwen's; `ends` are the tokens of generation_config.json.
     """
@@ -98,7 +98,7 @@ def config(toy: Toy, text: Tokenizer) -> Any:
     ids["bos_token_id"] = ids["eos_token_id"] if toy.start is None else text.token_to_id(toy.start)
     if toy.kind == "gpt2":
         return transformers.GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=96, **ids)
-    everybodys: dict[str, Any] = {
+    common: dict[str, Any] = {
         "vocab_size": size,
         "hidden_size": 32,
         "intermediate_size": 96,
@@ -108,21 +108,21 @@ def config(toy: Toy, text: Tokenizer) -> Any:
         "max_position_embeddings": 96,
         "pad_token_id": None,
     }
-    if "gemma" not in toy.kind:  # other numbers than transformers' and Keras' own
-        everybodys |= {"rms_norm_eps": 1e-3, "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0}}
-    return transformers.AutoConfig.for_model(toy.kind, **everybodys | ids | toy.config)
+    if "gemma" not in toy.kind:  # not the defaults of transformers and Keras
+        common |= {"rms_norm_eps": 1e-3, "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0}}
+    return transformers.AutoConfig.for_model(toy.kind, **common | ids | toy.config)
 
 
 def model(toy: Toy, text: Tokenizer) -> Any:
-    """The toy with random weights, norms and biases too: what is 0 or 1 would hide a mistake."""
-    made = transformers.AutoModelForCausalLM.from_config(config(toy, text), attn_implementation="eager")
+    """The toy with random weights, norms and biases too: values of 0 or 1 would hide a mistake."""
+    causal_lm = transformers.AutoModelForCausalLM.from_config(config(toy, text), attn_implementation="eager")
     torch.manual_seed(7)
     with torch.no_grad():
-        for name, weight in made.named_parameters():
-            one = ("norm" in name or ".ln_" in name) and name.endswith("weight") and "gemma" not in toy.kind
-            weight.normal_(1.0 if one else 0.0, 0.25)
-    made.generation_config.eos_token_id = [text.token_to_id(end) for end in toy.ends]
-    return made.to(toy.dtype)
+        for name, weight in causal_lm.named_parameters():
+            scale = ("norm" in name or ".ln_" in name) and name.endswith("weight") and "gemma" not in toy.kind
+            weight.normal_(1.0 if scale else 0.0, 0.25)
+    causal_lm.generation_config.eos_token_id = [text.token_to_id(end) for end in toy.ends]
+    return causal_lm.to(toy.dtype)
 
 
 def write(name: str, training: Texts, strings: Texts, out: Path) -> None:
@@ -130,29 +130,29 @@ def write(name: str, training: Texts, strings: Texts, out: Path) -> None:
     toy = TOYS[name]
     text = toy.tokenizer(training)
     model(toy, text).save_pretrained(out / name, max_shard_size=toy.shard)
-    more = {"unk_token": "<unk>"} if text.token_to_id("<unk>") is not None else {}
+    unknown_token = {"unk_token": "<unk>"} if text.token_to_id("<unk>") is not None else {}
     saved = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=text, bos_token=toy.start, eos_token=toy.ends[0], model_max_length=96, **more
+        tokenizer_object=text, bos_token=toy.start, eos_token=toy.ends[0], model_max_length=96, **unknown_token
     )
     saved.save_pretrained(out / name)
     ids = np.random.default_rng(3).integers(3, text.get_vocab_size(), LENGTH)
-    made = transformers.AutoModelForCausalLM.from_pretrained(
+    loaded_model = transformers.AutoModelForCausalLM.from_pretrained(
         out / name, dtype=torch.float32, attn_implementation="eager"
     )
     with torch.no_grad():
-        logits = made.eval()(torch.tensor(ids[None])).logits[0].numpy()
+        logits = loaded_model.eval()(torch.tensor(ids[None])).logits[0].numpy()
     np.savez(out / f"{name}.npz", ids=ids.astype(np.int32), logits=logits[:, : text.get_vocab_size()])
     loaded = transformers.AutoTokenizer.from_pretrained(out / name)
-    told = {
+    ids_by_kind = {
         kind: loaded(list(strings), add_special_tokens=adds, split_special_tokens=True)["input_ids"]
         for kind, adds in (("plain", False), ("whole", True))
     }  # as everywhere in this project, no text becomes a special token
-    (out / f"{name}.json").write_text(json.dumps(told))
+    (out / f"{name}.json").write_text(json.dumps(ids_by_kind))
 
 
 if __name__ == "__main__":
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
-    given = json.loads(Path(sys.argv[2]).read_text())
+    inputs = json.loads(Path(sys.argv[2]).read_text())
     for name in TOYS:
-        write(name, given["training"], given["strings"], Path(sys.argv[1]))
+        write(name, inputs["training"], inputs["strings"], Path(sys.argv[1]))
