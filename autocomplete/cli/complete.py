@@ -64,7 +64,13 @@ def run(request: Request) -> None:
     from autocomplete.tflite import inspect
 
     console = Console(highlight=False, soft_wrap=True)
-    for name, signature in inspect.describe(request.path).signatures.items():
+    signatures = inspect.describe(request.path).signatures
+    if "serving_default" not in signatures:
+        raise UserError(
+            f"{request.path} has the signatures {', '.join(signatures)}; allowed: a text model, autocomplete.tflite, "
+            "with serving_default; usage/portable.py and usage/complete.py of a bundle run the other files"
+        )
+    for name, signature in signatures.items():
         sides = (signature.inputs, signature.outputs)
         ends = (", ".join(f"{name} {t.type} {t.shape}" for name, t in side.items()) for side in sides)
         console.print(f"{request.path}: signature {name}: {' → '.join(ends)}", style="dim", markup=False)

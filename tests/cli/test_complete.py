@@ -57,3 +57,10 @@ def test_help() -> None:
     done = stage("autocomplete", "complete", "--help")
     assert done.returncode == 0
     assert "--mode" in done.stdout
+
+
+def test_a_file_without_a_text_signature_is_refused_in_one_line(core_path: Path) -> None:
+    done = stage("autocomplete", "complete", "--file", str(core_path), "a prompt")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "allowed: a text model, autocomplete.tflite, with serving_default" in done.stderr
