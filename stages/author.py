@@ -72,14 +72,13 @@ def run(settings: AuthorSettings) -> None:
         from autocomplete.presets import hub, loading, presets
 
         tf.config.list_physical_devices()  # else it prints into a progress bar that there is no GPU
-    origin, local, tuning = None, None, None
+    origin, local, tuning = presets.Provenance("random weights"), None, None
     if settings.preset is not None:
         # not inside quiet(): a download shows its progress
         local = hub.find(settings.preset, settings.pin, settings.hub)
         origin = presets.provenance(settings.preset, local, settings.pin)
     with replacing(OUT) as folder:
         if local is not None and settings.tuning is not None:  # not inside quiet() either
-            assert origin is not None
             tuning = _tune(settings, local.path, origin.source, folder)
             origin = dataclasses.replace(origin, source=f"{origin.source}, tuned on own text")
             local = hub.LocalPreset(folder)
@@ -88,7 +87,6 @@ def run(settings: AuthorSettings) -> None:
             loaded.model.preprocessor.add_end_token = settings.add_end_token
         presets.save(loaded.model, folder)
         presets.write_tokenizer(loaded.tokenizer, folder)
-        origin = origin or presets.Provenance("random weights")
         description = presets.describe(loaded, origin, settings.license, tuning)
         description.write(folder / DESCRIPTION)
         with replacing(OUT.with_name(TEXT)) as texts:

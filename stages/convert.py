@@ -200,20 +200,11 @@ def _write_models(folder: Path, model: ModelDescription, conversion: Conversion,
 def _write_drivers(folder: Path, model: ModelDescription, conversion: Conversion, text: bool) -> None:
     """Writes tokens_driver.tflite and, with `text`, the drivers of text and bytes, which have a tokenizer."""
     from autocomplete.graph import bytes_driver, text_driver, tokens_driver
-    from autocomplete.graph.sampler import Sampler
     from autocomplete.tflite import flatbuffer
 
     flatbuffer.write(tokens_driver.convert_for(AUTHOR, model, conversion), folder / "tokens_driver.tflite")
     if text:
-        rule = Sampler(
-            conversion.sampler,
-            conversion.top_k,
-            conversion.top_p,
-            conversion.temperature,
-            conversion.seed,
-            conversion.suppress_tokens,
-        )
-        flatbuffer.write(text_driver.convert_for(AUTHOR, model, conversion, rule), folder / "text_driver.tflite")
+        flatbuffer.write(text_driver.convert_for(AUTHOR, model, conversion), folder / "text_driver.tflite")
         flatbuffer.write(bytes_driver.convert_for(AUTHOR, model, conversion), folder / "bytes_driver.tflite")
 
 

@@ -4,7 +4,6 @@ Both show a bad layer: the signal-to-noise ratio of its result in the shipped co
 predictions from float32's where it alone is quantized.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from autocomplete.common import artifacts, config
 from autocomplete.common.artifacts import Conversion, ModelDescription, ModeRecipe, Recipe
 from autocomplete.common.errors import UserError
 from autocomplete.common.files import replacing, write_bytes
-from autocomplete.common.processes import pool
+from autocomplete.common.processes import before_forking, pool
 
 if TYPE_CHECKING:
     from autocomplete.common.arrays import Array
@@ -52,7 +51,7 @@ def run(settings: LayersSettings) -> None:
     from autocomplete.quantize import recipes
     from autocomplete.tokenizer import tokenizer
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would not survive a fork
+    before_forking()
     limit, model = settings.at_most_parameters, ModelDescription.read(AUTHOR / artifacts.MODEL)
     if limit is not None and model.parameters > limit:
         print(
@@ -70,12 +69,9 @@ def run(settings: LayersSettings) -> None:
     sequences: list[list[int]] = []
     if recipes.needs_calibration(mode_recipe.recipe):
         assert mode_recipe.calibration is not None  # quantize needed it too
-        calibration_text = evaluation_text.calibration_documents(
-            mode_recipe.calibration_text, mode_recipe.calibration.seed
+        sequences = evaluation_text.calibration_windows(
+            mode_recipe.calibration_text, mode_recipe.calibration, bpe, boundary_tokens, length
         )
-        sequences = evaluation_text.windows(
-            calibration_text, bpe, boundary_tokens, length, mode_recipe.calibration.sequences
-        ).tolist()
     losses = _losses(cores, mode_recipe.recipe, sequences, windows) if mode_recipe.recipe else []
     _write(settings.mode, losses)
     show(settings.mode, losses)

@@ -151,13 +151,11 @@ def _sequences(settings: QuantizeSettings) -> list[list[int]]:
             f"mode {settings.mode} must be calibrated: add `calibration: {{sequences: 32, seed: 1}}` to "
             f"conf/quantize/{settings.mode}.yaml"
         )
-    documents = evaluation_text.calibration_documents(settings.calibration_text, calibration.seed)
     model = ModelDescription.read(AUTHOR / artifacts.MODEL)
     bpe, boundary_tokens = tokenizer.from_preset(AUTHOR), evaluation_text.BoundaryTokens.from_description(model)
     length = Conversion.read(CONVERT / artifacts.CONVERSION).cache_length
-    windows = evaluation_text.windows(documents, bpe, boundary_tokens, length, calibration.sequences)
-    sequences: list[list[int]] = windows.tolist()
-    return sequences
+    drawn = artifacts.Calibration(**asdict(calibration))
+    return evaluation_text.calibration_windows(settings.calibration_text, drawn, bpe, boundary_tokens, length)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """validate: measures the shipped files of one mode against the float32 core and Keras."""
 
 import importlib.metadata
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autocomplete.common import artifacts, config
+from autocomplete.common import artifacts, config, processes
 from autocomplete.common.artifacts import (
     Conversion,
     FileTargets,
@@ -23,6 +22,7 @@ from autocomplete.common.files import replacing
 from autocomplete.common.metrics import rounded
 from autocomplete.common.native_log import quiet
 from autocomplete.common.progress import step
+from autocomplete.evaluate.filter_settings import WordFilterSettings
 from autocomplete.evaluate.settings import LargeModelSettings
 
 if TYPE_CHECKING:
@@ -31,30 +31,6 @@ if TYPE_CHECKING:
 
 AUTHOR, CONVERT, QUANTIZE = Path("artifacts/author"), Path("artifacts/convert"), Path("artifacts/quantize")
 REFERENCE, OUT = Path("artifacts/reference"), Path("artifacts/validate")
-
-
-@dataclass(frozen=True)
-class WordFilterSettings:
-    """The filter on answers.
-
-    Attributes:
-      languages: of its word lists.
-      tries: how often an app asks.
-      seed: draws the answers.
-    """
-
-    languages: list[str]
-    tries: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuses languages without a list, before anything is loaded."""
-        from autocomplete.evaluate import word_filter
-
-        word_filter.check_languages(self.languages, "validate.filter.languages")
-        for key, least, most in (("tries", 1, 100), ("seed", 0, 10**9)):
-            if not least <= getattr(self, key) <= most:
-                raise UserError(f"validate.filter.{key} is {getattr(self, key)}; allowed: {least} to {most}")
 
 
 @dataclass(frozen=True)
@@ -98,8 +74,7 @@ def run(settings: ValidateSettings) -> None:
     conversion = Conversion.read(CONVERT / artifacts.CONVERSION)
     settings = settings.scaled(model.parameters)
     provoking = provoking[: settings.large.scaled(len(provoking), model.parameters)]
-    # Forked processes measure: threads of the tokenizer would not survive that.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    processes.before_forking()
     with quiet():
         from autocomplete.evaluate import benchmark_lock, completion, measurements, targets
         from autocomplete.evaluate.mode_files import ModeFiles, text_core
@@ -114,9 +89,8 @@ def run(settings: ValidateSettings) -> None:
         core = text_core(shipped, CONVERT, Path(temporary))
     # one thread, as threads of small models wait for one another in loops, and other parts have the cores too
     mode = ModeFiles(AUTHOR, CONVERT, bpe, model, conversion, threads=1, shipped=shipped, text_core=core)
-    answer_filter = measurements.AnswerFilter(**asdict(settings.filter))
-    processes = benchmark_lock.share_of_cores(settings.threads)
-    measured = measurements.measure(mode, texts, answer_filter, fits, processes)
+    count = benchmark_lock.share_of_cores(settings.threads)
+    measured = measurements.measure(mode, texts, settings.filter, fits, count)
     metrics = _metrics(settings, texts, measured)
     performance = _time(replace(mode, threads=settings.threads), texts.reference.prompts, settings)
     with replacing(OUT / settings.mode) as folder:

@@ -26,6 +26,11 @@ def pool(
     return ProcessPoolExecutor(count, context, _begin, (initializer, arguments))
 
 
+def before_forking() -> None:
+    """Keeps `tokenizers` from starting threads, which would not survive a fork: to be called before it encodes."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
 @dataclass(frozen=True)
 class Result:
     """What a part of some work gave, and the processor's seconds that it took: waiting for others does not count."""

@@ -1,12 +1,12 @@
 """How long each stage took when it last ran here: noted beside DVC's own temporary files, as it is no result."""
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from autocomplete.common.files import write_bytes
+from autocomplete.common.errors import UserError
+from autocomplete.common.files import read_json, write_json
 
 _FOLDER = Path(".dvc/tmp/stage_seconds")
 
@@ -20,14 +20,14 @@ def noted(stage: str, variant: str = "") -> Iterator[None]:
     name = f"{stage}@{variant}" if variant else stage
     print(f"{name}: {seconds:.1f} s", flush=True)
     if _FOLDER.parent.is_dir():  # else this is no DVC repository
-        write_bytes(_FOLDER / f"{name}.json", json.dumps({"seconds": round(seconds, 1)}).encode())
+        write_json(_FOLDER / f"{name}.json", {"seconds": round(seconds, 1)})
 
 
 def by_stage() -> dict[str, float]:
     """The seconds of each stage that ran here, its variants added up."""
     totals: dict[str, float] = {}
     for path in sorted(_FOLDER.glob("*.json"), key=lambda p: p.stat().st_mtime):
-        with contextlib.suppress(ValueError, KeyError, OSError):  # a damaged note says nothing
+        with contextlib.suppress(UserError, KeyError, ValueError):  # a damaged note says nothing
             stage = path.stem.partition("@")[0]
-            totals[stage] = totals.get(stage, 0.0) + float(json.loads(path.read_bytes())["seconds"])
+            totals[stage] = totals.get(stage, 0.0) + float(read_json(path)["seconds"])
     return totals

@@ -10,7 +10,7 @@ import numpy as np
 import tokenizers
 
 from autocomplete.common.arrays import Array
-from autocomplete.common.artifacts import ModelDescription
+from autocomplete.common.artifacts import Calibration, ModelDescription
 from autocomplete.common.errors import UserError
 
 
@@ -140,6 +140,15 @@ def windows(
         raise UserError(f"the text has {len(stream)} tokens, less than one window of {length} (convert.cache_length)")
     tokens = np.array(stream[: count * text_length], np.int32).reshape(count, text_length)
     return tokens if start is None else np.insert(tokens, 0, start, axis=1)
+
+
+def calibration_windows(
+    path: str, calibration: Calibration, bpe: tokenizers.Tokenizer, boundary_tokens: BoundaryTokens, length: int
+) -> list[list[int]]:
+    """The token sequences that a recipe is calibrated with: windows of `length` of quantize.calibration_text."""
+    documents = calibration_documents(path, calibration.seed)
+    sequences: list[list[int]] = windows(documents, bpe, boundary_tokens, length, calibration.sequences).tolist()
+    return sequences
 
 
 def completion_prompts(documents: list[str], bpe: tokenizers.Tokenizer, tokens: int, limit: int) -> list[str]:

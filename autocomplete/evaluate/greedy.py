@@ -13,7 +13,7 @@ from autocomplete.common.metrics import MetricValues
 from autocomplete.common.native_log import quiet
 from autocomplete.evaluate import keras_reference
 from autocomplete.evaluate.mode_files import ModeFiles, ModelFiles
-from autocomplete.graph import sampler, text_driver
+from autocomplete.graph import text_driver
 from autocomplete.runtime import bytes_model, interpreters, logits, sessions, text_model, tokens_model
 from autocomplete.tflite import flatbuffer, linker
 
@@ -108,10 +108,9 @@ def _greedy_text_model(mode: ModeFiles, folder: Path) -> Path:
     """The shipped text model where it is greedy and completes no words, else one like it that is and does not."""
     if mode.conversion.sampler == "greedy" and not mode.conversion.complete_word:
         return mode.shipped / "autocomplete.tflite"
-    greedy = sampler.Sampler("greedy", 1, 1.0, 1.0, None, mode.suppressed)
-    without_completion = mode.conversion.model_copy(update={"complete_word": False})
+    greedy = mode.conversion.model_copy(update={"sampler": "greedy", "complete_word": False})
     with quiet():
-        driver = text_driver.convert_for(mode.preset, mode.model, without_completion, greedy)
+        driver = text_driver.convert_for(mode.preset, mode.model, greedy)
     assert mode.text_core is not None
     flatbuffer.write(linker.link(driver, flatbuffer.read(mode.text_core)), folder / "greedy.tflite")
     return folder / "greedy.tflite"

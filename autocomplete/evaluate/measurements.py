@@ -14,10 +14,9 @@ from autocomplete.common.metrics import MetricValues
 from autocomplete.common.processes import Result, run_parts
 from autocomplete.evaluate import completion, contracts, greedy, perplexity, word_filter
 from autocomplete.evaluate.completion import Cut
+from autocomplete.evaluate.filter_settings import WordFilterSettings
 from autocomplete.evaluate.mode_files import ModeFiles
 from autocomplete.runtime import interpreters
-
-_PIECES = 4  # of the longest parts, so that no process waits long for the last one
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,6 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class AnswerFilter:
-    """How answers are filtered: the languages of the word lists, how often an app asks, and what draws the answers."""
-
-    languages: list[str]
-    tries: int
-    seed: int
-
-
-@dataclass(frozen=True)
 class Measured:
     """What was measured of a mode.
 
@@ -61,10 +51,10 @@ class Measured:
     seconds: dict[str, float]
 
 
-def measure(mode: ModeFiles, texts: Texts, answer_filter: AnswerFilter, fits: Targets, processes: int) -> Measured:
+def measure(mode: ModeFiles, texts: Texts, filtering: WordFilterSettings, fits: Targets, processes: int) -> Measured:
     """Measures the shipped files against the float32 core and Keras; `fits` is what targets.check says of each."""
     prompts = texts.reference.prompts
-    parts = _parts(mode, texts, answer_filter) | {
+    parts = _parts(mode, texts, filtering, processes) | {
         "android_contract": partial(contracts.check_android, mode, prompts, fits),
         "portable_contract": partial(contracts.check_portable, mode, prompts),
     }
@@ -77,11 +67,11 @@ def measure(mode: ModeFiles, texts: Texts, answer_filter: AnswerFilter, fits: Ta
     )
 
 
-def _parts(mode: ModeFiles, texts: Texts, answer_filter: AnswerFilter) -> dict[str, Callable[[], Any]]:
-    """The parts by name, the longest first."""
+def _parts(mode: ModeFiles, texts: Texts, filtering: WordFilterSettings, count: int) -> dict[str, Callable[[], Any]]:
+    """The parts by name, the longest first; the longest are cut into a piece for each of `count` processes."""
     asked = texts.reference.prompts, texts.reference.continuations
     kinds = {"provoked": texts.provoking_prompts, "ordinary": texts.reference.prompts}
-    rules = answer_filter.languages, answer_filter.tries, answer_filter.seed
+    rules = filtering.languages, filtering.tries, filtering.seed
     return {
         "text greedy": partial(greedy.match_text, mode, *asked),
         "portable greedy in TF": partial(greedy.match_portable, mode, *asked, interpreters.tensorflow),
@@ -89,20 +79,20 @@ def _parts(mode: ModeFiles, texts: Texts, answer_filter: AnswerFilter) -> dict[s
         "portable greedy in LiteRT": partial(greedy.match_portable, mode, *asked, interpreters.litert),
         **{
             f"completion {number}": partial(completion.right_words_of, mode, places)
-            for number, places in enumerate(_pieces(texts.places))
+            for number, places in enumerate(_pieces(texts.places, count))
         },
         **{
             f"quality {number}": partial(perplexity.score_windows, mode, windows)
-            for number, windows in enumerate(_pieces(texts.windows))
+            for number, windows in enumerate(_pieces(texts.windows, count))
         },
         "tokens greedy": partial(greedy.match_tokens, mode, *asked),
         "core greedy": partial(greedy.match_core, mode, *asked),
     }
 
 
-def _pieces(items: Any) -> list[Any]:
-    """Items in at most _PIECES parts of like size, none of them empty."""
-    bounds = np.linspace(0, len(items), min(_PIECES, len(items)) + 1).astype(int)
+def _pieces(items: Any, count: int) -> list[Any]:
+    """Items in at most `count` parts of like size, none of them empty."""
+    bounds = np.linspace(0, len(items), min(count, len(items)) + 1).astype(int)
     return [items[begin:end] for begin, end in itertools.pairwise(bounds)]
 
 

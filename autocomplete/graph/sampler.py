@@ -6,9 +6,12 @@ Shapes: L rows of logits, one for each token to choose; V vocabulary; n numbers 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
+
+from autocomplete.common.artifacts import Conversion
 
 CANDIDATES = 64  # the likeliest tokens, among which top_p is applied
 _BLOCK = 64  # logits of which one maximum is taken
@@ -38,6 +41,12 @@ class Sampler:
     temperature: float
     seed: int | None
     suppressed: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, conversion: Conversion) -> Self:
+        """The rule of a conversion (convert.json)."""
+        rule = conversion
+        return cls(rule.sampler, rule.top_k, rule.top_p, rule.temperature, rule.seed, rule.suppress_tokens)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class TextLimits:
     complete_word: bool = False
 
 
-def convert_for(preset: Path, model: ModelDescription, conversion: Conversion, rule: Sampler) -> schema.ModelT:
+def convert_for(preset: Path, model: ModelDescription, conversion: Conversion) -> schema.ModelT:
     """The driver of a preset, by its description (model.json) and its conversion (convert.json)."""
     vocabulary = prompt_tokens.vocabulary_for(preset, model)
     limits = TextLimits(
@@ -44,7 +44,7 @@ def convert_for(preset: Path, model: ModelDescription, conversion: Conversion, r
         conversion.max_output_bytes,
         conversion.complete_word,
     )
-    return convert(vocabulary, families.read_config(preset), limits, rule)
+    return convert(vocabulary, families.read_config(preset), limits, Sampler.of(conversion))
 
 
 def convert(vocabulary: Vocabulary, config: DecoderConfig, limits: TextLimits, rule: Sampler) -> schema.ModelT:

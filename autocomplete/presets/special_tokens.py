@@ -39,9 +39,9 @@ def start_token_id(
     none; there tokenizer_config.json decides by `add_bos_token`.
 
     Args:
-      tokenizer: see above.
-      settings: see above.
-      source: see above.
+      tokenizer: a complete tokenizer.json.
+      settings: tokenizer_config.json.
+      source: the folder, for error messages.
       by_settings: whether the folder has no tokenizer.json.
     """
     by_post_processor = tokenizer_json.start_token_id(tokenizer, f"{source}/tokenizer.json")
@@ -65,10 +65,10 @@ def end_token_ids(
     """The ids that end a text, the tokenizer's own first.
 
     Args:
-      tokenizer: see above.
-      settings: see above.
+      tokenizer: a complete tokenizer.json.
+      settings: tokenizer_config.json.
       configs: generation_config.json and config.json by their names.
-      source: see above.
+      source: the folder, for error messages.
 
     Raises:
       UserError: if there is none, or a named token does not exist.

@@ -117,7 +117,6 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Text, greedy, and portable models of the shipped preset in float32, as convert and quantize make them."""
     with quiet():
         from autocomplete.graph import bytes_driver, core, fixed_loop, text_driver
-        from autocomplete.graph.sampler import Sampler
         from autocomplete.model import families
         from autocomplete.tflite import linker
 
@@ -129,7 +128,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         steps = fixed_loop.step_shapes(fixed_loop.lengths_for(conversion))
         flatbuffer.write(core.build(families.read_weights(PRESET, 256), 256, [16], steps), folder / "core.tflite")
         drivers = {
-            "text": text_driver.convert_for(authored(PRESET), model, conversion, Sampler("greedy", 1, 1.0, 1.0, None)),
+            "text": text_driver.convert_for(authored(PRESET), model, conversion),
             "portable": bytes_driver.convert_for(authored(PRESET), model, conversion),
         }
         for name, driver in drivers.items():

@@ -9,7 +9,7 @@ from autocomplete.evaluate import measurements
 
 @pytest.mark.parametrize(("count", "sizes"), [(60, [15] * 4), (9, [2, 2, 2, 3]), (3, [1, 1, 1]), (1, [1])])
 def test_pieces_are_of_similar_size_and_lose_nothing(count: int, sizes: list[int]) -> None:
-    pieces = measurements._pieces(np.arange(count))
+    pieces = measurements._pieces(np.arange(count), 4)
     assert [len(piece) for piece in pieces] == sizes
     assert np.array_equal(np.concatenate(pieces), np.arange(count))
 
