@@ -6,6 +6,7 @@ from pathlib import Path
 from autocomplete.common import metrics
 from autocomplete.common.artifacts import Gates, Metrics, Performance
 from autocomplete.common.files import csv_text
+from autocomplete.common.metrics import Metric
 
 Row = dict[str, str | float | None]  # `mode`, `gates`, and metrics by key: None where a mode has none
 
@@ -35,15 +36,24 @@ def row(quality: Metrics, performance: Performance, gates: Gates) -> Row:
 
 
 def cells(row: Row) -> list[str]:
-    """A row as text; a value that was not measured is a dash."""
-    numbers = [format(row[c.key], c.form) if row[c.key] is not None else "–" for c in COLUMNS]
-    return [str(row["mode"]), *numbers, str(row["gates"])]
+    """A row as text."""
+    return [str(row["mode"]), *(number(row, c) for c in COLUMNS), str(row["gates"])]
+
+
+def number(row: Row, column: Metric) -> str:
+    """A row's number in the format of its column; a dash where it was not measured."""
+    value = row[column.key]
+    return "–" if value is None else format(value, column.form)
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table in Markdown."""
-    lines = [headings(), ["---"] * len(headings()), *(cells(r) for r in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{LEGEND}\n"
+    return f"{markdown_lines(headings(), [cells(r) for r in rows])}\n{LEGEND}\n"
+
+
+def markdown_lines(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Any table in Markdown."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in [headings, ["---"] * len(headings), *lines])
 
 
 def comma_separated(rows: Sequence[Row]) -> str:

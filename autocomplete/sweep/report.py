@@ -11,6 +11,7 @@ from rich.table import Table
 
 from autocomplete.common.files import csv_text, write_bytes
 from autocomplete.common.metrics import Metric
+from autocomplete.evaluate import table
 from autocomplete.sweep import ranking
 from autocomplete.sweep.ranking import Constraint, JobRow
 
@@ -77,9 +78,11 @@ def write(rows: Sequence[JobRow], columns: Sequence[Metric], criteria: Criteria,
     keys = [*name_headings, *(c.key for c in columns), *end_headings]
     write_bytes(folder / "table.csv", csv_text(keys, exact).encode())
 
-    rounded = [[*n, *(_rounded(r, c) for c in columns), *e] for n, r, e in zip(names, rows, ends, strict=True)]
+    rounded = [
+        [*n, *(table.number(r.cells, c) for c in columns), *e] for n, r, e in zip(names, rows, ends, strict=True)
+    ]
     headings = [*name_headings, *(c.heading for c in columns), *end_headings]
-    write_bytes(folder / "table.md", _markdown(headings, rounded).encode())
+    write_bytes(folder / "table.md", table.markdown_lines(headings, rounded).encode())
 
     _plot(rows, front, best, criteria.pareto, folder / "pareto.png")
     _print(_TextTable(headings, rounded, len(name_headings)), _essential_columns(columns, criteria, len(name_headings)))
@@ -90,15 +93,6 @@ def _mark(row: JobRow, front: Sequence[JobRow], best: JobRow | None) -> str:
     return "best" if row is best else "front" if any(row is other for other in front) else ""
 
 
-def _rounded(row: JobRow, column: Metric) -> str:
-    value = row.cells[column.key]
-    return "–" if value is None else format(value, column.form)
-
-
-def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in [headings, ["---"] * len(headings), *lines])
-
-
 def _essential_columns(columns: Sequence[Metric], criteria: Criteria, name_columns: int) -> list[int]:
     """Returns the columns for narrow terminals; the swept values are left out, as the job's name tells them."""
     wanted = {criteria.objective, *(constraint.metric for constraint in criteria.constraints), *criteria.pareto}
@@ -107,25 +101,25 @@ def _essential_columns(columns: Sequence[Metric], criteria: Criteria, name_colum
     return [0, name_columns - 1, *metrics, end, end + 1]
 
 
-def _print(table: _TextTable, essential: Sequence[int]) -> None:
+def _print(text_table: _TextTable, essential: Sequence[int]) -> None:
     """Prints the table; on a terminal that is too narrow only the essential columns, and says so."""
     console, unlimited = Console(), Console(width=_UNLIMITED_WIDTH)
-    whole = _rich_table(table, range(len(table.headings)))
+    whole = _rich_table(text_table, range(len(text_table.headings)))
     if not console.is_terminal or unlimited.measure(whole).maximum <= console.width:
         (console if console.is_terminal else unlimited).print(whole)
         return
-    console.print(_rich_table(table, essential))
-    print(f"{len(table.headings) - len(essential)} more columns in table.md; this terminal has no room for them")
+    console.print(_rich_table(text_table, essential))
+    print(f"{len(text_table.headings) - len(essential)} more columns in table.md; this terminal has no room for them")
 
 
-def _rich_table(table: _TextTable, columns: Sequence[int]) -> Table:
+def _rich_table(text_table: _TextTable, columns: Sequence[int]) -> Table:
     rich_table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for index in columns:
-        numeric = table.is_metric(index)
+        numeric = text_table.is_metric(index)
         rich_table.add_column(
-            table.headings[index], justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
+            text_table.headings[index], justify="right" if numeric else "left", overflow="fold", no_wrap=numeric
         )
-    for line in table.lines:
+    for line in text_table.lines:
         style = "red" if line[-2] != "passed" else "bold" if line[-1] == "best" else ""
         rich_table.add_row(*(line[index] for index in columns), style=style)
     return rich_table
